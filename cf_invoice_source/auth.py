@@ -1,0 +1,122 @@
+"""Two ways to sign in: typed credentials, and the `requests` auth objects they become.
+
+A secret travels in an auth object only, never in a session's headers: dlt's client prints those at DEBUG.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+
+import dlt
+from dlt.common.configuration import configspec
+from dlt.common.configuration.specs import CredentialsConfiguration
+from dlt.common.typing import TSecretStrValue
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.settings import PERMISSION, SECTION, TOKEN_PAGE
+
+_FIELDS = ("api_token", "email", "api_key")
+
+_HOW_TO_SIGN_IN = (
+    f"set CLOUDFLARE_API_TOKEN (or api_token under [sources.{SECTION}] in .dlt/secrets.toml). Create a token "
+    f"with the permission {PERMISSION!r} at {TOKEN_PAGE}. An e-mail with a global API key works too: "
+    "CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY. To look around without an account: cf-invoices load --demo"
+)
+
+
+@configspec
+class CloudflareCredentials(CredentialsConfiguration):
+    """An API token, or an e-mail with a global API key.
+
+    dlt fills it from arguments or from `[sources.cf_invoice_source.credentials]`. What it leaves empty is
+    looked up in `[sources.cf_invoice_source]`, and then under the environment names that Cloudflare's own
+    tools read: `CLOUDFLARE_API_TOKEN`, or `CLOUDFLARE_EMAIL` with `CLOUDFLARE_API_KEY`.
+    """
+
+    api_token: Optional[TSecretStrValue] = None  # noqa: UP045 - dlt reads the hint on Python 3.10, too
+    email: Optional[str] = None  # noqa: UP045
+    api_key: Optional[TSecretStrValue] = None  # noqa: UP045
+
+    def parse_native_representation(self, native_value: object) -> None:
+        """Take a bare text as the API token."""
+        if not isinstance(native_value, str):
+            super().parse_native_representation(native_value)
+        self.api_token = native_value  # type: ignore[assignment]
+
+    def on_resolved(self) -> None:
+        """Look in the next place while nothing is given: one place decides, they are not mixed."""
+        for look_up in (_from_section, _from_environment):
+            if not (self.api_token or self.email or self.api_key):
+                self.api_token, self.email, self.api_key = (look_up(name) for name in _FIELDS)
+
+    def to_auth(self) -> AuthBase:
+        """Make the auth object for `requests`.
+
+        Raises:
+            SettingsError: Nothing is set, half of a pair is, or a value cannot be a header.
+        """
+        if self.api_token:
+            return TokenAuth(_usable("API token", self.api_token))
+        if self.email and self.api_key:
+            return KeyAuth(_usable("e-mail", self.email), _usable("API key", self.api_key))
+        if self.email or self.api_key:
+            given, missing = ("e-mail", "API key") if self.email else ("API key", "e-mail")
+            raise SettingsError(
+                f"There is an {given}, but no {missing} to go with it.", remedy=_HOW_TO_SIGN_IN
+            )
+        raise SettingsError("There are no Cloudflare credentials.", remedy=_HOW_TO_SIGN_IN)
+
+
+class TokenAuth(AuthBase):
+    """Signs in with an API token: `Authorization: Bearer ...`."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the header to a request."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class KeyAuth(AuthBase):
+    """Signs in with an e-mail and a global API key: `X-Auth-Email` and `X-Auth-Key`."""
+
+    def __init__(self, email: str, api_key: str) -> None:
+        self._email = email
+        self._api_key = api_key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the headers to a request."""
+        request.headers["X-Auth-Email"] = self._email
+        request.headers["X-Auth-Key"] = self._api_key
+        return request
+
+
+def _from_section(name: str) -> str | None:
+    return dlt.secrets.get(f"sources.{SECTION}.{name}", str)
+
+
+def _from_environment(name: str) -> str | None:
+    return os.environ.get(f"CLOUDFLARE_{name.upper()}")
+
+
+def _usable(what: str, value: str) -> str:
+    """Refuse what cannot be a header's value, without showing it."""
+    if value.startswith("<"):
+        raise SettingsError(
+            f"The {what} is still the placeholder of the example file.", remedy=_HOW_TO_SIGN_IN
+        )
+    if value != value.strip() or any(char.isspace() for char in value):
+        raise SettingsError(
+            f"The {what} has a space or a line end in it.",
+            remedy="copy it again, without what stands around it",
+        )
+    if not (value.isascii() and value.isprintable()):
+        raise SettingsError(
+            f"The {what} has a character that cannot be sent.", remedy="copy it again: it is plain ASCII"
+        )
+    return value

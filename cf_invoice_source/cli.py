@@ -1,0 +1,165 @@
+"""Words to arguments to one run to an exit code; no rules of its own.
+
+dlt is imported late: help, usage errors and the version answer at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from cf_invoice_source.settings import (
+    DATASET_NAME,
+    DEMO_PIPELINE_NAME,
+    INVOICE_TYPES,
+    PIPELINE_NAME,
+    VERSION,
+)
+
+if TYPE_CHECKING:
+    import dlt
+    from rich.console import Console
+
+    from cf_invoice_source.runner import Report
+
+OK, FAILED, NOT_PROVEN, INTERRUPTED, TERMINATED = 0, 1, 3, 130, 143
+"""Exit codes. 2 is click's, for bad usage."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="cf-invoices")
+def cli() -> None:
+    """Load Cloudflare's AI Gateway invoices into your warehouse."""
+
+
+@cli.command()
+@click.option("--account", "accounts", metavar="ID", multiple=True, help="Cloudflare account ID; repeatable.")
+@click.option(
+    "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: all]"
+)
+@click.option("--destination", default="duckdb", show_default=True, help="Any dlt destination.")
+@click.option("--dataset", default=DATASET_NAME, show_default=True, help="Dataset (schema) for the tables.")
+@click.option(
+    "--pipeline-name", metavar="NAME", help=f"Name of the dlt pipeline.  [default: {PIPELINE_NAME}]"
+)
+@click.option("--demo", is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    accounts: tuple[str, ...],
+    invoice_type: str | None,
+    destination: str,
+    dataset: str,
+    pipeline_name: str | None,
+    demo: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Load every invoice of the accounts.
+
+    Credentials come from CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or from
+    .dlt/secrets.toml; accounts from --account, CLOUDFLARE_ACCOUNT_ID or .dlt/config.toml.
+    """
+    if demo and accounts:
+        raise click.UsageError("--demo brings its own accounts: leave --account out.")
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with _errors_explained(console, as_json=as_json, debug=debug):
+        from cf_invoice_source.runner import load as run
+
+        name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
+        pipeline = _pipeline(name, destination, dataset, console)
+        settings = {"account_id": accounts, "type": invoice_type}
+        given = {setting: value for setting, value in settings.items() if value}
+        report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
+    _print(report, console, as_json=as_json)
+    sys.exit(OK if report.is_proven else NOT_PROVEN)
+
+
+def main() -> None:
+    """Run the command; the entry point of `cf-invoices`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _terminate(_signal: int, _frame: Any) -> NoReturn:
+    click.echo("Terminated.", err=True)
+    sys.exit(TERMINATED)
+
+
+def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dlt.Pipeline:
+    import dlt
+    from dlt.common.exceptions import DltException
+
+    from cf_invoice_source.errors import SettingsError
+    from cf_invoice_source.progress import Spinner
+
+    if dlt.config.get("runtime.log_level") is None:
+        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
+        dlt.config["runtime.log_level"] = "CRITICAL"
+    try:
+        return dlt.pipeline(name, destination=destination, dataset_name=dataset, progress=Spinner(console))
+    except DltException as error:
+        raise SettingsError(
+            f"dlt cannot make the pipeline {name!r} into {destination!r} ({type(error).__name__}).",
+            remedy="--destination takes duckdb, postgres, bigquery, snowflake or another destination of dlt",
+        ) from error
+
+
+def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
+    """Load the demo's world; each run finds it a step further on, with invoices paid since."""
+    from cf_invoice_source.runner import load as run
+    from cf_invoice_source.simulator import Simulator, demo_world
+
+    step: int = pipeline.state["_local"].get("demo_step", 0)  # type: ignore[assignment] # ours, an int
+    world = demo_world(step)
+    console.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
+    with Simulator(world) as simulator:
+        report = run(
+            pipeline,
+            account_id=list(world.accounts),
+            base_url=simulator.base_url,
+            credentials={"api_token": simulator.token},
+            **settings,
+        )
+    pipeline.set_local_state_val("demo_step", step + 1)
+    return report
+
+
+@contextmanager
+def _errors_explained(console: Console, *, as_json: bool, debug: bool) -> Iterator[None]:
+    from cf_invoice_source.errors import InvoiceSourceError
+    from cf_invoice_source.screen import error_document, show_error
+
+    try:
+        yield
+    except InvoiceSourceError as error:
+        if debug:
+            console.print_exception()
+        show_error(console, error)
+        if as_json:
+            click.echo(error_document(error))
+        sys.exit(FAILED)
+
+
+def _print(report: Report, console: Console, *, as_json: bool) -> None:
+    from rich.console import Console as Screen
+
+    from cf_invoice_source.screen import report_document, show_report
+
+    show_report(console if as_json else Screen(), report)
+    if as_json:
+        click.echo(report_document(report))

@@ -1,0 +1,185 @@
+"""The only file that sends requests: one page asked, a decoded page or a precise error back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from dlt.sources.helpers import requests
+from requests import codes
+from requests.auth import AuthBase
+
+from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
+from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.settings import INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+_REMEDIES: Mapping[int, str] = {
+    400: "check the account ID (32 hexadecimal characters), the type and the credentials",
+    401: "check that the token is complete, active and not expired",
+    403: f"give the token the permission {PERMISSION!r} for this account",
+    404: "check the account ID: 32 hexadecimal characters, shown in the dashboard's address",
+}
+"""What to do about the statuses that asking again does not mend."""
+
+
+_REPORT = "update cf-invoice-source, or report it with the cf-ray"
+
+
+class Client:
+    """Asks Cloudflare for pages of invoices.
+
+    dlt's own requests client keeps the connections and retries: connection errors, timeouts, 429 (waiting as
+    `retry-after` says), 5xx, and a 200 whose body is cut. `[runtime] request_timeout` and its siblings set
+    how often and how long. No redirect is followed, so the credential stays with the base URL's origin.
+
+    Args:
+        auth: Signs each request.
+        base_url: Cloudflare's API, https, or http on this machine.
+
+    Raises:
+        SettingsError: The base URL is neither.
+    """
+
+    def __init__(self, auth: AuthBase, base_url: str) -> None:
+        self._base_url = _safe(base_url)
+        self._auth = auth
+        self._http = requests.Client(raise_for_status=False, retry_condition=_is_cut)
+        self.requests_sent = 0
+
+    def invoice_page(self, account_id: str, *, invoice_type: InvoiceType, page: int) -> Page:
+        """Ask for one page of an account's invoices, newest first.
+
+        Args:
+            account_id: Cloudflare account ID.
+            invoice_type: Which invoices: all, auto or manual.
+            page: Page number, from 1.
+
+        Raises:
+            SettingsError: Cloudflare refused the credentials, the account or the request.
+            TryLaterError: No usable answer, however often asked.
+            ApiChangedError: An answer in an unknown shape.
+        """
+        query = urlencode({"type": invoice_type, "page": page, "per_page": PER_PAGE})
+        url = f"{self._base_url}{INVOICE_HISTORY.format(account_id=account_id)}?{query}"
+        try:
+            response = self._send(url)
+            answer = read_page(_decode(response), page)
+            if isinstance(answer, Failed):
+                raise _refused(response, answer.errors)
+            if isinstance(answer, Malformed):
+                raise ApiChangedError(
+                    f"Cloudflare's answer is not of the published shape: {answer.what}.",
+                    remedy=_REPORT,
+                    **_of(response),
+                )
+        except InvoiceSourceError as error:
+            error.account_id = account_id
+            raise
+        return answer
+
+    def _send(self, url: str) -> requests.Response:
+        headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
+        try:
+            response = self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
+        except requests.RequestException as error:
+            raise TryLaterError(
+                f"Cloudflare could not be reached: {_name(error)}.",
+                remedy="check the network, the proxy and the base URL, then run again",
+                request=f"GET {url}",
+            ) from error
+        self.requests_sent += 1
+        if response.status_code != codes.ok:
+            raise _refused(response, tuple(read_errors(_decode_or_none(response))))
+        return response
+
+
+def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSourceError:
+    """Make the error for an answer that is none, by its status."""
+    status = response.status_code
+    said = "; ".join(errors) or f"HTTP {status} {response.reason or ''}".rstrip()
+    cause = f"Cloudflare refused the request: {said}."
+    if status in _REMEDIES:
+        return SettingsError(cause, remedy=_REMEDIES[status], **_of(response))
+    if status == codes.too_many_requests or status >= codes.server_error:
+        cause = f"Cloudflare could not answer: {said}."
+        return TryLaterError(cause, remedy="run again in a few minutes", **_of(response))
+    if response.is_redirect:
+        return SettingsError(
+            f"The server redirects (HTTP {status}), and a credential is not sent on to another address.",
+            remedy="set base_url to the API's own address",
+            **_of(response),
+        )
+    return ApiChangedError(
+        cause, remedy="update cf-invoice-source, or report it with the cf-ray", **_of(response)
+    )
+
+
+def _decode(response: requests.Response) -> Any:
+    """Decode JSON, each number with a point or an exponent as Decimal, never as a float."""
+    try:
+        return json.loads(response.content, parse_float=_decimal, parse_constant=Decimal, parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        kind = response.headers.get("content-type", "no content type")
+        raise ApiChangedError(
+            f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes).",
+            remedy="check the base URL and the proxy: something in between may have answered",
+            **_of(response),
+        ) from error
+
+
+def _decode_or_none(response: requests.Response) -> Any:
+    try:
+        return _decode(response)
+    except ApiChangedError:
+        return None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond what even Decimal knows
+        return Decimal("Infinity")
+
+
+def _integer(text: str) -> int | Decimal:
+    """Read a whole number; one longer than any column as Decimal, since int() refuses 4,300 digits."""
+    return int(text) if len(text) < _LONG else Decimal(text)
+
+
+_LONG = 100
+
+
+def _is_cut(response: requests.Response | None, error: BaseException | None) -> bool:
+    """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
+    if response is None or error is not None or response.status_code != codes.ok:
+        return False
+    return not response.content.rstrip().endswith(b"}")
+
+
+def _of(response: requests.Response) -> dict[str, str]:
+    return {"request": f"GET {response.request.url}", "ray": response.headers.get("cf-ray", "")}
+
+
+def _name(error: Exception) -> str:
+    """Name a connection error by its cause, for urllib3 wraps it several times."""
+    cause: Any = error
+    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
+        cause = cause.args[0]
+    reason = getattr(cause, "reason", None)
+    return str(reason or cause).rpartition(": ")[2] or type(error).__name__
+
+
+def _safe(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if is_private and parts.hostname and not (parts.username or parts.query or parts.fragment):
+        return base_url.rstrip("/")
+    raise SettingsError(
+        "The base URL must be an https:// address (http:// only on this machine), without user or query.",
+        remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out",
+    )

@@ -1,0 +1,51 @@
+"""One small family of errors; the class says what the caller can do about it."""
+
+from __future__ import annotations
+
+
+class InvoiceSourceError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    Args:
+        cause: What happened, in one sentence, without any secret.
+        remedy: What the reader can do about it.
+        request: The request that was answered this way, as "GET https://...".
+        ray: The answer's `cf-ray` header, by which Cloudflare's support finds a request.
+        account_id: The Cloudflare account concerned.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        remedy: str = "",
+        request: str = "",
+        ray: str = "",
+        account_id: str = "",
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+        self.request = request
+        self.ray = ray
+        self.account_id = account_id
+
+    def __str__(self) -> str:
+        details = {"Do": self.remedy, "Request": self.request, "cf-ray": self.ray}
+        return "\n".join([self.cause, *(f"{name}: {text}" for name, text in details.items() if text)])
+
+
+class SettingsError(InvoiceSourceError, ValueError):
+    """Credentials, an account, a URL or another setting is missing or wrong: mend it, then run again."""
+
+
+class TryLaterError(InvoiceSourceError):
+    """Cloudflare or the network did not answer as it should for now: run again later."""
+
+
+class ApiChangedError(InvoiceSourceError):
+    """The API answered in a shape that this version does not know: update, or report it."""
+
+
+class DestinationError(InvoiceSourceError):
+    """The destination could not be read or written: look at its settings, its disk, its locks."""

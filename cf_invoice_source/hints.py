@@ -1,0 +1,69 @@
+"""Schema hints for each table as data: keys, dispositions, types.
+
+Types are a one-way door in dlt (a hint that comes after the first load rounds silently), so every documented
+column has its type from the first version on. Only keys are NOT NULL: a deletion sends nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlt.common.data_types import TDataType
+from dlt.common.schema.typing import TColumnSchema
+
+INVOICES = "invoices"
+REJECTS = "invoice_rejects"
+
+
+def _columns(types: Mapping[str, TDataType], key: Sequence[str]) -> dict[str, TColumnSchema]:
+    return {
+        name: {"name": name, "data_type": data_type, "nullable": name not in key}
+        for name, data_type in types.items()
+    }
+
+
+_INVOICE_KEY = ("account_id", "id")
+
+_INVOICE_TYPES: Mapping[str, TDataType] = {
+    "account_id": "text",
+    "id": "text",
+    "amount_due": "decimal",
+    "amount_paid": "decimal",
+    "amount_remaining": "decimal",
+    "currency": "text",
+    "status": "text",
+    "created": "timestamp",
+    "created_by": "text",
+    "invoice_origin": "text",
+    "description": "text",
+    "attempt_count": "bigint",
+    "attempted": "bool",
+    "auto_advance": "bool",
+    "invoice_pdf": "text",
+    "row_hash": "text",
+}
+
+_REJECT_KEY = ("account_id", "record_hash", "n")
+
+_REJECT_TYPES: Mapping[str, TDataType] = {
+    "account_id": "text",
+    "record_hash": "text",
+    "n": "bigint",
+    "id": "text",
+    "reason": "text",
+    "raw": "text",
+}
+
+_DELETED: TColumnSchema = {"name": "deleted", "data_type": "bool", "nullable": True, "hard_delete": True}
+
+
+def _table(key: Sequence[str], columns: Mapping[str, TColumnSchema]) -> dict[str, Any]:
+    return {"write_disposition": "merge", "primary_key": key, "columns": columns}
+
+
+TABLES: Mapping[str, Mapping[str, Any]] = {
+    INVOICES: _table(_INVOICE_KEY, _columns(_INVOICE_TYPES, _INVOICE_KEY) | {"deleted": _DELETED}),
+    REJECTS: _table(_REJECT_KEY, _columns(_REJECT_TYPES, _REJECT_KEY)),
+}
+"""What `dlt.mark.make_hints` takes for each table, by its name; they all merge by their key."""

@@ -1,0 +1,36 @@
+"""Named constants, each with the place its number comes from."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+VERSION = "0.1.0"
+
+InvoiceType = Literal["all", "auto", "manual"]
+"""Which invoices to list: the values of the endpoint's `type` parameter (Cloudflare's published schema)."""
+
+INVOICE_TYPES: tuple[str, ...] = get_args(InvoiceType)
+
+BASE_URL = "https://api.cloudflare.com/client/v4"
+"""The server that Cloudflare's published schema names."""
+
+INVOICE_HISTORY = "/accounts/{account_id}/ai-gateway/billing/invoice-history"
+"""Path of "Get invoice history" below the base URL (Cloudflare's published schema)."""
+
+PER_PAGE = 50
+"""Invoices asked for in one request, the most that the endpoint serves. Its answer decides."""
+
+MAX_PAGES = 200_000
+"""More pages than this in one walk (10 million invoices) are taken for a list that never ends."""
+
+PIPELINE_NAME = "cloudflare_invoices"
+DATASET_NAME = "cf_invoices"
+DEMO_PIPELINE_NAME = "cloudflare_invoices_demo"
+"""Made-up data never shares a pipeline, and so never a DuckDB file, with real invoices."""
+
+TOKEN_PAGE = "https://dash.cloudflare.com/profile/api-tokens"  # noqa: S105 - an address, not a token
+PERMISSION = "AI Gateway Read"
+"""The smallest permission that may read invoices (`x-api-token-group` in Cloudflare's published schema)."""
+
+SECTION = "cf_invoice_source"
+"""Where dlt looks for our settings: `[sources.cf_invoice_source]`."""

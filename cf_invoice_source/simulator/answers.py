@@ -1,0 +1,85 @@
+"""What goes over the wire: a request as it was read, an answer as it will be sent, Cloudflare's envelopes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import simplejson
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that reached the simulator.
+
+    Attributes:
+        number: 1 for the first one since the simulator was made.
+        method: In capitals.
+        path: As sent, without the query.
+        query: The last value of each name.
+        headers: Names in lower case.
+    """
+
+    number: int
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+    @property
+    def page(self) -> int | None:
+        """The page asked for, 1 if the query does not say, None if it is no number from 1 on."""
+        text = self.query.get("page", "1")
+        return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What will be sent back.
+
+    Attributes:
+        status: The HTTP status code.
+        body: A JSON document, or bytes that go out as they are.
+        headers: Names in lower case; these go out beside, or instead of, those that every answer has.
+        promised_bytes: A `content-length` that lies; None for the true one.
+    """
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    promised_bytes: int | None = None
+
+    @property
+    def is_document(self) -> bool:
+        """Whether the body is a JSON document that can still be edited."""
+        return not isinstance(self.body, bytes)
+
+    def encode(self) -> bytes:
+        """The body's bytes. Decimal amounts go out digit by digit as they are."""
+        return (
+            self.body
+            if isinstance(self.body, bytes)
+            else simplejson.dumps(self.body, use_decimal=True).encode()
+        )
+
+
+def success(result: object, **more: object) -> Answer:
+    """Wrap a result in Cloudflare's envelope; `more` stands beside it (`result_info`, `messages`)."""
+    return Answer(200, {"success": True, "errors": [], "messages": [], "result": result, **more})
+
+
+def failure(status: int, code: int, message: str, **more: object) -> Answer:
+    """Make an error envelope; `more` goes into the error, such as its `error_chain`."""
+    return failures(status, [{"code": code, "message": message, **more}])
+
+
+def failures(status: int, errors: list[dict[str, object]]) -> Answer:
+    """Make an error envelope with several errors."""
+    return Answer(status, {"success": False, "errors": errors, "messages": [], "result": None})
+
+
+def too_many_requests(retry_after: str | None) -> Answer:
+    """Make a 429, with `retry-after` unless that is None."""
+    refusal = failure(429, 971, "Please wait and consider throttling your request speed")
+    return refusal if retry_after is None else Answer(429, refusal.body, {"retry-after": retry_after})
