@@ -175,11 +175,19 @@ def _name(error: Exception) -> str:
 
 
 def _safe(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if is_private and parts.hostname and not (parts.username or parts.query or parts.fragment):
+    if _is_safe(base_url):
         return base_url.rstrip("/")
     raise SettingsError(
         "The base URL must be an https:// address (http:// only on this machine), without user or query.",
         remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out",
     )
+
+
+def _is_safe(base_url: str) -> bool:
+    try:
+        parts = urlsplit(base_url)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is no number
+        return False
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return is_private and is_address and not ("@" in parts.netloc or parts.query or parts.fragment)

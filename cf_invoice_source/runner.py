@@ -54,7 +54,9 @@ def load(pipeline: dlt.Pipeline, **settings: Any) -> Report:
     try:
         info = pipeline.run(cf_invoice_source(**settings))
     except (PipelineStepFailed, ConfigurationException, MissingDependencyException) as error:
-        raise _explained(error) from error
+        explained = _explained(error)
+        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
+        raise explained from (explained.__cause__ if explained.__traceback__ else error)
     return Report(
         pipeline_name=pipeline.pipeline_name,
         dataset_name=pipeline.dataset_name,
@@ -77,6 +79,8 @@ def _explained(error: Exception) -> InvoiceSourceError:
     """Find the error below dlt's wrappings, and say what to do about it."""
     cause: BaseException = error
     while not isinstance(cause, InvoiceSourceError):
+        if isinstance(cause, KeyboardInterrupt):  # dlt takes it for a failed step
+            raise cause
         if isinstance(cause, ConfigFieldMissingException):
             missing = ", ".join(cause.traces)
             lacks = f"{cause.spec_name} lacks a setting: {missing}."

@@ -143,14 +143,14 @@ def _reject_row(account_id: str, reject: Reject, number: int) -> dict[str, Any]:
         "n": number,
         "id": reject.id,
         "reason": reject.reason,
-        "raw": simplejson.dumps(reject.record, use_decimal=True),
+        "raw": simplejson.dumps(reject.record, use_decimal=True, allow_nan=True),
     }
 
 
 def _read_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Read account IDs from a list, or from a text of the environment: with commas, or in JSON."""
     if isinstance(given, str):
-        given = json.loads(given) if given.startswith("[") else given.split(",")
+        given = _split(given)
     accounts = tuple(dict.fromkeys(str(account).strip() for account in given or ()))
     if not accounts:
         raise SettingsError(
@@ -164,3 +164,11 @@ def _read_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
                 remedy="an account ID has 32 hexadecimal characters; several are separated by commas",
             )
     return accounts
+
+
+def _split(text: str) -> Sequence[str]:
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        listed = None
+    return listed if isinstance(listed, list) else text.split(",")

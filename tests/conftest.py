@@ -1,0 +1,243 @@
+"""A clean place for each test: its own directory, dlt folders, DuckDB file and environment; loopback only."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import duckdb
+import pytest
+from hypothesis import settings
+
+from cf_invoice_source import Report
+from cf_invoice_source.simulator import Account, Simulator, World
+
+settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("here")
+
+_FOREIGN = (
+    "CLOUDFLARE_",
+    "CREDENTIALS",
+    "DATA_WRITER__",
+    "DESTINATION__",
+    "DLT_",
+    "EXTRACT__",
+    "FORCE_COLOR",
+    "LOAD__",
+    "NORMALIZE__",
+    "NO_PROXY",
+    "RUNTIME__",
+    "SCHEMA__",
+    "SOURCES__",
+)
+"""What a developer may have set, and what must not decide a test."""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to work in, and nothing set that could leak in or out."""
+    for name in list(os.environ):
+        if name.upper().startswith(_FOREIGN) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    settings_here = {
+        "HOME": tmp_path / "home",
+        "XDG_DATA_HOME": tmp_path / "home",
+        "DLT_DATA_DIR": tmp_path / "dlt",
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__REQUEST_BACKOFF_FACTOR": "0",
+        "DATA_WRITER__DISABLE_COMPRESSION": "true",
+        "NO_PROXY": "*",
+    }
+    for name, value in settings_here.items():
+        monkeypatch.setenv(name, str(value))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=1)
+
+
+@pytest.fixture
+def account(world: World) -> Account:
+    """The account that the environment names; it has no invoices yet."""
+    return world.add_account("Test")
+
+
+@pytest.fixture
+def simulator(world: World, account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A running Cloudflare, with an environment that points at it."""
+    with Simulator(world) as simulator:
+        monkeypatch.setenv("CLOUDFLARE_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", simulator.token)
+        monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", account.id)
+        yield simulator
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Looks into the DuckDB file afterwards."""
+
+    path: Path
+
+    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def rows(self, table: str = "invoices") -> list[dict[str, Any]]:
+        """Every row with every column that is not dlt's own, in the order of the key."""
+        columns = [name for name in self.columns(table) if not name.startswith("_dlt")]
+        listed = ", ".join(f'"{name}"' for name in columns)
+        rows = self.query(f"SELECT {listed} FROM cf_invoices.{table} ORDER BY ALL")  # noqa: S608
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def ids(self) -> list[str]:
+        return [row["id"] for row in self.rows()]
+
+    def columns(self, table: str = "invoices") -> dict[str, tuple[str, bool]]:
+        """Type of each column, and whether it may be null."""
+        rows = self.query(
+            "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+            "WHERE table_schema = 'cf_invoices' AND table_name = ? ORDER BY ordinal_position",
+            table,
+        )
+        return {name: (kind, nullable == "YES") for name, kind, nullable in rows}
+
+    def tables(self) -> set[str]:
+        if not self.path.exists():
+            return set()
+        rows = self.query(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'cf_invoices'"
+        )
+        return {name for (name,) in rows}
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """The DuckDB file that the environment names as the destination."""
+    path = tmp_path / "warehouse.duckdb"
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    return Warehouse(path)
+
+
+@pytest.fixture
+def dlt_here(place: Path) -> Iterator[None]:
+    """Let dlt, which keeps its settings for the whole process, begin anew in this test's directory."""
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+    from dlt.common.pipeline import PipelineContext
+
+    def begin_anew() -> None:
+        Container()[PipelineContext].clear()
+        Container()[PluggableRunContext].reload(str(place))
+
+    begin_anew()
+    yield
+    begin_anew()
+
+
+class Load(Protocol):
+    def __call__(self, **settings: Any) -> Report: ...
+
+
+@pytest.fixture
+def load(dlt_here: None, warehouse: Warehouse, simulator: Simulator) -> Load:
+    """Load from Python into the warehouse, as the environment says and the arguments."""
+    import dlt
+
+    from cf_invoice_source import load
+
+    def load_here(**settings: Any) -> Report:
+        pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+        return load(pipeline, **settings)
+
+    return load_here
+
+
+class Extract(Protocol):
+    def __call__(self, **settings: Any) -> None: ...
+
+
+@pytest.fixture
+def extract(dlt_here: None, warehouse: Warehouse, simulator: Simulator) -> Extract:
+    """Ask the simulator as a load does, but load nothing: several times as fast."""
+    import dlt
+
+    from cf_invoice_source import cf_invoice_source
+
+    def extract_here(**settings: Any) -> None:
+        pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+        pipeline.extract(cf_invoice_source(**settings))
+
+    return extract_here
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is left of a command: its exit code and what it printed."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+class Command(Protocol):
+    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended: ...
+
+
+@pytest.fixture
+def command(dlt_here: None) -> Command:
+    """Run `cf-invoices` in this process: quick, for variations."""
+    from click.testing import CliRunner
+
+    from cf_invoice_source.cli import cli
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+        result = CliRunner().invoke(cli, arguments, env=env, prog_name="cf-invoices")
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+def run_python(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+    """Run Python for real, with the environment of the test."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def process() -> Command:
+    """Run `cf-invoices` as its own process: where the exit code, the two streams or the time matter."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+        return run_python("-m", "cf_invoice_source", *arguments, env=env)
+
+    return run
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that a retry would have waited; nothing really waits."""
+    waited: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waited.append))
+    return waited

@@ -1,0 +1,129 @@
+"""Each record counts once, however pages shift and overlap while the list grows."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cf_invoice_source.decide.listing import Listing
+from tests.make import MISSING, make_invoice, make_page
+
+
+def test_a_page_brings_its_invoices_and_its_rejects() -> None:
+    taken = Listing().take(make_page(make_invoice(id="in_2"), "garbage", make_invoice(id="in_1")))
+
+    assert [invoice.id for invoice in taken.invoices] == ["in_2", "in_1"]
+    assert [(reject.record, n) for reject, n in taken.rejects] == [("garbage", 1)]
+    assert taken.new == 3
+
+
+def test_an_invoice_that_has_slid_to_the_next_page_counts_once() -> None:
+    listing = Listing()
+    listing.take(make_page(make_invoice(id="in_2"), make_invoice(id="in_1"), per_page=2, total_count=3))
+
+    taken = listing.take(
+        make_page(make_invoice(id="in_1"), make_invoice(id="in_0"), asked=2, per_page=2, total_count=4)
+    )
+
+    assert [invoice.id for invoice in taken.invoices] == ["in_0"]
+    assert listing.seen == 3
+
+
+def test_the_same_page_again_brings_nothing_even_if_its_invoices_have_no_id() -> None:
+    listing = Listing()
+    records = [make_invoice(id=None, created=2), make_invoice(id=None, created=1)]
+    listing.take(make_page(*records, per_page=2, total_count=4))
+
+    taken = listing.take(make_page(*records, asked=2, per_page=2, total_count=4))
+
+    assert taken.new == 0
+
+
+def test_invoices_without_id_wait_until_the_end() -> None:
+    listing = Listing()
+
+    taken = listing.take(make_page(make_invoice(id=None)))
+
+    assert taken.invoices == ()
+    assert taken.new == 1
+
+
+def test_equal_invoices_without_id_are_numbered_from_the_oldest() -> None:
+    listing = Listing()
+    listing.take(make_page(*(make_invoice(id=MISSING, description=text) for text in ("new", "mid", "old"))))
+
+    numbered = {invoice.values["description"]: invoice.id for invoice in listing.anonymous()}
+
+    assert {text: str(key).rpartition(":")[2] for text, key in numbered.items()} == {
+        "old": "1",
+        "mid": "2",
+        "new": "3",
+    }
+
+
+def test_different_invoices_without_id_each_begin_at_one() -> None:
+    listing = Listing()
+    listing.take(make_page(make_invoice(id=None, created=2), make_invoice(id=None, created=1)))
+
+    keys = [str(invoice.id) for invoice in listing.anonymous()]
+
+    assert [key.rpartition(":")[2] for key in keys] == ["1", "1"]
+    assert len(set(keys)) == 2
+
+
+def test_equal_rejects_are_numbered() -> None:
+    taken = Listing().take(make_page(None, None, 7))
+
+    assert [(reject.record, n) for reject, n in taken.rejects] == [(None, 1), (None, 2), (7, 1)]
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["id", "no id", "reject"]), max_size=12),
+    per_page=st.integers(1, 5),
+    arrivals=st.lists(st.integers(0, 3), max_size=6),
+)
+def test_a_list_that_grows_in_front_during_the_walk_is_listed_once_each(
+    kinds: list[str], per_page: int, arrivals: list[int]
+) -> None:
+    """New invoices push the others down: some are met twice, and none may be counted or lost for it."""
+    records = [make(kind, number) for number, kind in enumerate(kinds)]
+    at_first = len(records)
+    listing, rejects, asked = Listing(), 0, 0
+    while not asked or asked * per_page < len(records):
+        asked += 1
+        shown = records[(asked - 1) * per_page : asked * per_page]
+        taken = listing.take(make_page(*shown, asked=asked, per_page=per_page, total_count=len(records)))
+        rejects += len(taken.rejects)
+        for _ in range(arrivals.pop() if arrivals and asked < 4 else 0):
+            records.insert(0, make_invoice(id=f"new_{len(records)}"))
+
+    assert listing.seen >= at_first
+    assert rejects == kinds.count("reject")
+    assert len(listing.anonymous()) == kinds.count("no id")
+
+
+@pytest.mark.parametrize("per_page", [1, 2, 3, 50])
+def test_the_synthetic_ids_do_not_depend_on_the_size_of_pages(per_page: int) -> None:
+    records = [
+        make_invoice(id=None, created=number // 2, description=str(number)) for number in range(7, 0, -1)
+    ]
+    listing = Listing()
+    for start in range(0, len(records), per_page):
+        asked = start // per_page + 1
+        listing.take(
+            make_page(*records[start : start + per_page], asked=asked, per_page=per_page, total_count=7)
+        )
+
+    whole = Listing()
+    whole.take(make_page(*records))
+
+    assert {i.id: i.values["description"] for i in listing.anonymous()} == {
+        i.id: i.values["description"] for i in whole.anonymous()
+    }
+
+
+def make(kind: str, number: int) -> Any:
+    if kind == "reject":
+        return f"garbage {number // 2}"
+    return make_invoice(id=f"in_{number}" if kind == "id" else None, created=number // 2)

@@ -1,0 +1,181 @@
+"""Go on, stop, or refuse: the walk by `has_more` ends on every answer that a server can give."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.listing import Listing
+from cf_invoice_source.decide.paging import Ask, Refuse, Stop, next_step
+from tests.make import make_invoice, make_page
+
+FULL = tuple({"id": f"in_{number}"} for number in range(50))
+
+
+def step(first: Page, last: Page, **facts: int) -> Ask | Stop | Refuse:
+    return next_step(
+        first, last, **{"seen": len(last.records), "new": len(last.records), "max_pages": 100} | facts
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "decision"),
+    [
+        pytest.param(make_page(), Stop(), id="an empty list"),
+        pytest.param(make_page(*FULL[:3]), Stop(), id="less than a page"),
+        pytest.param(make_page(*FULL), Stop(), id="exactly a page"),
+        pytest.param(make_page(*FULL, has_more=True, total_count=120), Ask(2), id="the first of three"),
+        pytest.param(make_page(*FULL, total_count=120), Ask(2), id="only the count says that more follow"),
+        pytest.param(make_page(*FULL, has_more=True), Ask(2), id="only has_more says that more follow"),
+        pytest.param(make_page(*FULL[:7], has_more=True, per_page=7, total_count=20), Ask(2), id="clamped"),
+        pytest.param(
+            make_page(make_invoice(), has_more=True, per_page=0, total_count=0),
+            Ask(2),
+            id="the docs' example",
+        ),
+    ],
+)
+def test_after_the_first_page(page: Page, decision: object) -> None:
+    assert step(page, page) == decision
+
+
+def test_the_last_page_of_several_ends_the_walk() -> None:
+    first = make_page(*FULL, has_more=True, total_count=70)
+    last = make_page(*FULL[:20], asked=2, total_count=70)
+
+    assert step(first, last, seen=70) == Stop()
+
+
+def test_a_page_without_anything_new_is_refused_when_the_list_has_not_grown() -> None:
+    first = make_page(*FULL, has_more=True, total_count=100)
+    last = make_page(*FULL, asked=2, has_more=True, total_count=100)
+
+    decision = step(first, last, seen=50, new=0)
+
+    assert isinstance(decision, Refuse)
+    assert "ignore the page number" in decision.why
+
+
+def test_a_page_without_anything_new_is_no_error_when_the_list_has_grown() -> None:
+    first = make_page(*FULL, has_more=True, total_count=100)
+    last = make_page(*FULL, asked=2, has_more=True, total_count=150)
+
+    assert step(first, last, seen=50, new=0) == Ask(3)
+
+
+def test_a_list_without_end_is_refused() -> None:
+    page = make_page(*FULL, asked=100, has_more=True, total_count=10**9)
+
+    assert step(page, page, seen=5000) == Refuse("the list goes on after 100 pages")
+
+
+@pytest.mark.parametrize(
+    ("last", "seen", "doubt"),
+    [
+        pytest.param(
+            make_page(asked=2, has_more=True, total_count=50),
+            50,
+            "says that more follow",
+            id="empty, with more",
+        ),
+        pytest.param(
+            make_page(asked=2, total_count=80), 50, "changed during the walk, from 50 to 80", id="grown"
+        ),
+        pytest.param(
+            make_page(asked=2, total_count=49), 50, "changed during the walk, from 50 to 49", id="shrunk"
+        ),
+        pytest.param(
+            make_page(asked=2, total_count=50), 40, "counts 50 records, but listed 40", id="too few"
+        ),
+    ],
+)
+def test_an_end_that_proves_nothing_says_why(last: Page, seen: int, doubt: str) -> None:
+    decision = step(make_page(*FULL), last, seen=seen)
+
+    assert isinstance(decision, Stop)
+    assert doubt in decision.doubt
+
+
+@given(data=st.data())
+def test_every_walk_ends_whatever_the_server_says(data: st.DataObject) -> None:
+    records = [*({"id": f"in_{number}"} for number in range(5)), make_invoice(id=None), 7, None]
+    answers = st.builds(
+        make_page,
+        has_more=st.booleans(),
+        per_page=st.integers(-1, 9),
+        total_count=st.integers(-1, 30),
+    )
+
+    def answer(asked: int) -> Page:
+        shown = data.draw(st.lists(st.sampled_from(records), max_size=4))
+        facts = data.draw(answers)
+        return make_page(
+            *shown,
+            asked=asked,
+            has_more=facts.has_more,
+            per_page=facts.per_page,
+            total_count=facts.total_count,
+        )
+
+    pages, decision = walk(answer, max_pages=20)
+
+    assert len(pages) <= 20
+    assert isinstance(decision, Stop | Refuse)
+
+
+@given(
+    count=st.integers(0, 40),
+    per_page=st.integers(1, 10),
+    has_more=st.none() | st.booleans(),
+    total_count=st.none() | st.integers(-5, 60),
+)
+def test_an_honest_list_is_seen_whole_whatever_one_field_of_its_paging_says(
+    count: int, per_page: int, has_more: bool | None, total_count: int | None
+) -> None:
+    records = [make_invoice(id=f"in_{number}") for number in range(count)]
+    if has_more is not None:
+        total_count = None
+
+    def answer(asked: int) -> Page:
+        shown = records[(asked - 1) * per_page : asked * per_page]
+        return make_page(
+            *shown,
+            asked=asked,
+            has_more=asked * per_page < count if has_more is None else has_more,
+            per_page=per_page,
+            total_count=count if total_count is None else total_count,
+        )
+
+    pages, decision = walk(answer, max_pages=1000)
+
+    assert isinstance(decision, Stop)
+    assert {record["id"] for page in pages for record in page.records} == {r["id"] for r in records}
+    assert len(pages) <= count // per_page + 2
+
+
+@given(count=st.integers(0, 40), per_page=st.integers(1, 10))
+def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int) -> None:
+    records = [make_invoice(id=f"in_{number}") for number in range(count)]
+
+    def answer(asked: int) -> Page:
+        shown = records[(asked - 1) * per_page : asked * per_page]
+        more = asked * per_page < count
+        return make_page(*shown, asked=asked, has_more=more, per_page=per_page, total_count=count)
+
+    pages, decision = walk(answer, max_pages=1000)
+
+    assert decision == Stop()
+    assert len(pages) == max(1, -(-count // per_page))
+
+
+def walk(answer: Any, *, max_pages: int) -> tuple[list[Page], Ask | Stop | Refuse]:
+    listing, pages = Listing(), []
+    decision: Ask | Stop | Refuse = Ask(1)
+    while isinstance(decision, Ask):
+        page = answer(decision.page)
+        pages.append(page)
+        taken = listing.take(page)
+        decision = next_step(pages[0], page, seen=listing.seen, new=taken.new, max_pages=max_pages)
+    return pages, decision

@@ -1,0 +1,110 @@
+"""Things that tests are made of: valid by default, so that a test says only what matters to it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.simulator import Record
+
+CREATED_S = 1_767_225_600
+"""2026-01-01T00:00:00Z"""
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING = _Missing.MISSING
+"""As a field's value: leave the field out."""
+
+
+def make_invoice(**fields: Any) -> Record:
+    """One invoice as the API sends it, without the link to its PDF."""
+    record = {
+        "id": "in_1",
+        "amount_due": 2178,
+        "amount_paid": 2178,
+        "amount_remaining": 0,
+        "attempt_count": 1,
+        "attempted": True,
+        "auto_advance": False,
+        "created": CREATED_S,
+        "created_by": "ada@example.com",
+        "currency": "usd",
+        "description": "AI Gateway credits",
+        "invoice_origin": "auto_topup",
+        "status": "paid",
+    } | fields
+    return {name: value for name, value in record.items() if value is not MISSING}
+
+
+def make_invoices(count: int, **fields: Any) -> list[Record]:
+    """That many invoices as a list shows them, newest first: in_1 is the oldest, an hour before in_2."""
+    return [
+        make_invoice(id=f"in_{number}", created=CREATED_S + number * 3600, **fields)
+        for number in range(count, 0, -1)
+    ]
+
+
+def make_page(
+    *records: Any,
+    asked: int = 1,
+    has_more: bool = False,
+    per_page: int = 50,
+    total_count: int | None = None,
+) -> Page:
+    """One page; it says that there is nothing else."""
+    return Page(
+        asked=asked,
+        records=records,
+        has_more=has_more,
+        page=asked,
+        per_page=per_page,
+        total_count=len(records) if total_count is None else total_count,
+    )
+
+
+def make_document(*invoices: Any, **pagination: Any) -> Any:
+    """One decoded answer; it says that there is nothing else."""
+    facts = {"has_more": False, "page": 1, "per_page": 50, "total_count": len(invoices)} | pagination
+    facts = {name: value for name, value in facts.items() if value is not MISSING}
+    return {
+        "success": True,
+        "errors": [],
+        "messages": [],
+        "result": {"invoices": list(invoices), "pagination": facts},
+        "result_info": facts,
+    }
+
+
+def expected_row(account_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the warehouse has to hold of an invoice, by the documented columns that a test can foresee.
+
+    Written once more, in the plainest way, so that it does not repeat a mistake of the package.
+    """
+    created = record.get("created")
+    return {
+        "account_id": account_id,
+        "id": record["id"],
+        "amount_due": Decimal(record["amount_due"]),
+        "amount_paid": Decimal(record["amount_paid"]),
+        "amount_remaining": Decimal(record["amount_remaining"]),
+        "currency": record["currency"],
+        "status": record.get("status"),
+        "created": None if created is None else datetime(1970, 1, 1, tzinfo=timezone.utc) + _seconds(created),
+        "created_by": record.get("created_by"),
+        "invoice_origin": record.get("invoice_origin"),
+        "description": record.get("description"),
+        "attempt_count": record.get("attempt_count"),
+        "attempted": record.get("attempted"),
+        "auto_advance": record.get("auto_advance"),
+        "deleted": None,
+    }
+
+
+def _seconds(created: int) -> timedelta:
+    is_milliseconds = len(str(abs(created))) > 11
+    return timedelta(milliseconds=created) if is_milliseconds else timedelta(seconds=created)

@@ -1,0 +1,682 @@
+"""The command: exit codes, one screen for each error, one JSON document, quick help, and no secret."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cf_invoice_source import __version__
+from cf_invoice_source.simulator import Account, Fault, Simulator, World
+from cf_invoice_source.simulator.faults import (
+    body,
+    cut_body,
+    cut_json,
+    docs_example,
+    drop_connection,
+    edit,
+    failed_envelope,
+    html,
+    ignore_page,
+    rate_limited,
+    redirect,
+    status,
+)
+from tests.conftest import Command, Ended, Warehouse, run_python
+from tests.make import expected_row, make_invoice, make_invoices
+
+SECRET = "simulator-token"
+"""How the token of the simulator begins."""
+
+SCREEN_LINES = 12
+
+
+def documented(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
+
+
+# The main job
+
+
+def test_the_command_fills_the_warehouse_exactly_and_a_second_run_changes_nothing(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
+) -> None:
+    account.records += make_invoices(118)
+    account.records[3] |= {"amount_due": Decimal("19.99"), "description": "🙂", "status": None}
+    account.records += [make_invoice(id="last", created=None), make_invoice(id="really last", created=0)]
+
+    first = process("load")
+    before = [documented(row) for row in warehouse.rows()]
+    second = process("load")
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert before == sorted(
+        (expected_row(account.id, record) for record in account.records), key=lambda row: row["id"]
+    )
+    assert [documented(row) for row in warehouse.rows()] == before
+
+
+def test_a_load_shows_its_accounts_and_where_the_rows_are(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += make_invoices(7)
+
+    ended = command("load")
+
+    assert ended.exit_code == 0
+    assert account.id in ended.stdout
+    assert " 7 " in ended.stdout
+    assert str(warehouse.path) in ended.stdout.replace("\n", "")
+    assert ended.stderr == ""
+
+
+def test_the_default_file_lies_in_the_working_directory_under_a_name_that_duckdb_can_tell_apart(
+    simulator: Simulator, account: Account, place: Path, command: Command
+) -> None:
+    account.records += make_invoices(1)
+
+    command("load")
+
+    assert Warehouse(place / "cloudflare_invoices.duckdb").ids() == ["in_1"]
+
+
+def test_accounts_by_option_beat_the_environment(
+    simulator: Simulator, world: World, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    others = [world.add_account(name, invoices=1) for name in ("Other", "Another")]
+    account.records += make_invoices(1)
+
+    command("load", "--account", others[0].id, "--account", others[1].id)
+
+    assert {row["account_id"] for row in warehouse.rows()} == {other.id for other in others}
+
+
+@pytest.mark.parametrize(("option", "ids"), [("auto", ["in_1"]), ("manual", ["in_2"])])
+def test_the_type_by_option(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    command: Command,
+    option: str,
+    ids: list[str],
+) -> None:
+    account.records += [
+        make_invoice(id="in_2", invoice_origin="manual_topup"),
+        make_invoice(id="in_1", invoice_origin="auto_topup"),
+    ]
+
+    command("load", "--type", option)
+
+    assert warehouse.ids() == ids
+
+
+def test_the_dataset_by_option(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += make_invoices(1)
+
+    command("load", "--dataset", "finance")
+
+    assert warehouse.query("SELECT id FROM finance.invoices") == [("in_1",)]
+
+
+def test_the_pipeline_name_by_option(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, tmp_path: Path
+) -> None:
+    command("load", "--pipeline-name", "my_invoices")
+
+    assert [path.name for path in (tmp_path / "dlt" / "pipelines").iterdir() if path.is_dir()] == [
+        "my_invoices"
+    ]
+
+
+# Exit code 3
+
+
+def test_rejected_records_are_exit_code_3_and_the_screen_says_where_they_are(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += [make_invoice(id="in_1"), "garbage", make_invoice(id="in_2", currency=None)]
+
+    ended = command("load")
+
+    assert ended.exit_code == 3
+    assert "invoice_rejects" in ended.stdout
+    assert warehouse.ids() == ["in_1"]
+
+
+def test_a_walk_that_is_not_proven_is_exit_code_3_and_the_screen_says_why(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += make_invoices(60)
+    simulator.faults.append(edit(lambda document: document["result"]["pagination"].update(has_more=True)))
+
+    ended = command("load")
+
+    assert ended.exit_code == 3
+    assert "not proven" in ended.stdout
+    assert len(warehouse.ids()) == 60
+
+
+# Exit code 1: cause, remedy, ray, on one screen
+
+Break = Callable[[Simulator, Account, pytest.MonkeyPatch], object]
+
+
+def fault(made: Fault) -> Break:
+    return lambda simulator, _account, _monkeypatch: simulator.faults.append(made)
+
+
+def wrong_token(simulator: Simulator, _account: Account, _monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.token = "simulator-token-that-was-rolled"
+
+
+def wrong_key(simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+    monkeypatch.setenv("CLOUDFLARE_EMAIL", simulator.email)
+    monkeypatch.setenv("CLOUDFLARE_API_KEY", "simulator-token-no-key")
+
+
+def denied(simulator: Simulator, account: Account, _monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.denied.add(account.id)
+
+
+def unknown_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "0" * 32)
+
+
+def unreachable(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://127.0.0.1:9/client/v4")
+
+
+def unsafe_address(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://example.com/client/v4")
+
+
+def no_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOUDFLARE_ACCOUNT_ID")
+
+
+def bad_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "acme/../x")
+
+
+def token_with_a_space(simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", f"{simulator.token} ")
+
+
+ANSWERED: dict[str, tuple[Break, str, str]] = {
+    "wrong token": (wrong_token, "Authentication error (code 10000)", "complete, active and not expired"),
+    "wrong key": (wrong_key, "Unknown X-Auth-Key or X-Auth-Email", "permission"),
+    "denied account": (denied, "Authentication error", "AI Gateway Read"),
+    "unknown account": (unknown_account, "Could not route", "32 hexadecimal characters"),
+    "HTML with 200": (fault(html()), "not JSON (content-type: text/html", "base URL and the proxy"),
+    "success false with 200": (fault(failed_envelope(7000, "No luck")), "No luck (code 7000)", "report it"),
+    "pagination missing": (
+        fault(edit(lambda document: document["result"].pop("pagination"))),
+        "result.pagination should be an object",
+        "report it",
+    ),
+    "invoices moved": (
+        fault(edit(lambda document: document["result"].update(invoices={"items": []}))),
+        "result.invoices should be a list",
+        "report it",
+    ),
+    "503 for ever": (fault(status(503)), "HTTP 503", "run again in a few minutes"),
+    "429 for ever": (fault(rate_limited("0")), "throttling", "run again in a few minutes"),
+    "cut JSON for ever": (fault(cut_json()), "not JSON", "proxy"),
+    "redirect": (fault(redirect("https://evil.example.com/")), "redirects (HTTP 302)", "set base_url"),
+}
+"""What to break, and the cause and remedy that the screen must name."""
+
+NOT_ANSWERED: dict[str, tuple[Break, str, str]] = {
+    "unreachable host": (unreachable, "could not be reached", "check the network"),
+    "connections dropped for ever": (fault(drop_connection()), "could not be reached", "check the network"),
+    "cut bodies for ever": (fault(cut_body()), "could not be reached", "check the network"),
+    "unsafe base URL": (unsafe_address, "must be an https:// address", "CLOUDFLARE_BASE_URL"),
+    "no account": (no_account, "no Cloudflare account", "--account ID"),
+    "bad account": (bad_account, "not a Cloudflare account ID", "32 hexadecimal characters"),
+    "token with a space": (token_with_a_space, "has a space or a line end", "copy it again"),
+    "the server ignores page": (fault(ignore_page()), "repeats records of earlier pages", "report it"),
+    "the docs' example": (fault(docs_example()), "repeats records of earlier pages", "report it"),
+}
+
+
+@pytest.mark.parametrize(
+    ("break_it", "cause", "remedy", "has_ray"),
+    [(*case, True) for case in ANSWERED.values()] + [(*case, False) for case in NOT_ANSWERED.values()],
+    ids=[*ANSWERED, *NOT_ANSWERED],
+)
+def test_an_error_is_one_screen_with_cause_remedy_and_ray_and_no_secret(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    break_it: Break,
+    cause: str,
+    remedy: str,
+    has_ray: bool,
+) -> None:
+    account.records += make_invoices(120)
+    break_it(simulator, account, monkeypatch)
+
+    ended = command("load")
+
+    assert ended.exit_code == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("Error: ")
+    assert len(ended.stderr.splitlines()) <= SCREEN_LINES
+    assert "Traceback" not in ended.stderr
+    assert cause in ended.stderr
+    assert remedy in ended.stderr.partition("What to do: ")[2]
+    assert ("cf-ray: " in ended.stderr) is has_ray
+    assert SECRET not in ended.output
+    assert files_with(SECRET, tmp_path) == []
+    assert "invoices" not in warehouse.tables() or warehouse.rows() == []
+
+
+def test_no_credentials_says_where_to_get_a_token_and_that_the_demo_needs_none(command: Command) -> None:
+    ended = command("load", env={"CLOUDFLARE_ACCOUNT_ID": "0" * 32})
+
+    assert ended.exit_code == 1
+    for words in (
+        "CLOUDFLARE_API_TOKEN",
+        "AI Gateway Read",
+        "https://dash.cloudflare.com/profile/api-tokens",
+        "--demo",
+    ):
+        assert words in ended.stderr
+
+
+def test_a_destination_that_does_not_exist_is_named(simulator: Simulator, command: Command) -> None:
+    ended = command("load", "--destination", "nonsense")
+
+    assert ended.exit_code == 1
+    assert "'nonsense'" in ended.stderr
+    assert len(ended.stderr.splitlines()) <= SCREEN_LINES
+
+
+def test_a_destination_without_its_settings_says_what_is_missing(
+    simulator: Simulator, command: Command
+) -> None:
+    ended = command("load", "--destination", "filesystem")
+
+    assert ended.exit_code == 1
+    assert "bucket_url" in ended.stderr
+    assert len(ended.stderr.splitlines()) <= SCREEN_LINES
+
+
+def test_a_destination_that_cannot_be_written_says_so(
+    simulator: Simulator, account: Account, tmp_path: Path, command: Command
+) -> None:
+    account.records += make_invoices(1)
+
+    ended = command("load", env={"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "no" / "such.duckdb")})
+
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("Error: The destination failed")
+    assert len(ended.stderr.splitlines()) <= SCREEN_LINES
+
+
+def test_the_next_healthy_run_after_a_failure_is_exact(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += make_invoices(120)
+    simulator.faults.append(status(503).only(pages={2}))
+    failed = command("load")
+    simulator.faults.clear()
+
+    healthy = command("load")
+
+    assert (failed.exit_code, healthy.exit_code) == (1, 0)
+    assert [documented(row) for row in warehouse.rows()] == sorted(
+        (expected_row(account.id, record) for record in account.records), key=lambda row: row["id"]
+    )
+
+
+PASSING = {"503": status(503), "cut body": cut_body(), "dropped connection": drop_connection()}
+
+
+@pytest.mark.parametrize("passing", PASSING.values(), ids=PASSING)
+def test_what_passes_is_not_noticed(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, passing: Fault
+) -> None:
+    account.records += make_invoices(120)
+    simulator.faults.append(passing.only(times=2, pages={2}))
+
+    ended = command("load")
+
+    assert ended.exit_code == 0
+    assert len(warehouse.ids()) == 120
+
+
+# No secret anywhere
+
+
+def files_with(secret: str, folder: Path) -> list[Path]:
+    """Files under a folder that hold the secret: working files, logs, the database."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if secret.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("way", ["token", "key"])
+def test_a_load_with_the_loudest_log_shows_no_secret(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    process: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    if way == "key":
+        simulator.api_key = f"{SECRET}-as-a-key"
+        monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+        monkeypatch.setenv("CLOUDFLARE_EMAIL", simulator.email)
+        monkeypatch.setenv("CLOUDFLARE_API_KEY", simulator.api_key)
+    account.records += make_invoices(2)
+
+    ended = process("load", "--debug", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
+
+    assert ended.exit_code == 0
+    assert len(warehouse.ids()) == 2
+    assert "DEBUG" in ended.output
+    assert SECRET not in ended.output
+    assert files_with(SECRET, tmp_path) == []
+
+
+@pytest.mark.parametrize("broken", ["wrong token", "unreachable host", "HTML with 200"])
+def test_a_failure_with_the_loudest_log_and_a_traceback_shows_no_secret(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    process: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    break_it, cause, _ = (ANSWERED | NOT_ANSWERED)[broken]
+    break_it(simulator, account, monkeypatch)
+
+    ended = process("load", "--debug", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
+
+    assert ended.exit_code == 1
+    assert "Traceback" in ended.stderr
+    assert cause in ended.stderr
+    assert SECRET not in ended.output
+    assert files_with(SECRET, tmp_path) == []
+
+
+def test_the_link_to_the_pdf_is_not_shown(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
+) -> None:
+    """It opens without signing in."""
+    account.records += make_invoices(2)
+
+    ended = process("load", "--json", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
+
+    assert ended.exit_code == 0
+    assert "pay.stripe.com" not in ended.output
+
+
+# JSON
+
+
+def test_json_is_one_document_on_stdout_with_a_row_for_each_account(
+    simulator: Simulator, account: Account, world: World, warehouse: Warehouse, process: Command
+) -> None:
+    account.records += make_invoices(3)
+    other = world.add_account("Other", invoices=2)
+
+    ended = process("load", "--json", env={"CLOUDFLARE_ACCOUNT_ID": f"{account.id},{other.id}"})
+
+    document = json.loads(ended.stdout)
+    assert ended.exit_code == 0
+    assert document["proven"] is True
+    assert document["error"] is None
+    assert [row["account_id"] for row in document["accounts"]] == [account.id, other.id]
+    assert account.id in ended.stderr
+
+
+def test_json_is_one_document_on_stdout_after_an_error_too(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    simulator.denied.add(account.id)
+
+    ended = command("load", "--json")
+
+    document = json.loads(ended.stdout)
+    assert ended.exit_code == 1
+    assert document["proven"] is False
+    assert document["error"]["kind"] == "SettingsError"
+    assert "AI Gateway Read" in document["error"]["remedy"]
+    assert document["error"]["cf_ray"].endswith("-SIM")
+    assert document["error"]["account_id"] == account.id
+    assert ended.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("broken", [*ANSWERED, *NOT_ANSWERED])
+def test_json_after_every_error_is_a_document_without_a_secret(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    break_it, cause, _ = (ANSWERED | NOT_ANSWERED)[broken]
+    account.records += make_invoices(120)
+    break_it(simulator, account, monkeypatch)
+
+    ended = command("load", "--json", "--debug")
+
+    assert cause in json.loads(ended.stdout)["error"]["cause"]
+    assert SECRET not in ended.output
+
+
+def test_json_says_that_a_load_is_not_proven(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += ["garbage"]
+
+    ended = command("load", "--json")
+
+    assert ended.exit_code == 3
+    assert json.loads(ended.stdout)["proven"] is False
+
+
+# Help and usage errors
+
+
+def words_of(value: object) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def quickest(*arguments: str) -> tuple[Ended, float]:
+    best, ended = float("inf"), Ended(-1, "", "")
+    for _ in range(3):
+        start = time.perf_counter()
+        ended = run_python("-m", "cf_invoice_source", *arguments)
+        best = min(best, time.perf_counter() - start)
+    return ended, best
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (["--help"], 0),
+        (["load", "--help"], 0),
+        (["--version"], 0),
+        (["load", "--type", "automatic"], 2),
+        (["load", "--no-such-option"], 2),
+        (["load", "--demo", "--account", "0"], 2),
+        (["no-such-command"], 2),
+    ],
+    ids=words_of,
+)
+def test_help_and_usage_errors_do_not_import_dlt(arguments: list[str], exit_code: int) -> None:
+    program = (
+        "import sys; from cf_invoice_source.cli import main\n"
+        "try: main()\n"
+        "finally: print('dlt' in sys.modules, 'duckdb' in sys.modules, file=sys.stderr)"
+    )
+
+    ended = run_python("-c", program, *arguments)
+
+    assert ended.exit_code == exit_code
+    assert ended.stderr.splitlines()[-1] == "False False"
+
+
+def test_help_answers_at_once() -> None:
+    ended, seconds = quickest("--help")
+
+    assert ended.exit_code == 0
+    assert "load" in ended.stdout
+    assert seconds < 0.3
+
+
+def test_a_usage_error_answers_at_once() -> None:
+    ended, seconds = quickest("load", "--type", "automatic")
+
+    assert ended.exit_code == 2
+    assert seconds < 0.3
+
+
+def test_the_help_of_load_names_every_option(process: Command) -> None:
+    ended = process("load", "--help")
+
+    for option in (
+        "--account",
+        "--type",
+        "--destination",
+        "--dataset",
+        "--pipeline-name",
+        "--demo",
+        "--json",
+    ):
+        assert option in ended.stdout
+
+
+def test_the_version_is_the_one_of_the_package(process: Command) -> None:
+    ended = process("--version")
+
+    assert ended.stdout.strip() == f"cf-invoices, version {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["load", "--type", "automatic"], "automatic"),
+        (["load", "--demo", "--account", "0"], "--account"),
+        (["load", "surplus"], "surplus"),
+    ],
+    ids=words_of,
+)
+def test_bad_usage_is_exit_code_2_on_stderr(process: Command, arguments: list[str], words: str) -> None:
+    ended = process(*arguments)
+
+    assert ended.exit_code == 2
+    assert words in ended.stderr
+    assert ended.stdout == ""
+
+
+# Interruptions
+
+
+@pytest.mark.parametrize(
+    ("sent", "exit_code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_a_signal_ends_a_load_with_its_exit_code_and_leaves_nothing_half_written(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    sent: signal.Signals,
+    exit_code: int,
+    word: str,
+) -> None:
+    account.records += make_invoices(200)
+    started: list[subprocess.Popen[str]] = []
+
+    def interrupt(request: Any) -> None:
+        if request.page == 2:
+            started[0].send_signal(sent)
+            time.sleep(0.05)  # so that the answer does not overtake the signal
+
+    simulator.before_answer = interrupt
+    with subprocess.Popen(
+        [sys.executable, "-m", "cf_invoice_source", "load"],
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        started.append(running)
+        stdout, stderr = running.communicate(timeout=30)
+
+    assert running.returncode == exit_code
+    assert word in stderr
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    assert "invoices" not in warehouse.tables() or warehouse.rows() == []
+
+
+# The demo
+
+
+def test_the_demo_needs_no_account_and_its_second_run_shows_invoices_being_paid(
+    process: Command, place: Path
+) -> None:
+    warehouse = Warehouse(place / "cloudflare_invoices_demo.duckdb")
+    first = process("load", "--demo")
+    before = {(row["account_id"], row["id"]): row["status"] for row in warehouse.rows()}
+
+    second = process("load", "--demo")
+
+    after = {(row["account_id"], row["id"]): row["status"] for row in warehouse.rows()}
+    paid = [key for key, status in before.items() if status == "open" and after.get(key) == "paid"]
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert paid
+    assert set(after) - set(before)
+
+
+def test_the_demo_says_that_its_data_is_made_up(warehouse: Warehouse, command: Command) -> None:
+    ended = command("load", "--demo")
+
+    assert ended.exit_code == 0
+    assert "Made-up" in ended.stderr
+
+
+def test_the_demo_does_not_touch_the_real_account(
+    simulator: Simulator, warehouse: Warehouse, command: Command
+) -> None:
+    ended = command("load", "--demo", "--json")
+
+    document = json.loads(ended.stdout)
+    assert ended.exit_code == 0
+    assert len(document["accounts"]) == 3
+    assert simulator.requests == []
+
+
+def test_a_bad_number_of_one_record_is_exit_code_3(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    text = (
+        '{"success": true, "result": {"invoices": [{"id": "in_1", "amount_due": NaN, "amount_paid": 0,'
+        ' "amount_remaining": 0, "currency": "usd"}], "pagination": {"has_more": false, "page": 1,'
+        ' "per_page": 50, "total_count": 1}}}'
+    )
+    simulator.faults.append(body(text.encode()))
+
+    ended = command("load")
+
+    assert ended.exit_code == 3
+    assert "NaN" in warehouse.rows("invoice_rejects")[0]["raw"]

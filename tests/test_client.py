@@ -1,0 +1,451 @@
+"""Requests as they are really sent, retries, and errors that say what to do and never a secret."""
+
+import socket
+import traceback
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cf_invoice_source import (
+    ApiChangedError,
+    InvoiceSourceError,
+    SettingsError,
+    TryLaterError,
+    __version__,
+)
+from cf_invoice_source.auth import KeyAuth, TokenAuth
+from cf_invoice_source.client import Client
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.simulator import Account, Fault, Simulator, World
+from cf_invoice_source.simulator.faults import (
+    body,
+    cut_body,
+    cut_json,
+    drop_connection,
+    edit,
+    failed_envelope,
+    html,
+    rate_limited,
+    redirect,
+    status,
+)
+from tests.make import make_document, make_invoices
+
+pytestmark = pytest.mark.usefixtures("dlt_here")
+
+
+class Asking:
+    """A client for one account of the simulator."""
+
+    def __init__(self, simulator: Simulator, account: Account) -> None:
+        self.client = Client(TokenAuth(simulator.token), simulator.base_url)
+        self.account = account
+
+    def __call__(self, page: int = 1) -> Page:
+        return self.client.invoice_page(self.account.id, invoice_type="all", page=page)
+
+
+@pytest.fixture
+def ask(simulator: Simulator, account: Account) -> Asking:
+    account.records += make_invoices(3)
+    return Asking(simulator, account)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Simulator]:
+    """A second server, on another port: another origin."""
+    with Simulator(World()) as other:
+        yield other
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+# Requests and answers
+
+
+def test_a_page_is_what_the_server_lists(ask: Asking, account: Account) -> None:
+    page = ask()
+
+    assert [record["id"] for record in page.records] == ["in_3", "in_2", "in_1"]
+    assert (page.asked, page.has_more, page.per_page, page.total_count) == (1, False, 50, 3)
+
+
+def test_the_path_and_the_query_are_the_ones_that_cloudflare_knows(
+    ask: Asking, simulator: Simulator, account: Account
+) -> None:
+    ask(page=1)
+
+    [sent] = simulator.requests
+    assert sent.method == "GET"
+    assert sent.path == f"/client/v4/accounts/{account.id}/ai-gateway/billing/invoice-history"
+    assert sent.query == {"type": "all", "page": "1", "per_page": "50"}
+
+
+def test_the_user_agent_names_the_package_and_its_version(ask: Asking, simulator: Simulator) -> None:
+    ask()
+
+    assert simulator.requests[0].headers["user-agent"] == f"cf-invoice-source/{__version__}"
+
+
+def test_a_slash_at_the_end_of_the_base_url_does_no_harm(simulator: Simulator, account: Account) -> None:
+    client = Client(TokenAuth(simulator.token), f"{simulator.base_url}/")
+
+    client.invoice_page(account.id, invoice_type="all", page=1)
+
+    assert "//" not in simulator.requests[0].path
+
+
+def test_a_netrc_of_the_user_does_not_replace_the_token(
+    ask: Asking, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    ask()
+
+    assert simulator.requests[0].headers["authorization"] == f"Bearer {simulator.token}"
+
+
+def test_numbers_are_read_to_the_last_digit(ask: Asking, account: Account) -> None:
+    exact = Decimal("12345678901234567890.123456789")
+    account.records[0]["amount_due"] = exact
+
+    [first, *_] = ask().records
+
+    assert first["amount_due"] == exact
+    assert type(first["amount_due"]) is Decimal
+
+
+# Retries
+
+
+PASSING = {
+    "503": status(503),
+    "500": status(500),
+    "Cloudflare's 520": status(520),
+    "Cloudflare's 524": status(524),
+    "a 429": rate_limited("0"),
+    "a 429 without retry-after": rate_limited(None),
+    "a cut body": cut_body(),
+    "cut JSON": cut_json(),
+    "a dropped connection": drop_connection(),
+    "a web page": html(),
+    "an empty body": body(b""),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_what_passes_is_asked_again(ask: Asking, simulator: Simulator, fault: Fault) -> None:
+    simulator.faults.append(fault.only(times=2))
+
+    page = ask()
+
+    assert len(page.records) == 3
+    assert len(simulator.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (status(503), TryLaterError),
+        (rate_limited("0"), TryLaterError),
+        (drop_connection(), TryLaterError),
+        (cut_body(), TryLaterError),
+        (cut_json(), ApiChangedError),
+        (html(), ApiChangedError),
+    ],
+    ids=["503", "429", "dropped connections", "cut bodies", "cut JSON", "web pages"],
+)
+def test_what_does_not_pass_is_given_up_after_the_attempts_of_dlts_settings(
+    simulator: Simulator,
+    account: Account,
+    fault: Fault,
+    error: type[InvoiceSourceError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
+    simulator.faults.append(fault)
+    ask = Asking(simulator, account)
+
+    with pytest.raises(error):
+        ask()
+
+    assert len(simulator.requests) == 3
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 418, 301, 304])
+def test_what_asking_again_does_not_mend_is_asked_once(ask: Asking, simulator: Simulator, code: int) -> None:
+    simulator.faults.append(status(code))
+
+    with pytest.raises(InvoiceSourceError):
+        ask()
+
+    assert len(simulator.requests) == 1
+
+
+def test_a_429_is_waited_for_as_long_as_it_says(ask: Asking, simulator: Simulator, naps: list[float]) -> None:
+    simulator.faults.append(rate_limited("17").only(times=1))
+
+    page = ask()
+
+    assert len(page.records) == 3
+    assert naps == [17]
+
+
+def test_a_dropped_connection_is_waited_for_a_little_longer_each_time(
+    simulator: Simulator, account: Account, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_BACKOFF_FACTOR", "1")
+    simulator.faults.append(drop_connection().only(times=3))
+
+    Asking(simulator, account)()
+
+    assert naps == [1, 2, 4]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (400, "account ID"),
+        (401, "complete, active and not expired"),
+        (403, "'AI Gateway Read'"),
+        (404, "32 hexadecimal characters"),
+    ],
+)
+def test_a_refusal_says_what_to_mend(ask: Asking, simulator: Simulator, code: int, remedy: str) -> None:
+    simulator.faults.append(status(code))
+
+    with pytest.raises(SettingsError) as caught:
+        ask()
+
+    assert remedy in caught.value.remedy
+
+
+def test_a_refusal_tells_what_cloudflare_said_and_the_ray(
+    ask: Asking, simulator: Simulator, account: Account
+) -> None:
+    simulator.denied.add(account.id)
+
+    with pytest.raises(SettingsError, match=r"Authentication error \(code 10000\)") as caught:
+        ask()
+
+    assert caught.value.ray.endswith("-SIM")
+    assert account.id in caught.value.request
+    assert caught.value.account_id == account.id
+
+
+def test_a_failed_envelope_with_status_200_is_no_empty_page(ask: Asking, simulator: Simulator) -> None:
+    simulator.faults.append(failed_envelope(7000, "No luck today"))
+
+    with pytest.raises(InvoiceSourceError, match=r"No luck today \(code 7000\)"):
+        ask()
+
+
+def test_an_error_that_is_no_envelope_is_told_by_its_status(ask: Asking, simulator: Simulator) -> None:
+    simulator.faults.append(status(403))
+
+    with pytest.raises(SettingsError, match="HTTP 403 Forbidden"):
+        ask()
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_origin_is_not_followed(
+    ask: Asking, simulator: Simulator, elsewhere: Simulator, code: int
+) -> None:
+    simulator.faults.append(status(code, b"", {"location": f"{elsewhere.base_url}/accounts"}))
+
+    with pytest.raises(SettingsError, match="redirects") as caught:
+        ask()
+
+    assert "base_url" in caught.value.remedy
+    assert elsewhere.requests == []
+    assert len(simulator.requests) == 1
+
+
+def test_a_redirect_to_the_same_origin_is_not_followed_either(ask: Asking, simulator: Simulator) -> None:
+    simulator.faults.append(redirect(f"{simulator.base_url}/accounts"))
+
+    with pytest.raises(SettingsError, match="redirects"):
+        ask()
+
+    assert len(simulator.requests) == 1
+
+
+def test_an_address_where_nobody_listens_cannot_be_reached(account: Account) -> None:
+    client = Client(TokenAuth("token"), f"http://127.0.0.1:{closed_port()}")
+
+    with pytest.raises(TryLaterError, match="could not be reached") as caught:
+        client.invoice_page(account.id, invoice_type="all", page=1)
+
+    assert "network" in caught.value.remedy
+    assert caught.value.ray == ""
+
+
+def test_https_to_a_server_without_it_cannot_be_reached(simulator: Simulator, account: Account) -> None:
+    client = Client(TokenAuth("token"), simulator.base_url.replace("http://", "https://"))
+
+    with pytest.raises(TryLaterError, match="could not be reached"):
+        client.invoice_page(account.id, invoice_type="all", page=1)
+
+
+# Answers of another shape
+
+
+@pytest.mark.parametrize("name", ["has_more", "page", "per_page", "total_count"])
+@pytest.mark.parametrize("value", [None, "2", [], {}, Decimal("1.5")], ids=repr)
+def test_a_pagination_of_another_type_is_malformed(
+    ask: Asking, simulator: Simulator, name: str, value: Any
+) -> None:
+    simulator.faults.append(edit(lambda document: document["result"]["pagination"].update({name: value})))
+
+    with pytest.raises(ApiChangedError, match=f"pagination.{name}"):
+        ask()
+
+
+@pytest.mark.parametrize("name", ["has_more", "page", "per_page", "total_count"])
+def test_a_pagination_without_one_of_its_fields_is_malformed(
+    ask: Asking, simulator: Simulator, name: str
+) -> None:
+    simulator.faults.append(edit(lambda document: document["result"]["pagination"].pop(name)))
+
+    with pytest.raises(ApiChangedError, match=f"pagination.{name} should be"):
+        ask()
+
+
+def move_invoices(document: Any) -> None:
+    document["result"]["items"] = document["result"].pop("invoices")
+
+
+MALFORMED = {
+    "the invoices have moved": (edit(move_invoices), "result.invoices should be a list"),
+    "no pagination": (edit(lambda document: document["result"].pop("pagination")), "result.pagination"),
+    "the result is a list": (edit(lambda document: document.update(result=[])), "result should be an object"),
+    "no success": (edit(lambda document: document.pop("success")), "success should be true or false"),
+    "an object in a list": (body(b"[{}]  \n {}"), "not JSON"),
+    "two documents": (body(b"{} {}"), "not JSON"),
+    "bytes": (body(b"\xff\xfe{}"), "not JSON"),
+    "deeper than Python reads": (body(b'{"a":' * 200_000 + b"1" + b"}" * 200_000), "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("fault", "what"), MALFORMED.values(), ids=MALFORMED)
+def test_an_answer_of_another_shape_is_told_with_its_ray(
+    ask: Asking, simulator: Simulator, fault: Fault, what: str
+) -> None:
+    simulator.faults.append(fault)
+
+    with pytest.raises(ApiChangedError, match=what) as caught:
+        ask()
+
+    assert caught.value.ray.endswith("-SIM")
+
+
+def test_an_answer_that_is_not_json_is_told_by_its_type_and_size_without_its_content(
+    ask: Asking, simulator: Simulator
+) -> None:
+    simulator.faults.append(html())
+
+    with pytest.raises(ApiChangedError, match="text/html") as caught:
+        ask()
+
+    assert "<" not in str(caught.value)
+
+
+def test_json_in_utf8_with_a_byte_order_mark_is_not_taken_for_a_page_of_something_else(
+    ask: Asking, simulator: Simulator
+) -> None:
+    simulator.faults.append(body(b"\xef\xbb\xbf" + str(make_document()).encode()))
+
+    with pytest.raises(ApiChangedError):
+        ask()
+
+
+# Base URLs
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "https://user:pass@example.com",
+        "https://user@example.com",
+        "https://:pass@example.com",
+        "https://example.com?x=1",
+        "https://example.com#x",
+        "https://",
+        "https:///client/v4",
+        "ftp://127.0.0.1",
+        "file:///etc/passwd",
+        "example.com",
+        "//example.com",
+        "",
+        "https://[::1",
+        "https://example.com:port",
+        "https://example.com\\@127.0.0.1",
+    ],
+)
+def test_a_base_url_that_is_not_safe_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="base URL") as caught:
+        Client(TokenAuth("token"), url)
+
+    assert "pass" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.cloudflare.com/client/v4",
+        "https://example.com:8443/proxy",
+        "HTTPS://EXAMPLE.COM",
+        "http://127.0.0.1:8080",
+        "http://localhost:8080/client/v4",
+        "http://[::1]:8080",
+    ],
+)
+def test_https_and_loopback_are_fine(url: str) -> None:
+    Client(TokenAuth("token"), url)
+
+
+# Secrets
+
+
+LOUD = {
+    "refused": status(401),
+    "redirected": redirect("http://127.0.0.1:9/"),
+    "unavailable": status(503),
+    "dropped": drop_connection(),
+    "a web page": html(),
+    "malformed": edit(move_invoices),
+}
+
+
+@pytest.mark.parametrize("fault", LOUD.values(), ids=LOUD)
+@pytest.mark.parametrize("way", ["token", "key"])
+def test_no_secret_is_in_an_error_or_its_traceback(
+    simulator: Simulator, account: Account, fault: Fault, way: str
+) -> None:
+    auth = TokenAuth("s3cr3t") if way == "token" else KeyAuth("who@example.com", "s3cr3t")
+    client = Client(auth, simulator.base_url)
+    simulator.faults.append(fault)
+
+    with pytest.raises(InvoiceSourceError) as caught:
+        client.invoice_page(account.id, invoice_type="all", page=1)
+
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + str(vars(caught.value))
+    assert "s3cr3t" not in told

@@ -1,0 +1,44 @@
+"""A user's program: checked by type checkers, never run."""
+
+import dlt
+
+from cf_invoice_source import (
+    ApiChangedError,
+    CloudflareCredentials,
+    DestinationError,
+    InvoiceSourceError,
+    Report,
+    SettingsError,
+    TryLaterError,
+    __version__,
+    cf_invoice_source,
+    load,
+)
+
+
+def plain_dlt() -> None:
+    pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+    pipeline.run(cf_invoice_source())
+    pipeline.run(cf_invoice_source(account_id="one"))
+    pipeline.run(cf_invoice_source(account_id=["one", "two"], type="auto"))
+    pipeline.run(cf_invoice_source("one", base_url="https://api.cloudflare.com/client/v4"))
+
+
+def typed_credentials() -> None:
+    credentials = CloudflareCredentials()
+    credentials.email = "you@example.com"
+    cf_invoice_source(credentials=credentials)
+
+
+def with_a_report() -> str:
+    pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+    try:
+        report: Report = load(pipeline, account_id="one")
+    except SettingsError as error:
+        return error.remedy
+    except (TryLaterError, ApiChangedError, DestinationError) as error:
+        return error.ray
+    except InvoiceSourceError as error:
+        return str(error)
+    proven: bool = report.is_proven
+    return f"{__version__} {report.destination} {proven}"
