@@ -609,7 +609,6 @@ def test_a_signal_ends_a_load_with_its_exit_code_and_leaves_nothing_half_written
     def interrupt(request: Any) -> None:
         if request.page == 2:
             started[0].send_signal(sent)
-            time.sleep(0.05)  # so that the answer does not overtake the signal
 
     simulator.before_answer = interrupt
     with subprocess.Popen(

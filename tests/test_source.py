@@ -284,6 +284,22 @@ def test_a_nested_list_becomes_a_child_table(load: Load, account: Account, wareh
     assert found == [("in_1", Decimal(1)), ("in_1", Decimal("2.5"))]
 
 
+def test_a_nested_list_with_names_of_dlts_does_not_block_the_load(
+    load: Load, account: Account, warehouse: Warehouse
+) -> None:
+    account.records += [
+        make_invoice(lines=[{"_dlt_id": "x", "_dlt_parent_id": "x", "_dlt_root_id": "x"}] * 2)
+    ]
+
+    load()
+
+    found = warehouse.query(
+        "SELECT count(DISTINCT l._dlt_id) FROM cf_invoices.invoices i "
+        "JOIN cf_invoices.invoices__lines l ON l._dlt_parent_id = i._dlt_id"
+    )
+    assert found == [(2,)]
+
+
 def test_a_child_table_follows_its_invoice_and_does_not_grow(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -724,6 +740,17 @@ def test_the_type_selects_the_invoices(
     load(type=kind)
 
     assert warehouse.ids() == ids
+
+
+def test_the_base_url_may_come_from_dlts_settings(
+    extract: Extract, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://127.0.0.1:9")
+    monkeypatch.setenv("SOURCES__CF_INVOICE_SOURCE__BASE_URL", simulator.base_url)
+
+    extract()
+
+    assert len(simulator.requests) == 1
 
 
 def test_the_type_may_come_from_the_environment(

@@ -206,11 +206,16 @@ def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     fields = {}
     for name in sorted(unknown):
         column = _text("a field's name", name) or "unnamed"
-        while _plain(column) in taken or column.startswith("_dlt"):
+        while _plain(column) in taken or _is_dlts(column):
             column = f"api_{column}"
         taken.add(_plain(column))
         fields[column] = _checked(name, record[name], MAX_DEPTH)
     return fields
+
+
+def _is_dlts(name: str) -> bool:
+    """Say whether dlt could take a field for one of its own: `_dlt_id`, "-DLT-id" once normalized."""
+    return _plain(name).startswith("dlt")
 
 
 def _plain(name: str) -> str:
@@ -229,8 +234,13 @@ def _checked(name: str, value: Any, depth: int) -> Any:
     if depth == 0:
         raise UnfitError(f"{name} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {_text(name, key): _checked(f"{name}.{key}", item, depth - 1) for key, item in value.items()}
+        return {_inner(name, key): _checked(f"{name}.{key}", item, depth - 1) for key, item in value.items()}
     return [_checked(name, item, depth - 1) for item in value]
+
+
+def _inner(name: str, key: str) -> str:
+    _text(name, key)
+    return f"api_{key}" if _is_dlts(key) else key
 
 
 def _storable(text: str | None) -> str | None:

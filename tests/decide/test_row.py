@@ -283,13 +283,30 @@ def test_unknown_fields_are_kept_with_their_numbers_as_decimals() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["account_id", "accountId", "AccountID", "row_hash", "rowHash", "deleted", "_dlt_id", "_dlt_load_id"],
+    [
+        "account_id",
+        "accountId",
+        "AccountID",
+        "row_hash",
+        "rowHash",
+        "deleted",
+        "_dlt_id",
+        "_dlt_load_id",
+        "_DLT_ID",
+        "-dlt-id",
+    ],
 )
 def test_a_field_with_a_name_of_ours_is_kept_under_another(name: str) -> None:
     values = invoice(make_invoice(**{name: "theirs"})).values
 
     assert values[f"api_{name}"] == "theirs"
     assert name not in values
+
+
+def test_a_nested_field_with_a_name_of_dlts_is_kept_under_another() -> None:
+    values = invoice(make_invoice(lines=[{"_dlt_id": "theirs", "net": 1}])).values
+
+    assert values["lines"] == [{"api__dlt_id": "theirs", "net": 1}]
 
 
 def test_two_fields_whose_names_could_become_one_column_are_kept_apart() -> None:
