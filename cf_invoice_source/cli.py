@@ -42,6 +42,7 @@ def cli() -> None:
 @click.option(
     "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: all]"
 )
+@click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
 @click.option("--destination", default="duckdb", show_default=True, help="Any dlt destination.")
 @click.option("--dataset", default=DATASET_NAME, show_default=True, help="Dataset (schema) for the tables.")
 @click.option(
@@ -53,6 +54,7 @@ def cli() -> None:
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     accounts: tuple[str, ...],
     invoice_type: str | None,
+    full: bool,
     destination: str,
     dataset: str,
     pipeline_name: str | None,
@@ -60,7 +62,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Load every invoice of the accounts.
+    """Load what is new and what has changed, and prove the copy right.
 
     Credentials come from CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or from
     .dlt/secrets.toml; accounts from --account, CLOUDFLARE_ACCOUNT_ID or .dlt/config.toml.
@@ -75,7 +77,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
         pipeline = _pipeline(name, destination, dataset, console)
-        settings = {"account_id": accounts, "type": invoice_type}
+        settings: dict[str, Any] = {"account_id": accounts, "type": invoice_type, "full": full}
         given = {setting: value for setting, value in settings.items() if value}
         report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
     _print(report, console, as_json=as_json)
@@ -141,11 +143,13 @@ def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any
 
 @contextmanager
 def _errors_explained(console: Console, *, as_json: bool, debug: bool) -> Iterator[None]:
-    from cf_invoice_source.errors import InvoiceSourceError
+    from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
     from cf_invoice_source.screen import error_document, show_error
 
     try:
         yield
+    except MixedTypesError as error:
+        raise click.UsageError(str(error)) from error
     except InvoiceSourceError as error:
         if debug:
             console.print_exception()

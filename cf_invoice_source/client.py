@@ -49,9 +49,8 @@ class Client:
         self._base_url = _safe(base_url)
         self._auth = auth
         self._http = requests.Client(raise_for_status=False, retry_condition=_is_cut)
-        self.requests_sent = 0
 
-    def invoice_page(self, account_id: str, *, invoice_type: InvoiceType, page: int) -> Page:
+    def invoice_page(self, account_id: str, invoice_type: InvoiceType, page: int) -> Page:
         """Ask for one page of an account's invoices, newest first.
 
         Args:
@@ -92,7 +91,6 @@ class Client:
                 remedy="check the network, the proxy and the base URL, then run again",
                 request=f"GET {url}",
             ) from error
-        self.requests_sent += 1
         if response.status_code != codes.ok:
             raise _refused(response, tuple(read_errors(_decode_or_none(response))))
         return response

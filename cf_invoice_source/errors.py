@@ -39,6 +39,10 @@ class SettingsError(InvoiceSourceError, ValueError):
     """Credentials, an account, a URL or another setting is missing or wrong: mend it, then run again."""
 
 
+class MixedTypesError(SettingsError):
+    """The dataset holds invoices of another `type`: one dataset holds one."""
+
+
 class TryLaterError(InvoiceSourceError):
     """Cloudflare or the network did not answer as it should for now: run again later."""
 

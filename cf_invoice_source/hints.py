@@ -13,6 +13,8 @@ from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
 INVOICES = "invoices"
+CHANGES = "invoice_changes"
+WALKS = "invoice_walks"
 REJECTS = "invoice_rejects"
 
 
@@ -44,6 +46,36 @@ _INVOICE_TYPES: Mapping[str, TDataType] = {
     "row_hash": "text",
 }
 
+_CHANGE_KEY = (*_INVOICE_KEY, "version")
+
+_CHANGE_TYPES: Mapping[str, TDataType] = {
+    **_INVOICE_TYPES,
+    "version": "bigint",
+    "change": "text",
+    "observed_at": "timestamp",
+}
+
+_WALK_KEY = ("account_id", "started_at")
+
+_WALK_TYPES: Mapping[str, TDataType] = {
+    "account_id": "text",
+    "started_at": "timestamp",
+    "finished_at": "timestamp",
+    "type": "text",
+    "kind": "text",
+    "why": "text",
+    "requests": "bigint",
+    "total_count": "bigint",
+    "seen": "bigint",
+    "new": "bigint",
+    "updated": "bigint",
+    "deleted": "bigint",
+    "rejected": "bigint",
+    "proven": "bool",
+    "doubt": "text",
+    "error": "text",
+}
+
 _REJECT_KEY = ("account_id", "record_hash", "n")
 
 _REJECT_TYPES: Mapping[str, TDataType] = {
@@ -53,6 +85,8 @@ _REJECT_TYPES: Mapping[str, TDataType] = {
     "id": "text",
     "reason": "text",
     "raw": "text",
+    "observed_at": "timestamp",
+    "resolved_at": "timestamp",
 }
 
 _DELETED: TColumnSchema = {"name": "deleted", "data_type": "bool", "nullable": True, "hard_delete": True}
@@ -64,6 +98,8 @@ def _table(key: Sequence[str], columns: Mapping[str, TColumnSchema]) -> dict[str
 
 TABLES: Mapping[str, Mapping[str, Any]] = {
     INVOICES: _table(_INVOICE_KEY, _columns(_INVOICE_TYPES, _INVOICE_KEY) | {"deleted": _DELETED}),
+    CHANGES: _table(_CHANGE_KEY, _columns(_CHANGE_TYPES, _CHANGE_KEY)),
+    WALKS: _table(_WALK_KEY, _columns(_WALK_TYPES, _WALK_KEY)),
     REJECTS: _table(_REJECT_KEY, _columns(_REJECT_TYPES, _REJECT_KEY)),
 }
 """What `dlt.mark.make_hints` takes for each table, by its name; they all merge by their key."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,16 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.pipeline import LoadInfo
+from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from cf_invoice_source.account import Outcome
+from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
-from cf_invoice_source.source import Walk, cf_invoice_source
+from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.settings import PACKAGE_ROWS
+from cf_invoice_source.source import cf_invoice_source
+from cf_invoice_source.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +29,52 @@ class Report:
         pipeline_name: Name of the dlt pipeline.
         dataset_name: Dataset (schema) that holds the tables.
         destination: Where it lies, without secrets.
-        walks: One for each account, in the order of the settings.
+        accounts: What came of each account, in the order of the settings.
     """
 
     pipeline_name: str
     dataset_name: str
     destination: str
-    walks: tuple[Walk, ...]
+    accounts: tuple[Outcome, ...]
 
     @property
     def is_proven(self) -> bool:
-        """Whether every account's list was seen whole, and every record of it loaded."""
-        return not any(walk.doubt or walk.rejected for walk in self.walks)
+        """Whether the tables equal every account's list, and hold every record of it."""
+        return not any(account.doubt or account.rejected for account in self.accounts)
 
 
-def load(pipeline: dlt.Pipeline, **settings: Any) -> Report:
-    """Load the invoices of every account into the pipeline's destination.
+def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings: Any) -> Report:
+    """Load the invoices of every account, prove the tables right, and repair them where they are not.
+
+    Each package is loaded before the next one is asked for, so memory stays bounded, and an interrupted load
+    goes on where its last package ended.
 
     Args:
         pipeline: Any dlt pipeline.
+        package_rows: Rows in one load package, at least.
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
         SettingsError: Credentials, account or another setting are missing, wrong or refused.
         TryLaterError: Cloudflare or the network did not answer.
         ApiChangedError: Cloudflare answered in an unknown shape.
-        DestinationError: The destination could not be written.
+        DestinationError: The destination could not be read or written.
     """
     try:
-        info = pipeline.run(cf_invoice_source(**settings))
+        source = cf_invoice_source(**settings)
+        invoices = source.resources[INVOICES]
+        accounts: Accounts = invoices.explicit_args["accounts"]
+        accounts.package_rows = package_rows
+        _finish_pending(pipeline)
+        info = _load_all(pipeline, source, accounts)
+        warehouse = Warehouse(pipeline)
+        wrong = accounts.prove(warehouse)
+        if wrong:
+            accounts.repair(wrong)
+            info = _load_all(pipeline, source, accounts)
+            if accounts.prove(warehouse):
+                accounts.note(wrong)
+                info = _load_all(pipeline, source, accounts)
     except (PipelineStepFailed, ConfigurationException, MissingDependencyException) as error:
         explained = _explained(error)
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
@@ -61,18 +83,21 @@ def load(pipeline: dlt.Pipeline, **settings: Any) -> Report:
         pipeline_name=pipeline.pipeline_name,
         dataset_name=pipeline.dataset_name,
         destination=info.destination_displayable_credentials or info.destination_name,
-        walks=tuple(_walks(pipeline, info)),
+        accounts=tuple(account.outcome for account in accounts.accounts),
     )
 
 
-def _walks(pipeline: dlt.Pipeline, info: LoadInfo) -> Iterator[Walk]:
-    """Read what the source noted about its walks from the trace of the run."""
-    trace = pipeline.last_trace
-    extracted = trace.last_extract_info.metrics if trace and trace.last_extract_info else {}
-    for load_id in info.loads_ids:
-        for metrics in extracted.get(load_id, ()):
-            for resource in metrics["resource_metrics"].values():
-                yield from (Walk(**walk) for walk in resource.custom_metrics.values())
+def _finish_pending(pipeline: dlt.Pipeline) -> None:
+    """Load what an earlier run left behind: dlt would load it instead of what it is given next."""
+    if pipeline.has_pending_data:
+        pipeline.run()
+
+
+def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:
+    while True:
+        info = pipeline.run(source)
+        if accounts.is_done:
+            return info
 
 
 def _explained(error: Exception) -> InvoiceSourceError:

@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 def show_report(console: Console, report: Report) -> None:
     """Print the summary table of a load, and where the rows are."""
     table = Table(title="AI Gateway invoices", title_justify="left")
-    for name in ("account", "invoices", "rejected", "requests", "complete"):
-        table.add_column(
-            name, justify="left" if name in {"account", "complete"} else "right", overflow="fold"
-        )
-    for walk in report.walks:
-        complete = f"not proven: {walk.doubt}" if walk.doubt else "yes"
+    table.add_column("account", overflow="fold")
+    for name in ("invoices", "new", "updated", "deleted", "rejected", "requests"):
+        table.add_column(name, justify="right")
+    table.add_column("proven", overflow="fold")
+    for account in report.accounts:
+        figures = (account.new, account.updated, account.deleted, account.rejected, account.requests)
         table.add_row(
-            Text(walk.account_id),
-            f"{walk.invoices:,}",
-            f"{walk.rejected:,}",
-            f"{walk.requests:,}",
-            Text(complete),
+            Text(account.account_id),
+            "" if account.invoices is None else f"{account.invoices:,}",
+            *(f"{figure:,}" for figure in figures),
+            Text(f"no: {account.doubt}" if account.doubt else "yes"),
         )
     console.print(table)
     console.print(Text(f"Loaded into {report.destination}, dataset {report.dataset_name}."), soft_wrap=True)
-    if any(walk.rejected for walk in report.walks):
+    if any(account.rejected for account in report.accounts):
         console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")
 
 
@@ -52,7 +51,7 @@ def report_document(report: Report) -> str:
         pipeline=report.pipeline_name,
         dataset=report.dataset_name,
         destination=report.destination,
-        accounts=[asdict(walk) for walk in report.walks],
+        accounts=[asdict(account) for account in report.accounts],
         error=None,
     )
 

@@ -1,4 +1,4 @@
-"""dlt glue: walks each account's list and yields its rows, each table with its own hints."""
+"""dlt glue: reads the bookmarks, yields the rows of every table, stores the bookmarks beside them."""
 
 from __future__ import annotations
 
@@ -6,51 +6,35 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dlt
-import simplejson
 from dlt.extract import DltResource
 
+from cf_invoice_source.account import Account
+from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.listing import Listing
-from cf_invoice_source.decide.paging import Ask, Refuse, next_step
-from cf_invoice_source.decide.row import Invoice, Reject
-from cf_invoice_source.errors import ApiChangedError, SettingsError
-from cf_invoice_source.hints import INVOICES, REJECTS, TABLES
-from cf_invoice_source.settings import BASE_URL, INVOICE_TYPES, MAX_PAGES, SECTION, InvoiceType
+from cf_invoice_source.decide.bookmark import to_dict
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
+from cf_invoice_source.warehouse import Warehouse
 
 __source_name__ = SECTION
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """What one walk over an account's list saw.
-
-    Attributes:
-        account_id: Cloudflare account ID.
-        invoices: Invoices listed, each counted once.
-        rejected: Records that are no invoice, or that no column holds exactly.
-        requests: Pages asked for.
-        doubt: Why it is not proven that nothing was missed; empty when it is.
-    """
-
-    account_id: str
-    invoices: int
-    rejected: int
-    requests: int
-    doubt: str
-
-
 @dlt.source(name=SECTION, section=SECTION)
-def cf_invoice_source(
+def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's configuration
     account_id: str | Sequence[str] | None = None,
     type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
+    full: bool = False,
+    full_walk_every_days: float = FULL_WALK_EVERY_DAYS,
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
+    created: dlt.sources.incremental[datetime] | None = None,
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
@@ -60,33 +44,56 @@ def cf_invoice_source(
         account_id: Cloudflare account ID, or several: a list, or one text with commas. Without it
             `CLOUDFLARE_ACCOUNT_ID` counts.
         type: Which invoices: all, auto (automatic top-ups) or manual.
+        full: Whether to read every page and to compare every row, even where that is not due.
+        full_walk_every_days: After how many days a run does so by itself.
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
+        created: A range of `created`: `dlt.sources.incremental("created", initial_value=..., end_value=...)`
+            with times in UTC. It is loaded without regard to earlier runs, and proves nothing.
 
     Returns:
-        A source with the resource `invoices`, which fills the tables `invoices` and `invoice_rejects`.
+        A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
+        `invoice_walks` and `invoice_rejects`.
 
     Raises:
         SettingsError: A setting is missing or makes no sense.
     """
     auth = credentials.to_auth()
-    accounts = _read_accounts(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
+    account_ids = _read_accounts(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
         raise SettingsError(
             f"The type {type!r} does not exist.", remedy=f"use one of {', '.join(INVOICE_TYPES)}"
         )
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
-    return _invoices(client, accounts, type)
+    accounts = [
+        Account(each, type, partial(client.invoice_page, each, type), int(full_walk_every_days * 24 * 3600))
+        for each in account_ids
+    ]
+    given = {} if created is None else {"created": created}
+    return _invoices(Accounts(accounts, type, full), **given)
 
 
-def _invoices(client: Client, accounts: Sequence[str], invoice_type: InvoiceType) -> DltResource:
-    @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
-    def invoices() -> Iterator[Any]:
-        yield from _missing_tables()
-        for account_id in accounts:
-            yield from _walk(client, account_id, invoice_type)
-
-    return invoices()
+@dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
+def _invoices(
+    accounts: Accounts,
+    created: dlt.sources.incremental[datetime] = dlt.sources.incremental(  # noqa: B008 - dlt's way
+        "created", on_cursor_value_missing="include", allow_external_schedulers=False
+    ),
+) -> Iterator[Any]:
+    """Yield the rows of every table, so that they and the bookmarks are one load package."""
+    is_range = created.end_value is not None
+    bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
+    yield from _missing_tables()
+    warehouse = Warehouse(dlt.current.pipeline())
+    for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
+        if not is_range:
+            newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
+            if newest is not None:
+                created.advance(newest)
+            if package.bookmark:
+                bookmarks[package.account_id] = to_dict(package.bookmark)
+        for table, rows in package.tables.items():
+            yield _marked(table, rows, file_format="jsonl")
 
 
 def _missing_tables() -> Iterator[Any]:
@@ -94,57 +101,20 @@ def _missing_tables() -> Iterator[Any]:
     known = dlt.current.source_schema().tables
     for table in TABLES.keys() - known.keys():
         # Without a file format: DuckDB cannot read the empty file that jsonl makes of this.
-        hints = dlt.mark.make_hints(table_name=table, **TABLES[table])
-        yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints, create_table_variant=True)
+        yield _marked(table, dlt.mark.materialize_table_schema())
 
 
-def _rows(table: str, rows: Sequence[dict[str, Any]]) -> Iterator[Any]:
+def _marked(table: str, rows: Any, **hints: Any) -> Any:
     """Mark rows with the hints of their table; jsonl is by far the fastest format without Arrow."""
-    if rows:
-        hints = dlt.mark.make_hints(table_name=table, file_format="jsonl", **TABLES[table])
-        yield dlt.mark.with_hints(rows, hints, create_table_variant=True)
+    made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
+    return dlt.mark.with_hints(rows, made, create_table_variant=True)
 
 
-def _walk(client: Client, account_id: str, invoice_type: InvoiceType) -> Iterator[Any]:
-    """Walk one account's list page by page, and yield each record once."""
-    listing = Listing()
-    invoices = rejected = requests = 0
-    step: Any = Ask(1)
-    first: Page | None = None
-    while isinstance(step, Ask):
-        page = client.invoice_page(account_id, invoice_type=invoice_type, page=step.page)
-        requests += 1
-        first = first or page
-        taken = listing.take(page)
-        invoices, rejected = invoices + len(taken.invoices), rejected + len(taken.rejects)
-        yield from _rows(INVOICES, [_invoice_row(account_id, invoice) for invoice in taken.invoices])
-        yield from _rows(REJECTS, [_reject_row(account_id, reject, n) for reject, n in taken.rejects])
-        step = next_step(first, page, seen=listing.seen, new=taken.new, max_pages=MAX_PAGES)
-    if isinstance(step, Refuse):
-        raise ApiChangedError(
-            f"The paging of account {account_id} makes no sense: {step.why}.",
-            remedy="run again; if it stays so, report it",
-            account_id=account_id,
-        )
-    anonymous = listing.anonymous()
-    yield from _rows(INVOICES, [_invoice_row(account_id, invoice) for invoice in anonymous])
-    walk = Walk(account_id, invoices + len(anonymous), rejected, requests, step.doubt)
-    dlt.current.resource_metrics()[account_id] = asdict(walk)
-
-
-def _invoice_row(account_id: str, invoice: Invoice) -> dict[str, Any]:
-    return {"account_id": account_id, "id": invoice.id, **invoice.values, "row_hash": invoice.row_hash}
-
-
-def _reject_row(account_id: str, reject: Reject, number: int) -> dict[str, Any]:
-    return {
-        "account_id": account_id,
-        "record_hash": reject.record_hash,
-        "n": number,
-        "id": reject.id,
-        "reason": reject.reason,
-        "raw": simplejson.dumps(reject.record, use_decimal=True, allow_nan=True),
-    }
+def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime | None:
+    """The newest `created` so far. The accounts share this cursor: it informs, the bookmarks decide."""
+    return max(
+        [row["created"] for row in rows if row.get("created")] + ([last] if last else []), default=None
+    )
 
 
 def _read_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:

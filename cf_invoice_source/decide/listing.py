@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.row import Invoice, Reject, read_record
@@ -14,13 +14,11 @@ class Taken:
     """What one page brought that was not there before.
 
     Attributes:
-        invoices: New invoices that have an id.
-        rejects: New rejected records, each with its number among equal ones, from 1.
+        items: New invoices that have an id, and new rejected records, each with its key.
         new: How many records were new, invoices without an id included.
     """
 
-    invoices: tuple[Invoice, ...]
-    rejects: tuple[tuple[Reject, int], ...]
+    items: tuple[tuple[str, Invoice | Reject], ...]
     new: int
 
 
@@ -28,57 +26,73 @@ class Listing:
     """Collects the pages of one walk.
 
     Invoices without an id are held back until the end, for they are numbered from the oldest on. They, and
-    rejected records, are told apart by their place in the list, counted from its end: that place stays the
-    same when new invoices arrive in front.
+    rejected records without an id, are told apart by their place in the list, counted from its end: that
+    place stays the same when new invoices arrive in front.
+
+    Attributes:
+        seen: Different records so far.
+        doubt: Why this does not prove that nothing was missed; empty when nothing speaks against it.
+        rejects: Keys of the rejected records, "<record_hash>:<n>".
     """
 
     def __init__(self) -> None:
         self.seen = 0
-        self._ids: set[str] = set()
-        self._places: set[int] = set()
-        self._equal_rejects: Counter[str] = Counter()
+        self.doubt = ""
+        self.rejects: set[str] = set()
+        self._names: set[str] = set()
+        self._numbers = Counter[str]()
         self._anonymous: dict[int, Invoice] = {}
         self._previous: list[str] = []
 
     def take(self, page: Page) -> Taken:
         """Take in a page, and say what is new on it."""
         records = [read_record(record) for record in page.records]
-        hashes = [item.row_hash if isinstance(item, Invoice) else item.record_hash for item in records]
+        hashes = [item.row_hash for item in records]
         if hashes == self._previous and len(set(hashes)) > 1:
-            return Taken((), (), 0)
+            return Taken((), 0)
         self._previous = hashes
         end = page.total_count - (page.asked - 1) * page.per_page
-        fresh = [
-            (end - index, item) for index, item in enumerate(records) if self._is_new(end - index, item, page)
-        ]
-        for place, item in fresh:
-            if isinstance(item, Invoice) and item.id is None:
-                self._anonymous[place] = item
-        self.seen += len(fresh)
-        return Taken(
-            tuple(item for _, item in fresh if isinstance(item, Invoice) and item.id is not None),
-            tuple((item, self._number(item)) for _, item in fresh if isinstance(item, Reject)),
-            len(fresh),
-        )
+        items: list[tuple[str, Invoice | Reject]] = []
+        new = 0
+        for index, item in enumerate(records):
+            if not self._is_new(end - index, item, page):
+                self.doubt = "a record was listed twice"
+                continue
+            new += 1
+            if isinstance(item, Reject):
+                items.append((self._reject_key(item), item))
+            elif item.id is not None:
+                items.append((item.id, item))
+            else:
+                self._anonymous[end - index] = item
+        self.seen += new
+        return Taken(tuple(items), new)
 
-    def anonymous(self) -> list[Invoice]:
-        """Give the invoices without an id their stable keys: "anonymous:<hash>:<n>", n from the oldest."""
-        count: Counter[str] = Counter()
+    def anonymous(self) -> list[tuple[str, Invoice]]:
+        """Give the invoices without an id, each with its stable key: "anonymous:<hash>:<n>"."""
+        count = Counter[str]()
         keyed = []
         for _, invoice in sorted(self._anonymous.items(), key=lambda placed: placed[0]):
             count[invoice.identity] += 1
-            keyed.append(replace(invoice, id=f"{invoice.identity}:{count[invoice.identity]}"))
+            key = f"{invoice.identity}:{count[invoice.identity]}"
+            self._names.add(key)
+            keyed.append((key, invoice))
         return keyed
 
-    def _is_new(self, place: int, item: Invoice | Reject, page: Page) -> bool:
-        if item.id is not None:
-            is_new = item.id not in self._ids
-            self._ids.add(item.id)
-            return is_new
-        is_new = place not in self._places and (place > 0 or page.asked == 1)
-        self._places.add(place)
-        return is_new
+    def has_seen(self, key: str) -> bool:
+        """Whether the walk saw this key."""
+        return key in self._names
 
-    def _number(self, reject: Reject) -> int:
-        self._equal_rejects[reject.record_hash] += 1
-        return self._equal_rejects[reject.record_hash]
+    def _is_new(self, place: int, item: Invoice | Reject, page: Page) -> bool:
+        """Without an id, only a place that the server's own count covers is taken for another record."""
+        name = item.id or f"place {place}"
+        if name in self._names or (item.id is None and place < 1 and page.asked > 1):
+            return False
+        self._names.add(name)
+        return True
+
+    def _reject_key(self, reject: Reject) -> str:
+        self._numbers[reject.row_hash] += 1
+        key = f"{reject.row_hash}:{self._numbers[reject.row_hash]}"
+        self.rejects.add(key)
+        return key

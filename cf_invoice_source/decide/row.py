@@ -64,19 +64,19 @@ class Reject:
     Attributes:
         id: The record's id, where it has one.
         record: What the API sent.
-        record_hash: Changes exactly when the record changes, `invoice_pdf` excepted.
+        row_hash: Changes exactly when the record changes, `invoice_pdf` excepted.
         reason: Why it is no row, in words for people.
     """
 
     id: str | None
     record: Any
-    record_hash: str
+    row_hash: str
     reason: str
 
     @property
     def identity(self) -> str:
         """What tells this record from others: its id, else its hash."""
-        return self.id or f"rejected:{self.record_hash}"
+        return self.id or f"rejected:{self.row_hash}"
 
 
 def read_record(record: Any) -> Invoice | Reject:

@@ -1,0 +1,189 @@
+"""One account's part in a load: its walk, and what comes of it for every table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from cf_invoice_source.decide.bookmark import Bookmark
+from cf_invoice_source.decide.changes import UNKNOWN, Known
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.hints import WALKS
+from cf_invoice_source.rows import Rows
+from cf_invoice_source.settings import InvoiceType
+from cf_invoice_source.walker import Batch, End, Walker
+from cf_invoice_source.warehouse import Warehouse
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one account, as in its row of `invoice_walks`.
+
+    Attributes:
+        account_id: Cloudflare account ID.
+        kind: full, incremental, or has_more.
+        why: Why a full walk was needed; empty for an incremental one.
+        requests: Pages asked for.
+        total_count: Length of the list when the walk began.
+        seen: Records looked at.
+        new: Changes noted as new.
+        updated: Changes noted as updated.
+        deleted: Changes noted as deleted.
+        rejected: Records in the list that are no invoices, or that no column holds exactly.
+        invoices: Invoices of the account in the table; None where that is not proven.
+        doubt: Why the copy is not proven complete; empty when it is.
+    """
+
+    account_id: str
+    kind: str = "full"
+    why: str = ""
+    requests: int = 0
+    total_count: int = 0
+    seen: int = 0
+    new: int = 0
+    updated: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    invoices: int | None = None
+    doubt: str = "the walk did not end"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Rows that belong together, and what to remember once they are loaded."""
+
+    account_id: str
+    tables: Mapping[str, list[dict[str, Any]]]
+    bookmark: Bookmark | None
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tables.values()))
+
+
+@dataclass(slots=True)
+class Account:
+    """One account in one load.
+
+    Args:
+        account_id: Cloudflare account ID.
+        invoice_type: Which invoices.
+        ask: Asks for a page of its list.
+        full_walk_every_s: How old the last full walk may be, in seconds.
+    """
+
+    account_id: str
+    invoice_type: InvoiceType
+    ask: Callable[[int], Page]
+    full_walk_every_s: int
+    bookmark: Bookmark = field(default_factory=Bookmark)
+    outcome: Outcome = field(init=False)
+    _started_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outcome = Outcome(self.account_id)
+        self._started_at = datetime.now(timezone.utc)
+
+    def packages(
+        self, warehouse: Warehouse, bookmark: Bookmark, *, order: str, rewrite: bool, package_rows: int
+    ) -> Iterator[Package]:
+        """Walk the account's list, and give what is to be loaded.
+
+        Args:
+            warehouse: What the destination holds.
+            bookmark: What is remembered of the account.
+            order: Why a full walk is wanted; empty where the bookmark decides.
+            rewrite: Whether to write every row, whatever the destination seems to hold.
+            package_rows: Records in one package, at least.
+        """
+        self.bookmark = bookmark
+        walker = Walker(self.ask, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
+        is_empty = warehouse.is_empty(self.account_id)
+        for batch in walker.batches():
+            rows = Rows(self.account_id, datetime.now(timezone.utc))
+            if not is_empty:
+                self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
+            else:
+                self._take_all(rows, batch)
+            self._note(rows, walker, batch)
+            yield Package(self.account_id, rows.tables, batch.bookmark)
+
+    def row(self) -> dict[str, Any]:
+        """Write the account's row of `invoice_walks`."""
+        outcome = self.outcome
+        return {
+            "account_id": self.account_id,
+            "started_at": self._started_at,
+            "finished_at": datetime.now(timezone.utc),
+            "type": self.invoice_type,
+            **{column: getattr(outcome, column) for column in _FROM_OUTCOME},
+            "proven": not outcome.doubt,
+        }
+
+    def _take_all(self, rows: Rows, batch: Batch) -> None:
+        for key, invoice in batch.invoices.items():
+            rows.listed(key, invoice, UNKNOWN, None)
+        for key, reject in batch.rejects.items():
+            rows.rejected(key, reject)
+
+    def _compare(
+        self, rows: Rows, batch: Batch, walker: Walker, warehouse: Warehouse, *, rewrite: bool
+    ) -> None:
+        known = warehouse.known(self.account_id, batch.invoices)
+        compares_values = walker.kind != "incremental"
+        stored = warehouse.rows(self.account_id, batch.invoices) if compares_values and not rewrite else {}
+        for key, invoice in batch.invoices.items():
+            held = known.get(key, UNKNOWN)
+            if rewrite:
+                held = Known(None, held.version, held.change_hash)
+            rows.listed(key, invoice, held, stored.get(key))
+        current = warehouse.rejects(self.account_id)
+        for key, reject in batch.rejects.items():
+            if key not in current:
+                rows.rejected(key, reject)
+        unlisted = {reject.id for reject in batch.rejects.values() if reject.id is not None}
+        if batch.end:
+            unlisted |= self._unlisted(batch.end, warehouse)
+            if batch.end.rejects is not None:
+                rows.resolved(warehouse.reject_rows(self.account_id, current - batch.end.rejects))
+        known = warehouse.known(self.account_id, unlisted)
+        stored = warehouse.rows(self.account_id, known)
+        for key, held in known.items():
+            rows.gone(key, held, stored.get(key))
+
+    def _unlisted(self, end: End, warehouse: Warehouse) -> set[str]:
+        if end.is_listed is None:
+            return set()
+        return {key for key in warehouse.ids(self.account_id) if not end.is_listed(key)}
+
+    def _note(self, rows: Rows, walker: Walker, batch: Batch) -> None:
+        outcome = self.outcome
+        outcome.kind, outcome.why, outcome.requests = walker.kind, walker.why, walker.requests
+        outcome.total_count, outcome.seen = walker.total_count, walker.seen
+        outcome.new += rows.changes["new"]
+        outcome.updated += rows.changes["updated"]
+        outcome.deleted += rows.changes["deleted"]
+        outcome.rejected = walker.rejected
+        if batch.bookmark:
+            self.bookmark = batch.bookmark
+        if batch.end:
+            outcome.doubt = batch.end.doubt
+            if batch.bookmark:
+                outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
+        rows.tables[WALKS] = [self.row()]
+
+
+_FROM_OUTCOME = (
+    "kind",
+    "why",
+    "requests",
+    "total_count",
+    "seen",
+    "new",
+    "updated",
+    "deleted",
+    "rejected",
+    "doubt",
+)

@@ -1,0 +1,121 @@
+"""All accounts of one load, one after the other, and the proof afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cf_invoice_source.account import Account, Package
+from cf_invoice_source.decide.bookmark import Bookmark, from_dict
+from cf_invoice_source.errors import MixedTypesError
+from cf_invoice_source.hints import WALKS
+from cf_invoice_source.settings import InvoiceType
+from cf_invoice_source.warehouse import Warehouse
+
+
+@dataclass(slots=True)
+class Accounts:
+    """All accounts of one load, one after the other, over as many packages as it takes.
+
+    Args:
+        accounts: In the order in which they are walked.
+        invoice_type: Which invoices; the dataset may hold no other.
+        is_full: Whether full walks were asked for.
+        package_rows: Rows in one package, at least; None for all in one.
+    """
+
+    accounts: list[Account]
+    invoice_type: InvoiceType
+    is_full: bool
+    package_rows: int | None = None
+    _waiting: list[tuple[Account, str]] | None = None
+    _running: Iterator[Package] | None = None
+    _damage: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every account's walk has ended, and all that came of it was given."""
+        return self._waiting == [] and self._running is None
+
+    def packages(
+        self, warehouse: Warehouse, bookmarks: Mapping[str, Any], *, is_range: bool
+    ) -> Iterator[Package]:
+        """Give what is to be loaded, up to the size of one package; call again for the next one.
+
+        Args:
+            warehouse: What the destination holds.
+            bookmarks: The stored bookmarks by account.
+            is_range: Whether dlt cuts out a range of `created`: then nothing is remembered or proven.
+        """
+        if self._waiting is None:
+            self._waiting = self._orders(warehouse, bookmarks)
+        rows = 0
+        limit = self.package_rows or sys.maxsize
+        while self._waiting or self._running:
+            if self._running is None:
+                account, order = self._waiting.pop(0)
+                self._running = account.packages(
+                    warehouse,
+                    Bookmark() if is_range else from_dict(bookmarks.get(account.account_id)),
+                    order=order,
+                    rewrite=bool(self._damage),
+                    package_rows=limit,
+                )
+            for package in self._running:
+                yield package
+                rows += len(package)
+                if rows >= limit:
+                    return
+            self._running = None
+
+    def prove(self, warehouse: Warehouse) -> list[Account]:
+        """Compare the tables with what the walks proved, and give the accounts where they differ."""
+        counts = warehouse.counts()
+        wrong = []
+        for account in self.accounts:
+            if not account.outcome.doubt and (
+                why := _difference(account.bookmark, counts[account.account_id])
+            ):
+                account.outcome.doubt = why
+                wrong.append(account)
+        return wrong
+
+    def repair(self, wrong: list[Account]) -> None:
+        """Walk these accounts once more, and compare every row."""
+        self._waiting = [(account, account.outcome.doubt) for account in wrong]
+
+    def note(self, wrong: list[Account]) -> None:
+        """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
+        self._running = iter([Package(each.account_id, {WALKS: [each.row()]}, None) for each in wrong])
+
+    def _orders(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> list[tuple[Account, str]]:
+        """Say for each account why it needs a full walk, as far as its list need not be asked."""
+        others = warehouse.types() - {self.invoice_type}
+        if others:
+            raise MixedTypesError(
+                f"The dataset holds invoices of type {', '.join(sorted(others))}, not {self.invoice_type}.",
+                remedy="load each type into a dataset of its own, with --dataset",
+            )
+        self._damage = warehouse.damage()
+        if self._damage:
+            warehouse.restore()
+        counts = warehouse.counts()
+        orders = []
+        for account in self.accounts:
+            held = counts[account.account_id]
+            order = "asked for" if self.is_full else self._damage
+            order = order or _difference(from_dict(bookmarks.get(account.account_id)), held)
+            orders.append((account, order))
+        return orders
+
+
+def _difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
+    """Say how the tables differ from what was proven; empty if they do not, or nothing was proven."""
+    if bookmark.invoices is None or (bookmark.invoices, bookmark.rejects) == held:
+        return ""
+    return (
+        f"the tables hold {held[0]:,} invoices and {held[1]:,} rejected records, "
+        f"proven were {bookmark.invoices:,} and {bookmark.rejects:,}"
+    )

@@ -1,0 +1,150 @@
+"""What is remembered between runs, for each account: its shape, its version, to and from a plain dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A rejected record's place among the rejects.
+
+    Attributes:
+        key: "<record_hash>:<n>", n counting equal records from 1.
+        id: The record's id, where it has one.
+    """
+
+    key: str
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """How many invoices without an id share one identity, and when they were created.
+
+    Attributes:
+        count: How many.
+        created_us: Their `created`, in unix microseconds; None where there is none.
+    """
+
+    count: int
+    created_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the list is known: every ordinal from 1, the oldest, up to this one.
+
+    Attributes:
+        ordinal: The newest ordinal known; 0 for none.
+        identity: What stands there, as a check: an id, or a hash where there is no id.
+        unsettled: The key of each invoice up to here that may still change, by its ordinal.
+        rejected: Each rejected record up to here, by its ordinal.
+        anonymous: Invoices without an id, counted by identity. Only such as could still get equal
+            neighbours are kept: those as new as the mark, and those without a time.
+    """
+
+    ordinal: int = 0
+    identity: str = ""
+    unsettled: Mapping[int, str] = field(default_factory=dict)
+    rejected: Mapping[int, Rejected] = field(default_factory=dict)
+    anonymous: Mapping[str, Equal] = field(default_factory=dict)
+
+    def claims(self, ordinal: int) -> str | None:
+        """Say which id or hash must stand at an ordinal if nothing has moved; None where any may."""
+        if ordinal == self.ordinal:
+            return self.identity
+        if ordinal in self.unsettled:
+            return bare(self.unsettled[ordinal])
+        if ordinal in self.rejected:
+            return self.rejected[ordinal].id
+        return None
+
+
+NOTHING = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """What is remembered of one account.
+
+    Attributes:
+        mark: Up to where the copy is proven; None where the server's counting allows no ordinals.
+        unfinished: How far a full walk got that was cut into several packages and is not done.
+        invoices: Rows that the table holds for this account, by the last proven walk; None for none yet.
+        rejects: Records that it could not hold, likewise.
+        full_walk_at: When the last full walk was completed, in unix seconds.
+    """
+
+    mark: Mark | None = None
+    unfinished: Mark | None = None
+    invoices: int | None = None
+    rejects: int = 0
+    full_walk_at: int | None = None
+
+
+def to_dict(bookmark: Bookmark) -> dict[str, Any]:
+    """Write a bookmark as JSON values, for dlt's state."""
+    return {
+        "version": VERSION,
+        "mark": _mark_to_dict(bookmark.mark),
+        "unfinished": _mark_to_dict(bookmark.unfinished),
+        "invoices": bookmark.invoices,
+        "rejects": bookmark.rejects,
+        "full_walk_at": bookmark.full_walk_at,
+    }
+
+
+def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
+    """Read a bookmark; one of an unknown version or shape reads as none, so that a full walk follows."""
+    if not stored or stored.get("version") != VERSION:
+        return Bookmark()
+    try:
+        return Bookmark(
+            mark=_mark_from_dict(stored["mark"]),
+            unfinished=_mark_from_dict(stored["unfinished"]),
+            invoices=stored["invoices"],
+            rejects=stored["rejects"],
+            full_walk_at=stored["full_walk_at"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Bookmark()
+
+
+def bare(key: str) -> str:
+    """Take the number off the key of an invoice without id; other keys stay as they are."""
+    return key.rpartition(":")[0] if key.startswith(ANONYMOUS) else key
+
+
+ANONYMOUS = "anonymous:"
+"""How the identity of an invoice without id begins."""
+
+
+def _mark_to_dict(mark: Mark | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    return {
+        "ordinal": mark.ordinal,
+        "identity": mark.identity,
+        "unsettled": {str(ordinal): key for ordinal, key in mark.unsettled.items()},
+        "rejected": {str(ordinal): [reject.key, reject.id] for ordinal, reject in mark.rejected.items()},
+        "anonymous": {
+            identity: [equal.count, equal.created_us] for identity, equal in mark.anonymous.items()
+        },
+    }
+
+
+def _mark_from_dict(stored: Mapping[str, Any] | None) -> Mark | None:
+    if stored is None:
+        return None
+    return Mark(
+        ordinal=stored["ordinal"],
+        identity=stored["identity"],
+        unsettled={int(ordinal): key for ordinal, key in stored["unsettled"].items()},
+        rejected={int(ordinal): Rejected(*reject) for ordinal, reject in stored["rejected"].items()},
+        anonymous={identity: Equal(*equal) for identity, equal in stored["anonymous"].items()},
+    )

@@ -1,0 +1,60 @@
+"""What is new, updated or gone, by what the destination holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Change = Literal["new", "updated", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the destination holds of one invoice.
+
+    The two tables are compared each on its own, so that either heals if only the other was written.
+
+    Attributes:
+        row_hash: Of its row in `invoices`; None if there is none.
+        version: Of its latest change in `invoice_changes`; 0 if there is none.
+        change_hash: `row_hash` of that change; None if there is none, or it says deleted.
+    """
+
+    row_hash: str | None = None
+    version: int = 0
+    change_hash: str | None = None
+
+
+UNKNOWN = Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to write of one invoice.
+
+    Attributes:
+        writes_row: Whether its row in `invoices` is to be written, or deleted.
+        change: The change to note in `invoice_changes`; None for none.
+        version: The number of that change.
+    """
+
+    writes_row: bool
+    change: Change | None
+    version: int
+
+
+def judge_listed(row_hash: str, known: Known) -> Verdict:
+    """Judge an invoice that the API lists."""
+    change: Change | None = None
+    if known.change_hash is None:
+        change = "new"
+    elif known.change_hash != row_hash:
+        change = "updated"
+    return Verdict(known.row_hash != row_hash, change, known.version + 1)
+
+
+def judge_gone(known: Known) -> Verdict:
+    """Judge an invoice that the API does not list any more."""
+    return Verdict(
+        known.row_hash is not None, None if known.change_hash is None else "deleted", known.version + 1
+    )

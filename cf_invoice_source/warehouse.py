@@ -1,0 +1,160 @@
+"""What the destination holds: counts, ids, row hashes. It reads; only `restore` writes, and no data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from cf_invoice_source.decide.changes import Known
+from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
+
+_CHUNK = 1_000
+"""Keys in one query."""
+
+
+class Warehouse:
+    """Reads the tables of one pipeline's dataset. A table that is not there reads as empty.
+
+    Args:
+        pipeline: The pipeline whose destination is meant.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def damage(self) -> str:
+        """Say which table or column that was loaded once is missing now; empty when none is."""
+        if not self._pipeline.default_schema_name:
+            return ""
+        schema = self._pipeline.default_schema
+        with self._pipeline.sql_client() as client:
+            for table in schema.data_tables(seen_data_only=True):
+                columns = ", ".join(map(client.escape_column_name, table["columns"]))
+                qualified = client.make_qualified_table_name(table["name"])
+                try:
+                    client.execute_sql(f"SELECT {columns} FROM {qualified} WHERE 1 = 0")
+                except Exception:  # noqa: BLE001 - each database says "no such column" its own way
+                    return f"the table {table['name']}, or a column of it, is missing"
+        return ""
+
+    def restore(self) -> None:
+        """Create missing tables and columns again; touches no data."""
+        with self._pipeline.destination_client() as client:
+            client.update_stored_schema(force=True)
+
+    def types(self) -> set[str]:
+        """Name the invoice types that were loaded into this dataset."""
+        return {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_walks}")}
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """Count each account's invoices and current rejects."""
+        counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        invoices = "SELECT {account_id}, count(*) FROM {invoices} GROUP BY {account_id}"
+        for account_id, count in self._query(invoices):
+            counts[account_id] = (count, 0)
+        rejects = (
+            "SELECT {account_id}, count(*) FROM {invoice_rejects} WHERE {resolved_at} IS NULL "
+            "GROUP BY {account_id}"
+        )
+        for account_id, count in self._query(rejects):
+            counts[account_id] = (counts[account_id][0], count)
+        return counts
+
+    def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
+        """Look up what is held of these invoices; those of which nothing is held are left out."""
+        rows = self._by_id("SELECT {id}, {row_hash} FROM {invoices}", account_id, ids)
+        row_hashes: dict[str, str] = dict(rows)
+        latest: dict[str, tuple[int, str, str]] = {}
+        changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
+        for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
+            if version > latest.get(invoice_id, (0,))[0]:
+                latest[invoice_id] = (version, change, row_hash)
+        known = {}
+        for invoice_id in row_hashes.keys() | latest.keys():
+            version, change, change_hash = latest.get(invoice_id, (0, "deleted", ""))
+            is_there = change != "deleted"
+            known[invoice_id] = Known(row_hashes.get(invoice_id), version, change_hash if is_there else None)
+        return known
+
+    def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Fetch the documented columns of these invoices."""
+        columns = list(TABLES[INVOICES]["columns"])
+        select = _select(columns, INVOICES)
+        rows = (dict(zip(columns, row, strict=True)) for row in self._by_id(select, account_id, ids))
+        return {row["id"]: row for row in rows}
+
+    def is_empty(self, account_id: str) -> bool:
+        """Whether nothing at all is held of an account."""
+        return not any(
+            self._query(f"SELECT 1 FROM {{{table}}} WHERE {{account_id}} = %s LIMIT 1", account_id)
+            for table in (INVOICES, CHANGES, REJECTS)
+        )
+
+    def ids(self, account_id: str) -> set[str]:
+        """List an account's invoices: those with a row, and those whose latest change says they have one."""
+        rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
+        live = (
+            "SELECT c.{id} FROM {invoice_changes} c WHERE c.{account_id} = %s AND c.{change} <> 'deleted' "
+            "AND NOT EXISTS (SELECT 1 FROM {invoice_changes} later WHERE later.{account_id} = c.{account_id} "
+            "AND later.{id} = c.{id} AND later.{version} > c.{version})"
+        )
+        return {row[0] for select in (rows, live) for row in self._query(select, account_id)}
+
+    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
+        """Fetch the rows of these rejects."""
+        if not keys:
+            return []
+        columns = list(TABLES[REJECTS]["columns"])
+        select = _select(columns, REJECTS)
+        found = self._query(select + _CURRENT, account_id)
+        rows = (dict(zip(columns, row, strict=True)) for row in found)
+        return [row for row in rows if f"{row['record_hash']}:{row['n']}" in keys]
+
+    def rejects(self, account_id: str) -> set[str]:
+        """List the keys, "<record_hash>:<n>", of an account's current rejects."""
+        select = "SELECT {record_hash}, {n} FROM {invoice_rejects}"
+        return {f"{row_hash}:{n}" for row_hash, n in self._query(select + _CURRENT, account_id)}
+
+    def _by_id(self, select: str, account_id: str, ids: Collection[str]) -> Iterator[Any]:
+        remaining = iter(ids)
+        while chunk := list(islice(remaining, _CHUNK)):
+            places = ", ".join(["%s"] * len(chunk))
+            where = f" WHERE {{account_id}} = %s AND {{id}} IN ({places})"
+            yield from self._query(select + where, account_id, *chunk)
+
+    def _query(self, select: str, *args: Any) -> list[Any]:
+        with self._pipeline.sql_client() as client:
+            try:
+                return list(client.execute_sql(_sql(client, select), *args) or ())
+            except DatabaseUndefinedRelation:
+                return []
+
+
+_CURRENT = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
+
+
+def _select(columns: Collection[str], table: str) -> str:
+    return f"SELECT {', '.join(f'{{{column}}}' for column in columns)} FROM {{{table}}}"
+
+
+class _Names(dict[str, str]):
+    """Quotes a table's or a column's name as its database wants it."""
+
+    def __init__(self, client: SqlClientBase[Any]) -> None:
+        super().__init__()
+        self._client = client
+
+    def __missing__(self, name: str) -> str:
+        if name in TABLES:
+            return self._client.make_qualified_table_name(name)
+        return self._client.escape_column_name(name)
+
+
+def _sql(client: SqlClientBase[Any], select: str) -> str:
+    return select.format_map(_Names(client))

@@ -1,0 +1,93 @@
+"""A warehouse in memory, which merges packages as dlt does: for tests of the walk without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from cf_invoice_source.account import Package
+from cf_invoice_source.decide.changes import Known
+from cf_invoice_source.hints import TABLES
+from cf_invoice_source.warehouse import Warehouse
+
+
+class MemoryWarehouse(Warehouse):
+    """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.Warehouse`."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in TABLES}
+
+    def load(self, package: Package) -> None:
+        for table, rows in package.tables.items():
+            keys = [tuple(row[column] for column in TABLES[table]["primary_key"]) for row in rows]
+            assert len(keys) == len(set(keys)), f"a key twice in one package: {table}"
+            for key, row in zip(keys, rows, strict=True):
+                if row.get("deleted"):
+                    self.tables[table].pop(key, None)
+                else:
+                    self.tables[table][key] = row
+
+    def damage(self) -> str:
+        return ""
+
+    def types(self) -> set[str]:
+        return {row["type"] for row in self.tables["invoice_walks"].values()}
+
+    def is_empty(self, account_id: str) -> bool:
+        return not any(self.tables[name] for name in ("invoices", "invoice_changes", "invoice_rejects"))
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        return {"a": (len(self.tables["invoices"]), len(self.rejects("a")))}
+
+    def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
+        found = {}
+        for key in ids:
+            row = self.tables["invoices"].get((account_id, key))
+            change = self._latest(account_id, key)
+            if row or change:
+                live = change is not None and change["change"] != "deleted"
+                found[key] = Known(
+                    row["row_hash"] if row else None,
+                    change["version"] if change else 0,
+                    change["row_hash"] if change and live else None,
+                )
+        return found
+
+    def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        rows = self.tables["invoices"]
+        return {key: rows[account_id, key] for key in ids if (account_id, key) in rows}
+
+    def ids(self, account_id: str) -> set[str]:
+        live = {
+            key
+            for _, key, _ in self.tables["invoice_changes"]
+            if (change := self._latest(account_id, key)) and change["change"] != "deleted"
+        }
+        return live | {key for _, key in self.tables["invoices"]}
+
+    def rejects(self, account_id: str) -> set[str]:
+        return {f"{row['record_hash']}:{row['n']}" for row in self._current()}
+
+    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
+        return [row for row in self._current() if f"{row['record_hash']}:{row['n']}" in keys]
+
+    def replayed(self) -> dict[str, str]:
+        """What the changes, one after the other, make of an empty table: row hashes by key."""
+        state: dict[str, str] = {}
+        for (_, key, _), change in sorted(self.tables["invoice_changes"].items()):
+            if change["change"] == "deleted":
+                del state[key]
+            else:
+                assert (change["change"] == "new") == (key not in state)
+                state[key] = change["row_hash"]
+        return state
+
+    def _latest(self, account_id: str, key: str) -> dict[str, Any] | None:
+        changes = self.tables["invoice_changes"]
+        version = 0
+        while (account_id, key, version + 1) in changes:
+            version += 1
+        return changes.get((account_id, key, version))
+
+    def _current(self) -> list[dict[str, Any]]:
+        return [row for row in self.tables["invoice_rejects"].values() if not row.get("resolved_at")]

@@ -1,0 +1,137 @@
+"""Thousands of random worlds through the whole walk, with a warehouse in memory: the copy must be exact."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from cf_invoice_source.account import Account, Outcome, Package
+from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.decide.bookmark import from_dict, to_dict
+from tests.memory import MemoryWarehouse
+from tests.truth import Truth
+
+STATUSES = st.sampled_from(["draft", "open", "paid", "void", "uncollectible", None])
+PLACES = st.integers(0, 40)
+OPERATIONS = st.one_of(
+    st.builds(
+        lambda status, has_id, later: lambda truth: truth.arrive(status=status, has_id=has_id, later_s=later),
+        STATUSES,
+        st.booleans(),
+        st.integers(0, 2),
+    ),
+    st.builds(lambda place, status: lambda truth: truth.arrive_late(place, status=status), PLACES, STATUSES),
+    st.builds(
+        lambda place, status: lambda truth: truth.set_status(place, status),
+        PLACES,
+        st.sampled_from(["paid", "void", "open"]),
+    ),
+    st.builds(lambda place: lambda truth: truth.delete_draft(place), PLACES),
+    st.builds(lambda place: lambda truth: truth.break_amount(place), PLACES),
+    st.builds(lambda place: lambda truth: truth.correct(place), PLACES),
+    st.builds(
+        lambda drop, place: lambda truth: (truth.delete_draft(drop), truth.arrive_late(place)), PLACES, PLACES
+    ),
+    st.just(Truth.arrive_broken),
+)
+
+
+class Worlds(RuleBasedStateMachine):
+    """A list that changes, and loads that copy it."""
+
+    @initialize(per_page=st.integers(1, 6), size=st.integers(0, 12), is_bare=st.booleans())
+    def begin(self, per_page: int, size: int, is_bare: bool) -> None:
+        """A bare world has only what the walk itself proves: no counts, no repair, and no power cuts.
+
+        There every record has an id: without one, equal records cannot be told apart by looking at pages.
+        """
+        self.is_bare = is_bare
+        self.truth = Truth(per_page, all_have_ids=is_bare)
+        self.warehouse = MemoryWarehouse()
+        self.state: dict[str, Any] = {}
+        for number in range(size):
+            self.truth.arrive(
+                status=["draft", "open", "paid", None][number % 4], has_id=number % 5 != 0, later_s=number % 3
+            )
+
+    @rule(operation=OPERATIONS)
+    def change(self, operation: Callable[[Truth], object]) -> None:
+        operation(self.truth)
+
+    @rule(
+        between=st.dictionaries(st.integers(1, 6), OPERATIONS, max_size=3),
+        package_rows=st.sampled_from([1, 4, 1000]),
+        packages=st.sampled_from([1, 2, 99]),
+    )
+    def load_while_it_changes(self, between: dict[int, Any], package_rows: int, packages: int) -> None:
+        """Load, with changes between two requests; after so many packages the machine loses power."""
+        self.truth.between = lambda number: between.get(number, lambda _truth: None)(self.truth)
+        self._load(package_rows, packages)
+        self.truth.between = lambda _number: None
+
+    @rule(package_rows=st.sampled_from([1, 4, 1000]))
+    def load_in_quiet(self, package_rows: int) -> None:
+        outcome = self._load(package_rows)
+
+        copy = {key: row["row_hash"] for (_, key), row in self.warehouse.tables["invoices"].items()}
+        assert copy == self.truth.invoices()
+        assert outcome.doubt == ""
+        assert len(self.warehouse.rejects("a")) == self.truth.reject_count()
+        assert self.warehouse.replayed() == copy
+
+        before = {table: dict(rows) for table, rows in self.warehouse.tables.items()}
+        again = self._load(package_rows)
+        assert again.kind == "incremental"
+        assert again.requests == self._budget()
+        assert self.warehouse.tables["invoices"] == before["invoices"]
+        assert self.warehouse.tables["invoice_changes"] == before["invoice_changes"]
+        assert self.warehouse.tables["invoice_rejects"] == before["invoice_rejects"]
+
+    def _budget(self) -> int:
+        """Requests for a list at rest: page 1, and each page with something that may change."""
+        total, per_page = len(self.truth.records), self.truth.per_page
+        mark = from_dict(self.state["a"]).mark
+        assert mark is not None
+        return len({1} | {(total - ordinal) // per_page + 1 for ordinal in (*mark.unsettled, *mark.rejected)})
+
+    def _load(self, package_rows: int, packages: int = 99) -> Outcome:
+        self.truth.asked = 0
+        account = Account("a", "all", self.truth.page, 10**9)
+        if self.is_bare:
+            bookmark = from_dict(self.state.get("a"))
+            for package in account.packages(
+                self.warehouse, bookmark, order="", rewrite=False, package_rows=sys.maxsize
+            ):
+                self._keep(package)
+            return account.outcome
+        accounts = Accounts([account], "all", False, package_rows)
+        is_repaired = False
+        while not accounts.is_done:
+            for package in accounts.packages(self.warehouse, self.state, is_range=False):
+                if packages == 0:
+                    return account.outcome
+                packages -= 1
+                self._keep(package)
+            if accounts.is_done and (wrong := accounts.prove(self.warehouse)):
+                assert not is_repaired
+                is_repaired = True
+                accounts.repair(wrong)
+        return account.outcome
+
+    def _keep(self, package: Package) -> None:
+        self.warehouse.load(package)
+        if package.bookmark:
+            self.state["a"] = json.loads(json.dumps(to_dict(package.bookmark)))
+
+
+Worlds.TestCase.settings = settings(
+    max_examples=int(os.environ.get("WORLDS", "300")), stateful_step_count=25, deadline=None
+)
+TestWorlds = Worlds.TestCase

@@ -1,0 +1,131 @@
+"""A list of records as Cloudflare would keep it, and what an exact copy of it must hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.row import Invoice, read_record
+
+
+@dataclass
+class Truth:
+    """One account's list, newest first, and its changes; answers pages like the API.
+
+    Attributes:
+        records: The list.
+        per_page: Records on a page.
+        all_have_ids: Whether every record has an id, whatever is asked for.
+        asked: Pages asked for so far.
+        between: Called before each answer with the number of the request in this run: here the list can
+            change while it is walked.
+    """
+
+    per_page: int = 3
+    all_have_ids: bool = False
+    records: list[Any] = field(default_factory=list)
+    asked: int = 0
+    between: Callable[[int], None] = lambda _number: None
+    _ids: int = 0
+    _clock: int = 1_700_000_000
+
+    def page(self, number: int) -> Page:
+        self.asked += 1
+        self.between(self.asked)
+        first = (number - 1) * self.per_page
+        records = tuple(dict(each) if isinstance(each, dict) else each for each in self.records)
+        total = len(records)
+        return Page(
+            number,
+            records[first : first + self.per_page],
+            first + self.per_page < total,
+            number,
+            self.per_page,
+            total,
+        )
+
+    def arrive(
+        self, *, status: str | None = "open", has_id: bool = True, later_s: int = 0, amount: Any = 100
+    ) -> None:
+        """Put an invoice in front; `later_s` is 0 for the same second as the one before it."""
+        self._clock += later_s
+        self.records.insert(0, self._record(status, self._clock, has_id=has_id, amount=amount))
+
+    def arrive_broken(self) -> None:
+        """Put a record in front that is no invoice."""
+        if self.all_have_ids:
+            self.arrive(amount="broken")
+        else:
+            self.records.insert(0, "no invoice")
+
+    def arrive_late(self, place: int, *, status: str | None = "open", has_id: bool = True) -> None:
+        """Put an invoice deep into the list, as old as the one that stands there."""
+        place %= len(self.records) + 1
+        older = [each for each in self.records[place:] if isinstance(each, dict)]
+        created = older[0]["created"] if older else 1_600_000_000 - self._ids
+        self.records.insert(place, self._record(status, created, has_id=has_id, amount=100))
+
+    def set_status(self, place: int, status: str) -> None:
+        """Move an invoice that may still change to another status."""
+        self._pick(
+            place,
+            lambda each: each["status"] not in {"paid", "void"},
+            lambda each: each.update(status=status),
+        )
+
+    def delete_draft(self, place: int) -> None:
+        drafts = [
+            each
+            for each in self.records
+            if isinstance(each, dict) and each["status"] == "draft" and each["id"]
+        ]
+        if drafts:
+            chosen = drafts[place % len(drafts)]
+            self.records = [each for each in self.records if each is not chosen]
+
+    def correct(self, place: int) -> None:
+        """Give a broken amount its number."""
+        self._pick(place, lambda each: each["amount_due"] == "broken", lambda each: each.update(amount_due=7))
+
+    def break_amount(self, place: int) -> None:
+        """Break the amount of an invoice that may still change."""
+        self._pick(
+            place,
+            lambda each: each["status"] not in {"paid", "void"} and each["id"],
+            lambda each: each.update(amount_due="broken"),
+        )
+
+    def invoices(self) -> dict[str, str]:
+        """What the table must hold: row hashes by key."""
+        equal = Counter[str]()
+        hashes = {}
+        for item in map(read_record, reversed(self.records)):
+            if isinstance(item, Invoice):
+                if item.id is None:
+                    equal[item.identity] += 1
+                key = item.id or f"{item.identity}:{equal[item.identity]}"
+                hashes[key] = item.row_hash
+        return hashes
+
+    def reject_count(self) -> int:
+        return len(self.records) - len(self.invoices())
+
+    def _record(self, status: str | None, created: int, *, has_id: bool, amount: Any) -> dict[str, Any]:
+        self._ids += 1
+        return {
+            "id": f"in_{self._ids}" if has_id or self.all_have_ids else None,
+            "amount_due": amount,
+            "amount_paid": 0,
+            "amount_remaining": 0,
+            "currency": "usd",
+            "status": status,
+            "created": created,
+        }
+
+    def _pick(self, place: int, fits: Callable[[Any], Any], change: Callable[[Any], object]) -> None:
+        chosen = [each for each in self.records if isinstance(each, dict) and fits(each)]
+        if chosen:
+            change(chosen[place % len(chosen)])
