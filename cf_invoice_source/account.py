@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from cf_invoice_source.client import Meter
 from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.changes import UNKNOWN, Known
 from cf_invoice_source.decide.envelope import Page
@@ -32,6 +33,9 @@ class Outcome:
         new: Changes noted as new.
         updated: Changes noted as updated.
         deleted: Changes noted as deleted.
+        retries: Requests that were sent again, after a fault of the network or the edge.
+        rate_limited: Answers 429.
+        waited_s: Seconds waited for the rate limit, rounded.
         rejected: Records in the list that are no invoices, or that no column holds exactly.
         invoices: Invoices of the account in the table; None where that is not proven.
         doubt: Why the copy is not proven complete; empty when it is.
@@ -46,6 +50,9 @@ class Outcome:
     new: int = 0
     updated: int = 0
     deleted: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    waited_s: int = 0
     rejected: int = 0
     invoices: int | None = None
     doubt: str = "the walk did not end"
@@ -72,22 +79,37 @@ class Account:
         invoice_type: Which invoices.
         ask: Asks for a page of its list.
         full_walk_every_s: How old the last full walk may be, in seconds.
+        meter: Says what trouble its requests have had.
     """
 
     account_id: str
     invoice_type: InvoiceType
     ask: Callable[[int], Page]
     full_walk_every_s: int
+    meter: Callable[[], Meter] = Meter
     bookmark: Bookmark = field(default_factory=Bookmark)
     outcome: Outcome = field(init=False)
     _started_at: datetime = field(init=False)
+    _meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a new run."""
         self.outcome = Outcome(self.account_id)
         self._started_at = datetime.now(timezone.utc)
+        self._meter = self.meter()
 
-    def packages(
-        self, warehouse: Warehouse, bookmark: Bookmark, *, order: str, rewrite: bool, package_rows: int
+    def packages(  # noqa: PLR0913 - all are about one walk
+        self,
+        warehouse: Warehouse,
+        bookmark: Bookmark,
+        *,
+        order: str,
+        rewrite: bool,
+        package_rows: int,
+        is_range: bool = False,
     ) -> Iterator[Package]:
         """Walk the account's list, and give what is to be loaded.
 
@@ -97,17 +119,23 @@ class Account:
             order: Why a full walk is wanted; empty where the bookmark decides.
             rewrite: Whether to write every row, whatever the destination seems to hold.
             package_rows: Records in one package, at least.
+            is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self.bookmark = bookmark
         walker = Walker(self.ask, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
+        asked_before = self.outcome.requests
         is_empty = warehouse.is_empty(self.account_id)
         for batch in walker.batches():
             rows = Rows(self.account_id, datetime.now(timezone.utc))
+            if is_range:
+                batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
             if not is_empty:
                 self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
             else:
                 self._take_all(rows, batch)
             self._note(rows, walker, batch)
+            self.outcome.requests = asked_before + walker.requests
+            rows.tables[WALKS] = [self.row()]
             yield Package(self.account_id, rows.tables, batch.bookmark)
 
     def row(self) -> dict[str, Any]:
@@ -160,19 +188,21 @@ class Account:
 
     def _note(self, rows: Rows, walker: Walker, batch: Batch) -> None:
         outcome = self.outcome
-        outcome.kind, outcome.why, outcome.requests = walker.kind, walker.why, walker.requests
+        outcome.kind, outcome.why = walker.kind, walker.why
         outcome.total_count, outcome.seen = walker.total_count, walker.seen
         outcome.new += rows.changes["new"]
         outcome.updated += rows.changes["updated"]
         outcome.deleted += rows.changes["deleted"]
         outcome.rejected = walker.rejected
+        meter = self.meter().since(self._meter)
+        outcome.retries, outcome.rate_limited = meter.retries, meter.rate_limited
+        outcome.waited_s = round(meter.waited_s)
         if batch.bookmark:
             self.bookmark = batch.bookmark
         if batch.end:
             outcome.doubt = batch.end.doubt
             if batch.bookmark:
                 outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
-        rows.tables[WALKS] = [self.row()]
 
 
 _FROM_OUTCOME = (
@@ -184,6 +214,9 @@ _FROM_OUTCOME = (
     "new",
     "updated",
     "deleted",
+    "retries",
+    "rate_limited",
+    "waited_s",
     "rejected",
     "doubt",
 )

@@ -19,6 +19,8 @@ from cf_invoice_source.warehouse import Warehouse
 class Accounts:
     """All accounts of one load, one after the other, over as many packages as it takes.
 
+    Once done, it begins anew: a source can be loaded again and again.
+
     Args:
         accounts: In the order in which they are walked.
         invoice_type: Which invoices; the dataset may hold no other.
@@ -49,26 +51,22 @@ class Accounts:
             bookmarks: The stored bookmarks by account.
             is_range: Whether dlt cuts out a range of `created`: then nothing is remembered or proven.
         """
-        if self._waiting is None:
+        if self._waiting is None or self.is_done:
             self._waiting = self._orders(warehouse, bookmarks)
         rows = 0
         limit = self.package_rows or sys.maxsize
-        while self._waiting or self._running:
-            if self._running is None:
-                account, order = self._waiting.pop(0)
-                self._running = account.packages(
-                    warehouse,
-                    Bookmark() if is_range else from_dict(bookmarks.get(account.account_id)),
-                    order=order,
-                    rewrite=bool(self._damage),
-                    package_rows=limit,
-                )
-            for package in self._running:
-                yield package
-                rows += len(package)
-                if rows >= limit:
-                    return
-            self._running = None
+        try:
+            while self._waiting or self._running:
+                self._running = self._running or self._next(warehouse, bookmarks, limit, is_range=is_range)
+                for package in self._running:
+                    yield package
+                    rows += len(package)
+                    if rows >= limit:
+                        return
+                self._running = None
+        except BaseException:  # what was given so far is lost with the package: begin again next time
+            self._waiting = self._running = None
+            raise
 
     def prove(self, warehouse: Warehouse) -> list[Account]:
         """Compare the tables with what the walks proved, and give the accounts where they differ."""
@@ -90,6 +88,19 @@ class Accounts:
         """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
         self._running = iter([Package(each.account_id, {WALKS: [each.row()]}, None) for each in wrong])
 
+    def _next(
+        self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
+    ) -> Iterator[Package]:
+        account, order = (self._waiting or []).pop(0)
+        return account.packages(
+            warehouse,
+            from_dict(bookmarks.get(account.account_id)),
+            order="a range was asked for" if is_range else order,
+            rewrite=bool(self._damage),
+            package_rows=package_rows,
+            is_range=is_range,
+        )
+
     def _orders(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> list[tuple[Account, str]]:
         """Say for each account why it needs a full walk, as far as its list need not be asked."""
         others = warehouse.types() - {self.invoice_type}
@@ -104,6 +115,7 @@ class Accounts:
         counts = warehouse.counts()
         orders = []
         for account in self.accounts:
+            account.begin()
             held = counts[account.account_id]
             order = "asked for" if self.is_full else self._damage
             order = order or _difference(from_dict(bookmarks.get(account.account_id)), held)

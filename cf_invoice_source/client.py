@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,9 +13,12 @@ from urllib.parse import urlencode, urlsplit
 from dlt.sources.helpers import requests
 from requests import codes
 from requests.auth import AuthBase
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
+from cf_invoice_source.decide.pace import read_quota, wait_after_refusal
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.pacer import Pacer
 from cf_invoice_source.settings import INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -27,28 +32,63 @@ _REMEDIES: Mapping[int, str] = {
 """What to do about the statuses that asking again does not mend."""
 
 
+_PASSING = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, ContentDecodingError)
+"""What can go wrong on the way to an answer, and may be right the next time."""
+
 _REPORT = "update cf-invoice-source, or report it with the cf-ray"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Trouble that requests have had.
+
+    Attributes:
+        retries: Answers, or failures to get one, after which the same was asked again.
+        rate_limited: Answers 429.
+        waited_s: Seconds waited for the rate limit.
+    """
+
+    retries: int = 0
+    rate_limited: int = 0
+    waited_s: float = 0.0
+
+    def since(self, earlier: Meter) -> Meter:
+        """Say what has come since an earlier reading."""
+        return Meter(
+            self.retries - earlier.retries,
+            self.rate_limited - earlier.rate_limited,
+            self.waited_s - earlier.waited_s,
+        )
 
 
 class Client:
     """Asks Cloudflare for pages of invoices.
 
-    dlt's own requests client keeps the connections and retries: connection errors, timeouts, 429 (waiting as
-    `retry-after` says), 5xx, and a 200 whose body is cut. `[runtime] request_timeout` and its siblings set
-    how often and how long. No redirect is followed, so the credential stays with the base URL's origin.
+    dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
+    whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. The rate limit
+    is kept by a pacer. No redirect is followed, so the credential stays with the base URL's origin.
 
     Args:
         auth: Signs each request.
         base_url: Cloudflare's API, https, or http on this machine.
+        pacer: Keeps the rate limit.
 
     Raises:
         SettingsError: The base URL is neither.
     """
 
-    def __init__(self, auth: AuthBase, base_url: str) -> None:
+    def __init__(self, auth: AuthBase, base_url: str, pacer: Pacer | None = None) -> None:
         self._base_url = _safe(base_url)
         self._auth = auth
-        self._http = requests.Client(raise_for_status=False, retry_condition=_is_cut)
+        self._pacer = pacer or Pacer()
+        self._http = requests.Client(
+            raise_for_status=False, status_codes=(), exceptions=(), retry_condition=self._retries
+        )
+        self._retried = self._rate_limited = 0
+
+    def meter(self) -> Meter:
+        """Say what trouble this client has had so far."""
+        return Meter(self._retried, self._rate_limited, self._pacer.waited_s)
 
     def invoice_page(self, account_id: str, invoice_type: InvoiceType, page: int) -> Page:
         """Ask for one page of an account's invoices, newest first.
@@ -82,18 +122,43 @@ class Client:
         return answer
 
     def _send(self, url: str) -> requests.Response:
+        refusals = 0
+        while True:
+            self._pacer.before_request()
+            response = self._get(url)
+            quota = read_quota(response.headers.get("ratelimit", ""))
+            self._pacer.after_answer(quota)
+            if response.status_code == codes.ok:
+                return response
+            wait_s = None
+            if response.status_code == codes.too_many_requests:
+                refusals += 1
+                self._rate_limited += 1
+                retry_after = response.headers.get("retry-after", "")
+                wait_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
+            if wait_s is None:
+                raise _refused(response, tuple(read_errors(_decode_or_none(response))))
+            self._pacer.wait(wait_s)
+
+    def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
         try:
-            response = self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
+            return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
             raise TryLaterError(
                 f"Cloudflare could not be reached: {_name(error)}.",
                 remedy="check the network, the proxy and the base URL, then run again",
                 request=f"GET {url}",
             ) from error
-        if response.status_code != codes.ok:
-            raise _refused(response, tuple(read_errors(_decode_or_none(response))))
-        return response
+
+    def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
+        """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
+        if response is None:
+            is_passing = isinstance(error, _PASSING)
+        else:
+            is_passing = response.status_code >= codes.server_error or _is_cut(response)
+        self._retried += is_passing
+        return is_passing
 
 
 def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSourceError:
@@ -152,11 +217,9 @@ def _integer(text: str) -> int | Decimal:
 _LONG = 100
 
 
-def _is_cut(response: requests.Response | None, error: BaseException | None) -> bool:
+def _is_cut(response: requests.Response) -> bool:
     """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
-    if response is None or error is not None or response.status_code != codes.ok:
-        return False
-    return not response.content.rstrip().endswith(b"}")
+    return response.status_code == codes.ok and not response.content.rstrip().endswith(b"}")
 
 
 def _of(response: requests.Response) -> dict[str, str]:

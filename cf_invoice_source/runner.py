@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
-from dlt.common.exceptions import MissingDependencyException
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.pipeline import LoadInfo
 from dlt.extract import DltSource
-from dlt.pipeline.exceptions import PipelineStepFailed
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
@@ -75,7 +76,7 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
             if accounts.prove(warehouse):
                 accounts.note(wrong)
                 info = _load_all(pipeline, source, accounts)
-    except (PipelineStepFailed, ConfigurationException, MissingDependencyException) as error:
+    except DltException as error:
         explained = _explained(error)
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
         raise explained from (explained.__cause__ if explained.__traceback__ else error)
@@ -100,32 +101,38 @@ def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> 
             return info
 
 
-def _explained(error: Exception) -> InvoiceSourceError:
-    """Find the error below dlt's wrappings, and say what to do about it."""
-    cause: BaseException = error
-    while not isinstance(cause, InvoiceSourceError):
+def _explained(error: Exception) -> Exception:
+    """Find the error below dlt's wrappings, and say what to do about it. A bug of ours stays itself."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, InvoiceSourceError):
+            return cause
         if isinstance(cause, KeyboardInterrupt):  # dlt takes it for a failed step
             raise cause
         if isinstance(cause, ConfigFieldMissingException):
-            missing = ", ".join(cause.traces)
-            lacks = f"{cause.spec_name} lacks a setting: {missing}."
-            return SettingsError(lacks, remedy=_WHERE_TO_SET)
+            missing = f"{cause.spec_name} lacks a setting: {', '.join(cause.traces)}."
+            return SettingsError(missing, remedy=_WHERE_TO_SET)
         if isinstance(cause, MissingDependencyException):
             packages = " ".join(f'"{package}"' for package in cause.dependencies)
             return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-        below = getattr(cause, "exception", None) or cause.__cause__
-        if below is None:
-            break
-        cause = below
-    if isinstance(cause, InvoiceSourceError):
-        return cause
-    text = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    if isinstance(cause, ConfigurationException):
+    text = (str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__])[0]
+    if isinstance(causes[-1], ConfigurationException):
         return SettingsError(f"dlt cannot use its settings: {text}", remedy=_WHERE_TO_SET)
-    return DestinationError(
-        f"The destination failed in dlt's step {getattr(error, 'step', 'run')!r}: {text}",
-        remedy="check its address, rights, locks and disk space, then run again: nothing is loaded twice",
-    )
+    is_destination = any(isinstance(cause, DestinationException) for cause in causes)
+    if is_destination or getattr(error, "step", "") in {"sync", "load"}:
+        return DestinationError(
+            f"The destination failed: {text}",
+            remedy="check its address, rights, locks and disk space, then run again: nothing is loaded twice",
+        )
+    return error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk down from what dlt raised to what went wrong first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = getattr(cause, "exception", None) or cause.__cause__
 
 
 _WHERE_TO_SET = (

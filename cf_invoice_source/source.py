@@ -66,7 +66,13 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         )
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
     accounts = [
-        Account(each, type, partial(client.invoice_page, each, type), int(full_walk_every_days * 24 * 3600))
+        Account(
+            each,
+            type,
+            partial(client.invoice_page, each, type),
+            int(full_walk_every_days * 24 * 3600),
+            client.meter,
+        )
         for each in account_ids
     ]
     given = {} if created is None else {"created": created}

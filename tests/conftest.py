@@ -235,9 +235,10 @@ def process() -> Command:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that a retry would have waited; nothing really waits."""
     waited: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr("cf_invoice_source.pacer.sleep", waited.append)
     return waited

@@ -1,9 +1,11 @@
 """Requests as they are really sent, retries, and errors that say what to do and never a secret."""
 
 import socket
+import time
 import traceback
 from collections.abc import Iterator
 from decimal import Decimal
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from cf_invoice_source import (
     __version__,
 )
 from cf_invoice_source.auth import KeyAuth, TokenAuth
-from cf_invoice_source.client import Client
+from cf_invoice_source.client import Client, Meter
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
@@ -158,13 +160,12 @@ def test_what_passes_is_asked_again(ask: Asking, simulator: Simulator, fault: Fa
     ("fault", "error"),
     [
         (status(503), TryLaterError),
-        (rate_limited("0"), TryLaterError),
         (drop_connection(), TryLaterError),
         (cut_body(), TryLaterError),
         (cut_json(), ApiChangedError),
         (html(), ApiChangedError),
     ],
-    ids=["503", "429", "dropped connections", "cut bodies", "cut JSON", "web pages"],
+    ids=["503", "dropped connections", "cut bodies", "cut JSON", "web pages"],
 )
 def test_what_does_not_pass_is_given_up_after_the_attempts_of_dlts_settings(
     simulator: Simulator,
@@ -200,6 +201,79 @@ def test_a_429_is_waited_for_as_long_as_it_says(ask: Asking, simulator: Simulato
 
     assert len(page.records) == 3
     assert naps == [17]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "waited"),
+    [
+        ("0", 1),
+        ("00", 1),
+        ("1", 1),
+        ("300", 300),
+        (None, 2),
+        ("soon", 2),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+    ],
+)
+def test_a_429_is_never_answered_at_once(
+    ask: Asking, simulator: Simulator, naps: list[float], retry_after: str | None, waited: float
+) -> None:
+    simulator.faults.append(rate_limited(retry_after).only(times=1))
+
+    ask()
+
+    assert naps == [waited]
+
+
+def test_a_429_may_name_a_date(ask: Asking, simulator: Simulator, naps: list[float]) -> None:
+    simulator.faults.append(rate_limited(formatdate(time.time() + 60, usegmt=True)).only(times=1))
+
+    ask()
+
+    assert 55 < naps[0] <= 60
+
+
+def test_a_429_for_ever_is_given_up_after_five(ask: Asking, simulator: Simulator) -> None:
+    simulator.faults.append(rate_limited("0"))
+
+    with pytest.raises(TryLaterError):
+        ask()
+
+    assert len(simulator.requests) == 5
+
+
+def test_a_429_that_asks_for_hours_is_not_waited_for(
+    ask: Asking, simulator: Simulator, naps: list[float]
+) -> None:
+    simulator.faults.append(rate_limited("86400"))
+
+    with pytest.raises(TryLaterError):
+        ask()
+
+    assert naps == []
+
+
+def test_the_rate_limit_is_kept_before_it_is_spent(
+    account: Account, simulator: Simulator, naps: list[float]
+) -> None:
+    simulator.quota, simulator.window_s = 3, 60
+    ask = Asking(simulator, account)
+
+    for _ in range(3):
+        ask()
+    simulator.clock = lambda: time.monotonic() + 60
+    ask()
+
+    assert [round(nap) for nap in naps] == [60]
+    assert ask.client.meter().rate_limited == 0
+
+
+def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:
+    simulator.faults += [status(503).only(times=2), rate_limited("30").only(times=1)]
+
+    ask()
+
+    assert ask.client.meter() == Meter(retries=2, rate_limited=1, waited_s=30)
 
 
 def test_a_dropped_connection_is_waited_for_a_little_longer_each_time(

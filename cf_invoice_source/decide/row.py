@@ -276,4 +276,4 @@ def _hash(value: Any) -> str:
 def _plain_number(number: Decimal) -> Any:
     if number.is_finite() and number.adjusted() < INTEGER_DIGITS and number == number.to_integral_value():
         return int(number)
-    return {"number": str(number.normalize(_WIDE))}
+    return {"\x00number": str(number.normalize(_WIDE))}  # no field of an invoice can have this name
