@@ -60,14 +60,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Rows that belong together, and what to remember once they are loaded."""
+    """Rows that belong together, and what to remember once they are loaded.
+
+    Its length counts the records that were looked at, too: a long walk over unchanged data writes nothing but
+    its bookmark, and goes on from there when it is interrupted.
+    """
 
     account_id: str
     tables: Mapping[str, list[dict[str, Any]]]
     bookmark: Bookmark | None
+    records: int = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self.tables.values()))
+        return max(self.records, sum(map(len, self.tables.values())))
 
 
 @dataclass(slots=True)
@@ -136,7 +141,7 @@ class Account:
             self._note(rows, walker, batch)
             self.outcome.requests = asked_before + walker.requests
             rows.tables[WALKS] = [self.row()]
-            yield Package(self.account_id, rows.tables, batch.bookmark)
+            yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
 
     def row(self) -> dict[str, Any]:
         """Write the account's row of `invoice_walks`."""

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -104,7 +105,9 @@ def _terminate(_signal: int, _frame: Any) -> NoReturn:
 
 def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dlt.Pipeline:
     import dlt
+    from dlt.common.destination import Destination
     from dlt.common.exceptions import DltException
+    from dlt.common.storages.configuration import WithLocalFiles
 
     from cf_invoice_source.errors import SettingsError
     from cf_invoice_source.progress import Spinner
@@ -113,7 +116,11 @@ def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dl
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"
     try:
-        return dlt.pipeline(name, destination=destination, dataset_name=dataset, progress=Spinner(console))
+        into = Destination.from_reference(destination)
+        if into and issubclass(into.spec, WithLocalFiles):
+            # dlt remembers where a pipeline ran first; for a command, relative paths begin where it runs now.
+            into.config_params["local_dir"] = str(Path.cwd())
+        return dlt.pipeline(name, destination=into, dataset_name=dataset, progress=Spinner(console))
     except DltException as error:
         raise SettingsError(
             f"dlt cannot make the pipeline {name!r} into {destination!r} ({type(error).__name__}).",
@@ -123,22 +130,23 @@ def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dl
 
 def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
+    from cf_invoice_source.runner import dlt_errors_explained
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
+    from cf_invoice_source.warehouse import Warehouse
 
-    step: int = pipeline.state["_local"].get("demo_step", 0)  # type: ignore[assignment] # ours, an int
-    world = demo_world(step)
+    with dlt_errors_explained():
+        earlier_runs = Warehouse(pipeline).runs(next(iter(demo_world().accounts)))
+    world = demo_world(earlier_runs)
     console.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
     with Simulator(world) as simulator:
-        report = run(
+        return run(
             pipeline,
             account_id=list(world.accounts),
             base_url=simulator.base_url,
             credentials={"api_token": simulator.token},
             **settings,
         )
-    pipeline.set_local_state_val("demo_step", step + 1)
-    return report
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
         ApiChangedError: Cloudflare answered in an unknown shape.
         DestinationError: The destination could not be read or written.
     """
-    try:
+    with dlt_errors_explained():
         source = cf_invoice_source(**settings)
         invoices = source.resources[INVOICES]
         accounts: Accounts = invoices.explicit_args["accounts"]
@@ -76,16 +77,23 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
             if accounts.prove(warehouse):
                 accounts.note(wrong)
                 info = _load_all(pipeline, source, accounts)
-    except DltException as error:
-        explained = _explained(error)
-        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
-        raise explained from (explained.__cause__ if explained.__traceback__ else error)
     return Report(
         pipeline_name=pipeline.pipeline_name,
         dataset_name=pipeline.dataset_name,
         destination=info.destination_displayable_credentials or info.destination_name,
         accounts=tuple(account.outcome for account in accounts.accounts),
     )
+
+
+@contextmanager
+def dlt_errors_explained() -> Iterator[None]:
+    """Turn what dlt raises into an error that says what to do."""
+    try:
+        yield
+    except DltException as error:
+        explained = _explained(error)
+        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
+        raise explained from (explained.__cause__ if explained.__traceback__ else error)
 
 
 def _finish_pending(pipeline: dlt.Pipeline) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,24 +17,35 @@ if TYPE_CHECKING:
 
 
 def show_report(console: Console, report: Report) -> None:
-    """Print the summary table of a load, and where the rows are."""
-    table = Table(title="AI Gateway invoices", title_justify="left")
-    table.add_column("account", overflow="fold")
-    for name in ("invoices", "new", "updated", "deleted", "rejected", "requests"):
-        table.add_column(name, justify="right")
-    table.add_column("proven", overflow="fold")
+    """Print the summary table of a load, what is in doubt, and where the rows are."""
+    table = Table(title="AI Gateway invoices", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("account", overflow="ellipsis", min_width=12)
+    columns = [name for name in _FIGURES if name in _ALWAYS or _has(report, name)]
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("proven", no_wrap=True)
     for account in report.accounts:
-        figures = (account.new, account.updated, account.deleted, account.rejected, account.requests)
+        figures = (getattr(account, name) for name in columns)
         table.add_row(
             Text(account.account_id),
-            "" if account.invoices is None else f"{account.invoices:,}",
-            *(f"{figure:,}" for figure in figures),
-            Text(f"no: {account.doubt}" if account.doubt else "yes"),
+            *("" if figure is None else f"{figure:,}" for figure in figures),
+            "no" if account.doubt else "yes",
         )
     console.print(table)
-    console.print(Text(f"Loaded into {report.destination}, dataset {report.dataset_name}."), soft_wrap=True)
-    if any(account.rejected for account in report.accounts):
+    for account in report.accounts:
+        if account.doubt:
+            console.print(Text(f"Not proven, account {account.account_id}: {account.doubt}."), soft_wrap=True)
+    if _has(report, "rejected"):
         console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")
+    console.print(Text(f"Loaded into {report.destination}, dataset {report.dataset_name}."), soft_wrap=True)
+
+
+_FIGURES = ("invoices", "new", "updated", "deleted", "rejected", "requests")
+_ALWAYS = {"invoices", "new", "updated", "requests"}
+
+
+def _has(report: Report, figure: str) -> bool:
+    return any(getattr(account, figure) for account in report.accounts)
 
 
 def show_error(console: Console, error: InvoiceSourceError) -> None:

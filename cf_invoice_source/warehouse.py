@@ -66,6 +66,10 @@ class Warehouse:
             counts[account_id] = (counts[account_id][0], count)
         return counts
 
+    def runs(self, account_id: str) -> int:
+        """Count the runs that an account has had."""
+        return len(self._query("SELECT 1 FROM {invoice_walks} WHERE {account_id} = %s", account_id))
+
     def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
         """Look up what is held of these invoices; those of which nothing is held are left out."""
         rows = self._by_id("SELECT {id}, {row_hash} FROM {invoices}", account_id, ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 VERSION = 1
@@ -101,15 +102,15 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
 
 def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
     """Read a bookmark; one of an unknown version or shape reads as none, so that a full walk follows."""
-    if not stored or stored.get("version") != VERSION:
-        return Bookmark()
     try:
+        if not stored or stored["version"] != VERSION:
+            return Bookmark()
         return Bookmark(
             mark=_mark_from_dict(stored["mark"]),
             unfinished=_mark_from_dict(stored["unfinished"]),
-            invoices=stored["invoices"],
-            rejects=stored["rejects"],
-            full_walk_at=stored["full_walk_at"],
+            invoices=_is(stored["invoices"], int, NoneType),
+            rejects=_is(stored["rejects"], int),
+            full_walk_at=_is(stored["full_walk_at"], int, NoneType),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return Bookmark()
@@ -142,9 +143,22 @@ def _mark_from_dict(stored: Mapping[str, Any] | None) -> Mark | None:
     if stored is None:
         return None
     return Mark(
-        ordinal=stored["ordinal"],
-        identity=stored["identity"],
-        unsettled={int(ordinal): key for ordinal, key in stored["unsettled"].items()},
-        rejected={int(ordinal): Rejected(*reject) for ordinal, reject in stored["rejected"].items()},
-        anonymous={identity: Equal(*equal) for identity, equal in stored["anonymous"].items()},
+        ordinal=_is(stored["ordinal"], int),
+        identity=_is(stored["identity"], str),
+        unsettled={int(ordinal): _is(key, str) for ordinal, key in stored["unsettled"].items()},
+        rejected={
+            int(ordinal): Rejected(_is(key, str), _is(reject_id, str, NoneType))
+            for ordinal, (key, reject_id) in stored["rejected"].items()
+        },
+        anonymous={
+            identity: Equal(_is(count, int), _is(created_us, int, NoneType))
+            for identity, (count, created_us) in stored["anonymous"].items()
+        },
     )
+
+
+def _is(value: Any, *kinds: type) -> Any:
+    """Return a value of one of these types; whatever else was stored is no bookmark of ours."""
+    if type(value) not in kinds:
+        raise TypeError
+    return value

@@ -108,7 +108,6 @@ class Walk:
         self._at: dict[int, int] = {}
         self._ids: dict[int, int] = {}
         self._held: dict[int, Item] = {}
-        self._anonymous: dict[int, Invoice] = {}
         self._unsettled: dict[int, str] = {}
         self._rejected: dict[int, Rejected] = {}
         self._begin(start)
@@ -141,9 +140,8 @@ class Walk:
             if not self._note(ordinal, item):
                 return self._trouble(Trouble.MOVED, "a record stands at two places, or a place holds two")
         for ordinal, item in sheet.items():
-            claim = self._start.claims(ordinal)
-            if claim is not None and claim != item.identity:
-                return self._trouble(Trouble.MARK, f"{claim} is no longer at its place in the list")
+            if why := self._contradiction(ordinal, item):
+                return self._trouble(Trouble.MARK, why)
         return None
 
     def next_page(self) -> int | None:
@@ -152,8 +150,13 @@ class Walk:
         return None if lowest > self.total else (self._latest - lowest) // self._per_page + 1
 
     def release(self) -> Iterator[tuple[str, Item]]:
-        """Give what was seen below the lowest ordinal still needed, oldest first, each with its key."""
+        """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
+
+        Nothing before the checks are past: if one fails, records without id get other numbers.
+        """
         limit = self._lowest_needed()
+        if limit <= self._start.ordinal:
+            return
         for ordinal in sorted(ordinal for ordinal in self._held if ordinal < limit):
             item = self._held.pop(ordinal)
             self._notice_order(item)
@@ -164,7 +167,6 @@ class Walk:
 
     def widen(self) -> None:
         """Forget the mark: every ordinal is needed. What was seen in this walk counts."""
-        self._held |= self._anonymous  # their numbers count from the oldest, so they wait for their turn
         self._begin(NOTHING)
 
     def has_seen(self, key: str) -> bool:
@@ -202,6 +204,15 @@ class Walk:
         self._at[ordinal] = name
         return True
 
+    def _contradiction(self, ordinal: int, item: Item) -> str:
+        """Say how a record contradicts what the bookmark remembers; empty if it does not."""
+        claim = self._start.claims(ordinal)
+        if claim is not None and claim != item.identity:
+            return f"{claim} is no longer at its place in the list"
+        if ordinal in self._start.rejected and isinstance(item, Invoice) and item.id is None:
+            return "a rejected record has become an invoice without id, which only a full walk can number"
+        return ""
+
     def _notice_order(self, item: Item) -> None:
         created_us = item.created_us if isinstance(item, Invoice) else None
         if created_us is not None:
@@ -227,7 +238,6 @@ class Walk:
         return key
 
     def _anonymous_key(self, ordinal: int, item: Invoice) -> str | None:
-        self._anonymous[ordinal] = item
         if ordinal <= self._start.ordinal:
             key = self._start.unsettled.get(ordinal)
         else:
