@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cf_invoice_source.account import Account, Outcome, Package
 from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.decide.bookmark import from_dict, to_dict
+from cf_invoice_source.decide.bookmark import Bookmark, Mark, from_dict, to_dict
 from tests.memory import MemoryWarehouse
 from tests.truth import Truth
 
@@ -135,3 +135,21 @@ Worlds.TestCase.settings = settings(
     max_examples=int(os.environ.get("WORLDS", "300")), stateful_step_count=25, deadline=None
 )
 TestWorlds = Worlds.TestCase
+
+
+def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() -> None:
+    truth = Truth(per_page=1)
+    truth.arrive(has_id=False)
+    truth.arrive()
+    truth.arrive()
+    warehouse = MemoryWarehouse()
+    identity = next(key for key in truth.invoices() if key.startswith("anonymous:")).rpartition(":")[0]
+    mark = Mark(3, "in_3", {1: f"{identity}:2", 2: "in_gone", 3: "in_3"})
+    state = {"a": to_dict(Bookmark(mark=mark, invoices=0, full_walk_at=0))}
+    accounts = Accounts([Account("a", "all", truth.page, 10**10)], "all", False)
+
+    for package in accounts.packages(warehouse, state, is_range=False):
+        warehouse.load(package)
+
+    assert {key for _, key in warehouse.tables["invoices"]} == truth.invoices().keys()
+    assert truth.asked == 3
