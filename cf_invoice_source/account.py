@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from cf_invoice_source.client import Meter
 from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.changes import UNKNOWN, Known
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.pace import Meter
+from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.rows import Rows
 from cf_invoice_source.settings import InvoiceType
@@ -39,6 +40,7 @@ class Outcome:
         rejected: Records in the list that are no invoices, or that no column holds exactly.
         invoices: Invoices of the account in the table; None where that is not proven.
         doubt: Why the copy is not proven complete; empty when it is.
+        error: Why the account could not be read, what to do, and the request; empty when it could.
     """
 
     account_id: str
@@ -56,6 +58,7 @@ class Outcome:
     rejected: int = 0
     invoices: int | None = None
     doubt: str = "the walk did not end"
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Account:
     meter: Callable[[], Meter] = Meter
     bookmark: Bookmark = field(default_factory=Bookmark)
     outcome: Outcome = field(init=False)
+    error: InvoiceSourceError | None = None
     _started_at: datetime = field(init=False)
     _meter: Meter = field(init=False)
 
@@ -102,6 +106,7 @@ class Account:
 
     def begin(self) -> None:
         """Begin a new run."""
+        self.error = None
         self.outcome = Outcome(self.account_id)
         self._started_at = datetime.now(timezone.utc)
         self._meter = self.meter()
@@ -130,18 +135,27 @@ class Account:
         walker = Walker(self.ask, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
         asked_before = self.outcome.requests
         is_empty = warehouse.is_empty(self.account_id)
-        for batch in walker.batches():
-            rows = Rows(self.account_id, datetime.now(timezone.utc))
-            if is_range:
-                batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
-            if not is_empty:
-                self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
-            else:
-                self._take_all(rows, batch)
-            self._note(rows, walker, batch)
+        try:
+            for batch in walker.batches():
+                rows = Rows(self.account_id, datetime.now(timezone.utc))
+                if is_range:
+                    batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
+                if not is_empty:
+                    self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
+                else:
+                    self._take_all(rows, batch)
+                self._note(rows, walker, batch)
+                self.outcome.requests = asked_before + walker.requests
+                rows.tables[WALKS] = [self.row()]
+                yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
+        finally:
             self.outcome.requests = asked_before + walker.requests
-            rows.tables[WALKS] = [self.row()]
-            yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
+
+    def fail(self, error: InvoiceSourceError) -> Package:
+        """Note that the account could not be read: its rows and its bookmark stay as they are."""
+        self.error = error
+        self.outcome.doubt, self.outcome.error = "the account could not be read", str(error)
+        return Package(self.account_id, {WALKS: [self.row()]}, None)
 
     def row(self) -> dict[str, Any]:
         """Write the account's row of `invoice_walks`."""
@@ -224,4 +238,5 @@ _FROM_OUTCOME = (
     "waited_s",
     "rejected",
     "doubt",
+    "error",
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from cf_invoice_source.account import Account, Package
 from cf_invoice_source.decide.bookmark import Bookmark, from_dict
-from cf_invoice_source.errors import MixedTypesError
+from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.warehouse import Warehouse
@@ -26,12 +26,14 @@ class Accounts:
         invoice_type: Which invoices; the dataset may hold no other.
         is_full: Whether full walks were asked for.
         package_rows: Rows in one package, at least; None for all in one.
+        is_forgiving: Whether an account that cannot be read leaves the others alone, instead of ending all.
     """
 
     accounts: list[Account]
     invoice_type: InvoiceType
     is_full: bool
     package_rows: int | None = None
+    is_forgiving: bool = False
     _waiting: list[tuple[Account, str]] | None = None
     _running: Iterator[Package] | None = None
     _damage: str = ""
@@ -92,7 +94,7 @@ class Accounts:
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
         account, order = (self._waiting or []).pop(0)
-        return account.packages(
+        packages = account.packages(
             warehouse,
             from_dict(bookmarks.get(account.account_id)),
             order="a range was asked for" if is_range else order,
@@ -100,6 +102,12 @@ class Accounts:
             package_rows=package_rows,
             is_range=is_range,
         )
+        try:
+            yield from packages
+        except InvoiceSourceError as error:
+            if not self.is_forgiving:
+                raise
+            yield account.fail(error)
 
     def _orders(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> list[tuple[Account, str]]:
         """Say for each account why it needs a full walk, as far as its list need not be asked."""
@@ -112,12 +120,13 @@ class Accounts:
         self._damage = warehouse.damage()
         if self._damage:
             warehouse.restore()
+        outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
         counts = warehouse.counts()
         orders = []
         for account in self.accounts:
             account.begin()
             held = counts[account.account_id]
-            order = "asked for" if self.is_full else self._damage
+            order = "asked for" if self.is_full else self._damage or outdated
             order = order or _difference(from_dict(bookmarks.get(account.account_id)), held)
             orders.append((account, order))
         return orders

@@ -82,6 +82,8 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         given = {setting: value for setting, value in settings.items() if value}
         report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
     _print(report, console, as_json=as_json)
+    if report.has_failed:
+        sys.exit(FAILED)
     sys.exit(OK if report.is_proven else NOT_PROVEN)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -16,7 +15,7 @@ from requests.auth import AuthBase
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
-from cf_invoice_source.decide.pace import read_quota, wait_after_refusal
+from cf_invoice_source.decide.pace import Meter, read_quota, wait_after_refusal
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.pacer import Pacer
 from cf_invoice_source.settings import INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
@@ -36,29 +35,6 @@ _PASSING = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, Co
 """What can go wrong on the way to an answer, and may be right the next time."""
 
 _REPORT = "update cf-invoice-source, or report it with the cf-ray"
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """Trouble that requests have had.
-
-    Attributes:
-        retries: Answers, or failures to get one, after which the same was asked again.
-        rate_limited: Answers 429.
-        waited_s: Seconds waited for the rate limit.
-    """
-
-    retries: int = 0
-    rate_limited: int = 0
-    waited_s: float = 0.0
-
-    def since(self, earlier: Meter) -> Meter:
-        """Say what has come since an earlier reading."""
-        return Meter(
-            self.retries - earlier.retries,
-            self.rate_limited - earlier.rate_limited,
-            self.waited_s - earlier.waited_s,
-        )
 
 
 class Client:

@@ -40,6 +40,11 @@ class Report:
     accounts: tuple[Outcome, ...]
 
     @property
+    def has_failed(self) -> bool:
+        """Whether some account could not be read."""
+        return any(account.error for account in self.accounts)
+
+    @property
     def is_proven(self) -> bool:
         """Whether the tables equal every account's list, and hold every record of it."""
         return not any(account.doubt or account.rejected for account in self.accounts)
@@ -48,6 +53,7 @@ class Report:
 def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings: Any) -> Report:
     """Load the invoices of every account, prove the tables right, and repair them where they are not.
 
+    An account that cannot be read does not stop the others: its `Outcome` has the error.
     Each package is loaded before the next one is asked for, so memory stays bounded, and an interrupted load
     goes on where its last package ended.
 
@@ -57,16 +63,16 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
-        SettingsError: Credentials, account or another setting are missing, wrong or refused.
-        TryLaterError: Cloudflare or the network did not answer.
-        ApiChangedError: Cloudflare answered in an unknown shape.
+        SettingsError: A setting is missing or wrong, or Cloudflare refused every account.
+        TryLaterError: Cloudflare or the network did not answer, for any account.
+        ApiChangedError: Cloudflare answered in an unknown shape, for every account.
         DestinationError: The destination could not be read or written.
     """
     with dlt_errors_explained():
         source = cf_invoice_source(**settings)
         invoices = source.resources[INVOICES]
         accounts: Accounts = invoices.explicit_args["accounts"]
-        accounts.package_rows = package_rows
+        accounts.package_rows, accounts.is_forgiving = package_rows, True
         _finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
@@ -77,6 +83,9 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
             if accounts.prove(warehouse):
                 accounts.note(wrong)
                 info = _load_all(pipeline, source, accounts)
+    errors = [account.error for account in accounts.accounts if account.error]
+    if len(errors) == len(accounts.accounts):
+        raise errors[0]
     return Report(
         pipeline_name=pipeline.pipeline_name,
         dataset_name=pipeline.dataset_name,

@@ -33,7 +33,9 @@ def show_report(console: Console, report: Report) -> None:
         )
     console.print(table)
     for account in report.accounts:
-        if account.doubt:
+        if account.error:
+            console.print(Text(f"Failed, account {account.account_id}: {account.error}"), soft_wrap=True)
+        elif account.doubt:
             console.print(Text(f"Not proven, account {account.account_id}: {account.doubt}."), soft_wrap=True)
     if _has(report, "rejected"):
         console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")

@@ -49,7 +49,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
         created: A range of `created`: `dlt.sources.incremental("created", initial_value=..., end_value=...)`
-            with times in UTC. It is loaded without regard to earlier runs, and proves nothing.
+            with times in UTC. It is loaded without regard to earlier runs, and proves nothing. Invoices
+            that have no `created` come along.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
@@ -75,7 +76,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         )
         for each in account_ids
     ]
-    given = {} if created is None else {"created": created}
+    given = {} if created is None else {"created": _including_undated(created)}
     return _invoices(Accounts(accounts, type, full), **given)
 
 
@@ -121,6 +122,13 @@ def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime |
     return max(
         [row["created"] for row in rows if row.get("created")] + ([last] if last else []), default=None
     )
+
+
+def _including_undated(created: dlt.sources.incremental[datetime]) -> dlt.sources.incremental[datetime]:
+    """Let rows without `created` pass: those of the other tables have none."""
+    created = created.copy()
+    created.on_cursor_value_missing = "include"
+    return created
 
 
 def _read_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any
 
 import dlt
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
@@ -47,6 +49,19 @@ class Warehouse:
         """Create missing tables and columns again; touches no data."""
         with self._pipeline.destination_client() as client:
             client.update_stored_schema(force=True)
+
+    def is_restored(self) -> bool:
+        """Whether the destination's state is older than the one on this machine: a backup was restored."""
+        if not self._pipeline.config.restore_from_destination:
+            return False  # then no state goes to the destination
+        with self._pipeline.destination_client() as client:
+            if not isinstance(client, WithStateSync):
+                return False
+            try:
+                stored = client.get_stored_state(self._pipeline.pipeline_name)
+            except DestinationUndefinedEntity:
+                return False
+        return stored is not None and stored.version < self._pipeline.state["_state_version"]
 
     def types(self) -> set[str]:
         """Name the invoice types that were loaded into this dataset."""

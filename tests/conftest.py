@@ -88,7 +88,7 @@ class Warehouse:
     path: Path
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.path), read_only=True) as connection:
+        with duckdb.connect(str(self.path)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def rows(self, table: str = "invoices") -> list[dict[str, Any]]:
@@ -125,6 +125,13 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     path = tmp_path / "warehouse.duckdb"
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
     return Warehouse(path)
+
+
+@pytest.fixture
+def held(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Keep the DuckDB file open: opening it takes half of a run. Other processes find it locked then."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -30,6 +30,9 @@ class MemoryWarehouse(Warehouse):
     def damage(self) -> str:
         return ""
 
+    def is_restored(self) -> bool:
+        return False
+
     def types(self) -> set[str]:
         return {row["type"] for row in self.tables["invoice_walks"].values()}
 

@@ -37,6 +37,9 @@ SECRET = "simulator-token"
 
 SCREEN_LINES = 12
 
+WIDE = {"COLUMNS": "200"}
+"""A terminal wide enough that no cell of the summary is folded."""
+
 
 def documented(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
@@ -68,7 +71,7 @@ def test_a_load_shows_its_accounts_and_where_the_rows_are(
 ) -> None:
     account.records += make_invoices(7)
 
-    ended = command("load")
+    ended = command("load", env=WIDE)
 
     assert ended.exit_code == 0
     assert account.id in ended.stdout
@@ -158,10 +161,10 @@ def test_a_walk_that_is_not_proven_is_exit_code_3_and_the_screen_says_why(
     account.records += make_invoices(60)
     simulator.faults.append(edit(lambda document: document["result"]["pagination"].update(has_more=True)))
 
-    ended = command("load")
+    ended = command("load", env=WIDE)
 
     assert ended.exit_code == 3
-    assert "not proven" in ended.stdout
+    assert "page 3 is empty, but says that more follow" in ended.stdout
     assert len(warehouse.ids()) == 60
 
 
@@ -437,7 +440,7 @@ def test_json_is_one_document_on_stdout_with_a_row_for_each_account(
     account.records += make_invoices(3)
     other = world.add_account("Other", invoices=2)
 
-    ended = process("load", "--json", env={"CLOUDFLARE_ACCOUNT_ID": f"{account.id},{other.id}"})
+    ended = process("load", "--json", env={**WIDE, "CLOUDFLARE_ACCOUNT_ID": f"{account.id},{other.id}"})
 
     document = json.loads(ended.stdout)
     assert ended.exit_code == 0
@@ -679,3 +682,19 @@ def test_a_bad_number_of_one_record_is_exit_code_3(
 
     assert ended.exit_code == 3
     assert "NaN" in warehouse.rows("invoice_rejects")[0]["raw"]
+
+
+def test_an_account_that_is_refused_does_not_stop_the_others(
+    command: Command, simulator: Simulator, account: Account, warehouse: Warehouse
+) -> None:
+    account.records += make_invoices(3)
+    refused = simulator.world.add_account("Refused")
+    simulator.denied.add(refused.id)
+
+    ended = command("load", "--account", refused.id, "--account", account.id)
+
+    assert ended.exit_code == 1
+    assert f"Failed, account {refused.id}: Cloudflare refused the request" in ended.stdout
+    assert len(warehouse.rows()) == 3
+    failures = warehouse.query("SELECT account_id, proven FROM cf_invoices.invoice_walks WHERE error <> ''")
+    assert failures == [(refused.id, False)]

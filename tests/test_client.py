@@ -19,8 +19,9 @@ from cf_invoice_source import (
     __version__,
 )
 from cf_invoice_source.auth import KeyAuth, TokenAuth
-from cf_invoice_source.client import Client, Meter
+from cf_invoice_source.client import Client
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.pace import Meter
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,

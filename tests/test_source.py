@@ -532,10 +532,10 @@ def test_an_invoice_that_arrives_during_the_walk_leaves_each_key_there_once(
     assert set(ids) >= at_first
 
 
-def test_a_draft_that_is_deleted_during_the_walk_is_not_passed_over_in_silence(
-    load: Load, simulator: Simulator, account: Account
+def test_a_draft_that_is_deleted_during_the_walk_lets_no_other_invoice_slip_through(
+    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
-    """The rest moves up one place, so that one invoice slips between two pages."""
+    """The rest moves up one place, and one would slip between two pages: the walk begins again."""
     simulator.max_per_page = 5
     account.records += make_invoices(15)
     account.records[1]["status"] = "draft"
@@ -548,7 +548,9 @@ def test_a_draft_that_is_deleted_during_the_walk_is_not_passed_over_in_silence(
 
     report = load()
 
-    assert not report.is_proven
+    assert report.is_proven
+    assert sorted(warehouse.ids()) == sorted(record["id"] for record in account.records)
+    assert [request.page for request in simulator.requests] == [1, 3, 2, 1, 3, 2]
 
 
 def test_the_example_of_the_documentation_ends_with_a_clear_error(load: Load, simulator: Simulator) -> None:
@@ -596,14 +598,32 @@ def test_a_lie_about_the_paging_neither_loses_an_invoice_nor_loops(
     assert len(simulator.requests) <= 10
 
 
+def test_a_list_that_always_says_that_more_follow_is_not_proven_but_loaded(
+    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
+) -> None:
+    account.records += make_invoices(60)
+    simulator.faults.append(edit(lambda document: document["result"]["pagination"].update(has_more=True)))
+
+    report = load()
+
+    assert report.accounts[0].kind == "has_more"
+    assert report.accounts[0].doubt == "page 3 is empty, but says that more follow"
+    assert report.accounts[0].invoices is None
+    assert len(warehouse.rows()) == 60
+
+
 @pytest.mark.parametrize(
     "lie",
     [
-        pytest.param({"has_more": True}, id="has_more is always true"),
+        pytest.param({"total_count": 0}, id="total_count is zero"),
+        pytest.param({"total_count": 59}, id="total_count is too small by one"),
+        pytest.param({"total_count": 61}, id="total_count is too large by one"),
         pytest.param({"total_count": 10_000}, id="total_count is too large"),
+        pytest.param({"per_page": 0}, id="per_page is zero"),
+        pytest.param({"page": 99}, id="page is another"),
     ],
 )
-def test_a_lie_about_the_paging_proves_nothing(
+def test_a_lie_about_the_counting_is_seen_through_and_the_list_is_proven_by_has_more(
     load: Load, simulator: Simulator, account: Account, lie: dict[str, Any]
 ) -> None:
     account.records += make_invoices(60)
@@ -611,7 +631,9 @@ def test_a_lie_about_the_paging_proves_nothing(
 
     report = load()
 
-    assert not report.is_proven
+    assert report.is_proven
+    assert report.accounts[0].kind == "has_more"
+    assert report.accounts[0].invoices == 60
 
 
 # Which accounts, which invoices

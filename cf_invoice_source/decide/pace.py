@@ -35,6 +35,29 @@ class Quota:
     reset_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Trouble that requests have had.
+
+    Attributes:
+        retries: Answers, or failures to get one, after which the same was asked again.
+        rate_limited: Answers 429.
+        waited_s: Seconds waited for the rate limit.
+    """
+
+    retries: int = 0
+    rate_limited: int = 0
+    waited_s: float = 0.0
+
+    def since(self, earlier: Meter) -> Meter:
+        """Say what has come since an earlier reading."""
+        return Meter(
+            self.retries - earlier.retries,
+            self.rate_limited - earlier.rate_limited,
+            self.waited_s - earlier.waited_s,
+        )
+
+
 def read_quota(header: str) -> Quota | None:
     """Read a `Ratelimit` header; of several limits, the one with the least left. None if it says nothing."""
     limits = [Quota(int(left), float(reset)) for left, reset in _LIMIT.findall(header)]

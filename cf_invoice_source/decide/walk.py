@@ -183,8 +183,8 @@ class Walk:
         return Mark(
             ordinal,
             identity,
-            {place: key for place, key in self._unsettled.items() if place <= ordinal},
-            {place: reject for place, reject in self._rejected.items() if place <= ordinal},
+            dict(self._unsettled),
+            dict(self._rejected),
             {identity: equal for identity, equal in self._equal.items() if self._can_recur(equal)},
         )
 

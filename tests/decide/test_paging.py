@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.listing import Listing
-from cf_invoice_source.decide.paging import Ask, Refuse, Stop, next_step
+from cf_invoice_source.decide.paging import Ask, Refuse, Stop, is_same, next_step
 from tests.make import make_invoice, make_page
 
 FULL = tuple({"id": f"in_{number}"} for number in range(50))
 
 
-def step(first: Page, last: Page, **facts: int) -> Ask | Stop | Refuse:
+def step(previous: Page, last: Page, **facts: int) -> Ask | Stop | Refuse:
     return next_step(
-        first, last, **{"seen": len(last.records), "new": len(last.records), "max_pages": 100} | facts
+        previous, last, **{"seen": len(last.records), "new": len(last.records), "max_pages": 100} | facts
     )
 
 
@@ -71,31 +71,59 @@ def test_a_list_without_end_is_refused() -> None:
     assert step(page, page, seen=5000) == Refuse("the list goes on after 100 pages")
 
 
+def test_growth_is_measured_from_page_to_page() -> None:
+    """Each page without anything new needs growth of its own, or a walk in circles would not end."""
+    second = make_page(*FULL, asked=2, has_more=True, total_count=150)
+    third = make_page(*FULL, asked=3, has_more=True, total_count=150)
+
+    assert isinstance(step(second, third, seen=50, new=0), Refuse)
+
+
+def test_a_list_that_ends_on_its_last_allowed_page_is_not_refused() -> None:
+    page = make_page(*FULL, asked=100, total_count=5000)
+
+    assert step(page, page, seen=5000) == Stop()
+
+
+@pytest.mark.parametrize("total_count", [50, 80, 49, 10_000, -1])
+def test_an_empty_page_ends_the_walk_by_itself_whatever_the_server_counts(total_count: int) -> None:
+    """The counting is what made the list walked by `has_more`; whether it moved is seen by `is_same`."""
+    assert step(make_page(*FULL), make_page(asked=2, total_count=total_count), seen=50, new=0) == Stop()
+
+
+def test_an_empty_page_that_says_that_more_follow_proves_nothing() -> None:
+    decision = step(make_page(*FULL), make_page(asked=2, has_more=True, total_count=50), seen=50, new=0)
+
+    assert decision == Stop("page 2 is empty, but says that more follow")
+
+
 @pytest.mark.parametrize(
-    ("last", "seen", "doubt"),
+    ("before", "after", "decision"),
     [
+        pytest.param(make_page(), make_page(), True, id="both empty"),
+        pytest.param(make_page(*FULL), make_page(*FULL), True, id="equal"),
         pytest.param(
-            make_page(asked=2, has_more=True, total_count=50),
-            50,
-            "says that more follow",
-            id="empty, with more",
+            make_page(make_invoice(invoice_pdf="a")),
+            make_page(make_invoice(invoice_pdf="b")),
+            True,
+            id="a new link, which is in every answer",
+        ),
+        pytest.param(make_page(*FULL, total_count=60), make_page(*FULL, total_count=61), False, id="counted"),
+        pytest.param(
+            make_page(make_invoice(status="open")), make_page(make_invoice()), False, id="a changed invoice"
         ),
         pytest.param(
-            make_page(asked=2, total_count=80), 50, "changed during the walk, from 50 to 80", id="grown"
+            make_page(*FULL, total_count=60), make_page(*FULL[1:], total_count=60), False, id="one fewer"
         ),
         pytest.param(
-            make_page(asked=2, total_count=49), 50, "changed during the walk, from 50 to 49", id="shrunk"
-        ),
-        pytest.param(
-            make_page(asked=2, total_count=50), 40, "counts 50 records, but listed 40", id="too few"
+            make_page(*FULL), make_page(*reversed(FULL)), False, id="the same invoices in another order"
         ),
     ],
 )
-def test_an_end_that_proves_nothing_says_why(last: Page, seen: int, doubt: str) -> None:
-    decision = step(make_page(*FULL), last, seen=seen)
-
-    assert isinstance(decision, Stop)
-    assert doubt in decision.doubt
+def test_page_1_tells_after_a_walk_whether_anything_moved(
+    before: Page, after: Page, decision: object
+) -> None:
+    assert is_same(before, after) is decision
 
 
 @given(data=st.data())
@@ -171,11 +199,11 @@ def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int)
 
 
 def walk(answer: Any, *, max_pages: int) -> tuple[list[Page], Ask | Stop | Refuse]:
-    listing, pages = Listing(), []
+    listing, pages = Listing(), list[Page]()
     decision: Ask | Stop | Refuse = Ask(1)
     while isinstance(decision, Ask):
         page = answer(decision.page)
         pages.append(page)
         taken = listing.take(page)
-        decision = next_step(pages[0], page, seen=listing.seen, new=taken.new, max_pages=max_pages)
+        decision = next_step(pages[-2:][0], page, seen=listing.seen, new=taken.new, max_pages=max_pages)
     return pages, decision

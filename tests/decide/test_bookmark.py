@@ -1,0 +1,203 @@
+"""What is remembered between runs: it survives JSON, and what is not ours reads as nothing remembered."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cf_invoice_source.decide.bookmark import (
+    NOTHING,
+    VERSION,
+    Bookmark,
+    Equal,
+    Mark,
+    Rejected,
+    bare,
+    from_dict,
+    to_dict,
+)
+
+MARK = Mark(
+    ordinal=9,
+    identity="in_9",
+    unsettled={2: "in_2", 4: "anonymous:4d:2", 9: "in_9"},
+    rejected={3: Rejected("ab:1", "in_3"), 5: Rejected("cd:1", None)},
+    anonymous={"anonymous:4d": Equal(2, 1_767_225_600_000_000), "anonymous:5e": Equal(1, None)},
+)
+BOOKMARK = Bookmark(MARK, Mark(3, "in_3"), invoices=7, rejects=2, full_walk_at=1_767_225_600)
+
+
+# What must stand where
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "claim"),
+    [
+        pytest.param(9, "in_9", id="the frontier"),
+        pytest.param(2, "in_2", id="an unsettled invoice"),
+        pytest.param(4, "anonymous:4d", id="one without id, by what never changes about it"),
+        pytest.param(3, "in_3", id="a rejected record with an id"),
+        pytest.param(5, None, id="a rejected record without id may be corrected into anything"),
+        pytest.param(1, None, id="a settled invoice is not remembered"),
+        pytest.param(10, None, id="a new one"),
+    ],
+)
+def test_a_mark_claims_what_must_stand_at_an_ordinal(ordinal: int, claim: str | None) -> None:
+    assert MARK.claims(ordinal) == claim
+
+
+def test_the_frontier_is_claimed_by_its_hash_where_it_is_a_rejected_record_without_id() -> None:
+    mark = Mark(5, "rejected:cd", rejected={5: Rejected("cd:1", None)})
+
+    assert mark.claims(5) == "rejected:cd"
+
+
+@pytest.mark.parametrize("ordinal", range(3))
+def test_no_mark_claims_nothing_about_a_record(ordinal: int) -> None:
+    assert not NOTHING.claims(ordinal)
+
+
+@pytest.mark.parametrize(
+    ("key", "identity"),
+    [
+        ("anonymous:4d:2", "anonymous:4d"),
+        ("anonymous:4d:12", "anonymous:4d"),
+        ("in_1", "in_1"),
+        ("in:1:2", "in:1:2"),
+    ],
+)
+def test_only_the_key_of_an_invoice_without_id_has_a_number_to_take_off(key: str, identity: str) -> None:
+    assert bare(key) == identity
+
+
+# To and from a plain dict
+
+WHOLE = st.integers(0, 10**12)
+TEXT = st.text(max_size=5)
+MARKS = st.builds(
+    Mark,
+    WHOLE,
+    TEXT,
+    st.dictionaries(WHOLE, TEXT, max_size=3),
+    st.dictionaries(WHOLE, st.builds(Rejected, TEXT, st.none() | TEXT), max_size=3),
+    st.dictionaries(TEXT, st.builds(Equal, WHOLE, st.none() | st.integers()), max_size=3),
+)
+BOOKMARKS = st.builds(
+    Bookmark, st.none() | MARKS, st.none() | MARKS, st.none() | WHOLE, WHOLE, st.none() | WHOLE
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(bookmark=BOOKMARKS)
+def test_a_bookmark_survives_a_round_trip_through_json(bookmark: Bookmark) -> None:
+    assert from_dict(json.loads(json.dumps(to_dict(bookmark)))) == bookmark
+
+
+def test_its_shape_stays_the_same_between_versions_of_this_package() -> None:
+    """Every user's state has it: another shape needs another version, and costs a full walk."""
+    mark = {
+        "ordinal": 9,
+        "identity": "in_9",
+        "unsettled": {"2": "in_2", "4": "anonymous:4d:2", "9": "in_9"},
+        "rejected": {"3": ["ab:1", "in_3"], "5": ["cd:1", None]},
+        "anonymous": {"anonymous:4d": [2, 1_767_225_600_000_000], "anonymous:5e": [1, None]},
+    }
+    unfinished = {"ordinal": 3, "identity": "in_3", "unsettled": {}, "rejected": {}, "anonymous": {}}
+
+    assert to_dict(BOOKMARK) == {
+        "version": 1,
+        "mark": mark,
+        "unfinished": unfinished,
+        "invoices": 7,
+        "rejects": 2,
+        "full_walk_at": 1_767_225_600,
+    }
+
+
+@pytest.mark.parametrize("stored", [None, {}, [], "x", 7, True])
+def test_nothing_stored_or_no_dict_reads_as_none(stored: Any) -> None:
+    assert from_dict(stored) == Bookmark()
+
+
+@pytest.mark.parametrize("version", [0, VERSION + 1, "1", None])
+def test_an_unknown_version_reads_as_none(version: Any) -> None:
+    assert from_dict(to_dict(BOOKMARK) | {"version": version}) == Bookmark()
+
+
+@pytest.mark.parametrize("name", to_dict(BOOKMARK))
+def test_a_bookmark_that_lacks_a_part_reads_as_none(name: str) -> None:
+    stored = to_dict(BOOKMARK)
+    del stored[name]
+
+    assert from_dict(stored) == Bookmark()
+
+
+@pytest.mark.parametrize("name", to_dict(BOOKMARK)["mark"])
+def test_a_mark_that_lacks_a_part_reads_as_none(name: str) -> None:
+    stored = to_dict(BOOKMARK)
+    del stored["mark"][name]
+
+    assert from_dict(stored) == Bookmark()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param({"mark": []}, id="a mark that is no object"),
+        pytest.param({"unfinished": "in_1"}, id="an unfinished mark that is none"),
+        pytest.param({"invoices": "7"}, id="invoices as text"),
+        pytest.param({"rejects": None}, id="rejects unknown"),
+        pytest.param({"rejects": True}, id="rejects true"),
+        pytest.param({"full_walk_at": 1.5}, id="a time in fractions"),
+    ],
+)
+def test_a_bookmark_of_another_shape_reads_as_none(garbage: dict[str, Any]) -> None:
+    assert from_dict(to_dict(BOOKMARK) | garbage) == Bookmark()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param({"ordinal": "9"}, id="ordinal as text"),
+        pytest.param({"ordinal": None}, id="ordinal unknown"),
+        pytest.param({"identity": None}, id="identity unknown"),
+        pytest.param({"unsettled": ["in_1"]}, id="unsettled without ordinals"),
+        pytest.param({"unsettled": {"first": "in_1"}}, id="an ordinal that is no number"),
+        pytest.param({"unsettled": {"1": None}}, id="an unsettled invoice without key"),
+        pytest.param({"rejected": {"1": "ab:1"}}, id="a reject that is text"),
+        pytest.param({"rejected": {"1": ["ab:1"]}}, id="a reject without id"),
+        pytest.param({"rejected": {"1": ["ab:1", 7]}}, id="a reject whose id is a number"),
+        pytest.param({"rejected": {"1": [None, None]}}, id="a reject without key"),
+        pytest.param({"anonymous": {"anonymous:4d": 2}}, id="a count alone"),
+        pytest.param({"anonymous": {"anonymous:4d": ["2", None]}}, id="a count as text"),
+        pytest.param({"anonymous": {"anonymous:4d": [2, "now"]}}, id="a time as text"),
+    ],
+)
+@pytest.mark.parametrize("name", ["mark", "unfinished"])
+def test_a_mark_of_another_shape_reads_as_none(name: str, garbage: dict[str, Any]) -> None:
+    stored = to_dict(replace(BOOKMARK, unfinished=MARK))
+
+    assert from_dict(stored | {name: stored[name] | garbage}) == Bookmark()
+
+
+@given(stored=JSON)
+def test_garbage_reads_as_none(stored: Any) -> None:
+    assert from_dict(stored) == Bookmark()
+
+
+@given(bookmark=BOOKMARKS, name=st.sampled_from([*to_dict(BOOKMARK)]), garbage=JSON)
+def test_a_bookmark_with_garbage_in_it_reads_as_none_or_as_what_it_says(
+    bookmark: Bookmark, name: str, garbage: Any
+) -> None:
+    stored = to_dict(bookmark) | {name: garbage}
+
+    read = from_dict(stored)
+
+    assert read == Bookmark() or to_dict(read) == stored

@@ -1,0 +1,666 @@
+"""The order of requests, and what each package may claim: whole walks over a list that can change."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from cf_invoice_source.decide.bookmark import Bookmark, Mark, Rejected
+from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.row import read_record
+from cf_invoice_source.errors import ApiChangedError
+from cf_invoice_source.settings import MAX_RESTARTS
+from cf_invoice_source.walker import Batch, End, Walker
+from tests.truth import Truth
+
+NOW_S, WEEK_S = 10_000_000, 604_800
+
+Changes = Mapping[int, Callable[[Truth], object]]
+"""What happens to the list right before the n-th request of a walk."""
+
+
+def a_truth(count: int, *, per_page: int = 2, status: str = "paid") -> Truth:
+    """A list of in_1, the oldest, up to in_<count>, an hour apart."""
+    truth = Truth(per_page)
+    for _ in range(count):
+        truth.arrive(status=status, later_s=3600)
+    return truth
+
+
+@dataclass
+class Walked:
+    """A walk to its end."""
+
+    walker: Walker
+    asked: list[int] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+
+    @property
+    def end(self) -> End:
+        end = self.batches[-1].end
+        assert end is not None
+        return end
+
+    @property
+    def bookmark(self) -> Bookmark:
+        """What is remembered after the last package that says something."""
+        return next(batch.bookmark for batch in reversed(self.batches) if batch.bookmark)
+
+    @property
+    def ids(self) -> list[list[str]]:
+        """The invoices of each package."""
+        return [list(batch.invoices) for batch in self.batches]
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """Row hashes of everything that was given, by key."""
+        return {key: item.row_hash for batch in self.batches for key, item in batch.invoices.items()}
+
+
+def walk(
+    truth: Truth,
+    bookmark: Bookmark | None = None,
+    *,
+    order: str = "",
+    package_rows: int = 1000,
+    changes: Changes | None = None,
+    lie: Callable[[Page], Page] = lambda page: page,
+    packages: int = 1000,
+) -> Walked:
+    """Walk a list to its end, or for so many packages."""
+    truth.asked = 0
+
+    def between(number: int) -> None:
+        if changes and number in changes:
+            changes[number](truth)
+
+    def ask(number: int) -> Page:
+        walked.asked.append(number)
+        return lie(truth.page(number))
+
+    truth.between = between
+    walked = Walked(Walker(ask, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows))
+    for batch in walked.walker.batches():
+        walked.batches.append(batch)
+        if len(walked.batches) == packages:
+            break
+    truth.between = lambda _number: None
+    return walked
+
+
+def loaded(truth: Truth) -> Bookmark:
+    """What is remembered after a first walk, a second ago."""
+    return replace(walk(truth).bookmark, full_walk_at=NOW_S - 1)
+
+
+def then(*changes: Callable[[Truth], object]) -> Callable[[Truth], object]:
+    return lambda truth: [change(truth) for change in changes]
+
+
+def arrive(truth: Truth) -> None:
+    truth.arrive(status="paid", later_s=3600)
+
+
+def delete_draft(truth: Truth) -> None:
+    truth.delete_draft(0)
+
+
+# A list at rest
+
+
+@pytest.mark.parametrize(
+    ("count", "asked"), [(0, [1]), (1, [1]), (2, [1]), (3, [1, 2]), (4, [1, 2]), (7, [1, 4, 3, 2])]
+)
+def test_a_first_walk_asks_for_each_page_once_the_oldest_first(count: int, asked: list[int]) -> None:
+    truth = a_truth(count)
+
+    walked = walk(truth)
+
+    assert walked.asked == asked
+    assert walked.walker.requests == len(asked)
+    assert (walked.walker.kind, walked.walker.why) == ("full", "first run")
+    assert walked.rows == truth.invoices()
+    assert walked.end.doubt == ""
+    assert walked.walker.seen == walked.walker.total_count == count
+    identity = f"in_{count}" if count else ""
+    assert walked.bookmark == Bookmark(Mark(count, identity), None, count, 0, NOW_S)
+
+
+def test_nothing_new_and_nothing_unsettled_is_one_request() -> None:
+    truth = a_truth(7)
+    bookmark = loaded(truth)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.asked == [1]
+    assert (walked.walker.kind, walked.walker.why) == ("incremental", "")
+    assert walked.bookmark == bookmark
+
+
+@pytest.mark.parametrize(("new", "asked"), [(1, [1]), (2, [1, 2]), (3, [1, 2]), (4, [1, 3, 2])])
+def test_new_invoices_cost_the_pages_from_the_frontier_on(new: int, asked: list[int]) -> None:
+    truth = a_truth(7)
+    bookmark = loaded(truth)
+    for _ in range(new):
+        arrive(truth)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.asked == asked
+    assert {f"in_{number}" for number in range(8, 8 + new)} <= walked.rows.keys()
+    assert walked.bookmark.invoices == 7 + new
+
+
+def test_an_invoice_that_is_paid_later_costs_its_page_and_not_the_pages_before_it() -> None:
+    truth = a_truth(20)
+    truth.records[15]["status"] = "open"
+    bookmark = loaded(truth)
+    truth.records[15]["status"] = "paid"
+
+    walked = walk(truth, bookmark)
+
+    assert walked.asked == [1, 8]
+    assert walked.rows["in_5"] == truth.invoices()["in_5"]
+    assert walked.bookmark.mark == Mark(20, "in_20")
+
+
+def test_a_rejected_record_costs_its_page_until_it_is_corrected() -> None:
+    truth = a_truth(20)
+    truth.records[15]["amount_due"] = "broken"
+    first = walk(truth)
+    bookmark = replace(first.bookmark, full_walk_at=NOW_S - 1)
+    reject = Rejected(f"{read_record(truth.records[15]).row_hash}:1", "in_5")
+    assert bookmark == Bookmark(Mark(20, "in_20", {}, {5: reject}), None, 19, 1, NOW_S - 1)
+    assert first.end.rejects == frozenset({reject.key})
+    assert first.walker.rejected == 1
+    truth.correct(0)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.asked == [1, 8]
+    assert walked.bookmark == Bookmark(Mark(20, "in_20"), None, 20, 0, NOW_S - 1)
+    assert walked.end.rejects == frozenset()
+    assert walk(truth, walked.bookmark).asked == [1]
+
+
+# Full walks
+
+
+def test_only_a_full_walk_sets_its_time() -> None:
+    truth = a_truth(3)
+
+    assert walk(truth, loaded(truth)).bookmark.full_walk_at == NOW_S - 1
+    assert walk(truth, loaded(truth), order="asked for").bookmark.full_walk_at == NOW_S
+
+
+def test_only_a_whole_full_walk_says_what_is_not_listed_any_more() -> None:
+    truth = a_truth(3)
+
+    is_listed = walk(truth).end.is_listed
+
+    assert is_listed is not None
+    assert is_listed("in_1")
+    assert not is_listed("in_4")
+    assert walk(truth, loaded(truth)).end.is_listed is None
+
+
+def test_a_full_walk_that_goes_on_after_an_interruption_does_not_know_what_is_not_listed_any_more() -> None:
+    """It has not seen the records behind its resume point in this run."""
+    truth = a_truth(8)
+    interrupted = walk(truth, package_rows=2, packages=1)
+
+    walked = walk(truth, interrupted.bookmark)
+
+    assert walked.walker.kind == "full"
+    assert walked.end == End("", None, frozenset())
+
+
+# Packages
+
+
+def test_a_long_walk_is_cut_into_packages() -> None:
+    truth = a_truth(8)
+
+    walked = walk(truth, package_rows=3)
+
+    assert walked.ids == [["in_1", "in_2", "in_3", "in_4"], ["in_5", "in_6", "in_7", "in_8"]]
+    assert [batch.end is None for batch in walked.batches] == [True, False]
+    assert walked.walker.seen == 8
+
+
+def test_an_unfinished_full_walk_is_not_remembered_as_proven() -> None:
+    truth = a_truth(8)
+    bookmark = loaded(truth)
+
+    walked = walk(truth, bookmark, order="asked for", package_rows=3, packages=1)
+
+    assert walked.bookmark == replace(bookmark, unfinished=Mark(4, "in_4"))
+
+
+def test_an_unfinished_first_walk_is_not_remembered_as_proven() -> None:
+    walked = walk(a_truth(8), package_rows=3, packages=1)
+
+    assert walked.bookmark == Bookmark(unfinished=Mark(4, "in_4"))
+
+
+def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again_for_what_may_change() -> (
+    None
+):
+    truth = a_truth(12)
+    truth.records[11]["status"] = "open"
+    interrupted = walk(truth, package_rows=3, packages=2)
+    truth.records[11]["status"] = "paid"
+
+    walked = walk(truth, interrupted.bookmark)
+
+    assert interrupted.asked == [1, 6, 5, 4, 3]
+    assert walked.asked == [1, 6, 3, 2]
+    assert interrupted.rows | walked.rows == truth.invoices()
+    assert walked.bookmark == Bookmark(Mark(12, "in_12"), None, 12, 0, NOW_S)
+
+
+def test_a_package_of_an_incremental_walk_is_remembered_as_far_as_it_goes() -> None:
+    truth = a_truth(2)
+    truth.arrive_broken()
+    bookmark = loaded(truth)
+    for _ in range(6):
+        arrive(truth)
+
+    walked = walk(truth, bookmark, package_rows=3, packages=1)
+
+    mark = walked.bookmark.mark
+    assert mark is not None
+    assert (mark.ordinal, mark.identity) == (5, "in_4")
+    assert walked.bookmark == Bookmark(mark, None, 4, 1, NOW_S - 1)
+    assert walk(truth, walked.bookmark, package_rows=3).bookmark.invoices == 8
+
+
+def test_a_package_is_not_cut_before_the_checks_are_past() -> None:
+    truth = a_truth(20)
+    for place in (7, 19):
+        truth.records[place]["status"] = "open"
+    bookmark = loaded(truth)
+    for _ in range(4):
+        arrive(truth)
+
+    walked = walk(truth, bookmark, package_rows=1, packages=1)
+
+    assert walked.asked == [1, 12, 6, 3]
+    assert walked.bookmark.mark == Mark(20, "in_20", {1: "in_1", 13: "in_13"})
+
+
+def test_a_package_is_not_cut_before_a_check_has_failed() -> None:
+    """A failed check changes everything: what is new, what is gone, the numbers of records without id."""
+    truth = a_truth(20)
+    for place in (3, 19):
+        truth.records[place]["status"] = "draft"
+    bookmark = loaded(truth)
+    del truth.records[3]
+    for _ in range(3):
+        arrive(truth)
+
+    walked = walk(truth, bookmark, package_rows=1)
+
+    assert walked.asked[:3] == [1, 11, 3]
+    assert walked.batches[0].bookmark == replace(bookmark, unfinished=Mark(2, "in_2", {1: "in_1"}))
+    assert {key for keys in walked.ids for key in keys} == truth.invoices().keys()
+    assert walked.end.is_listed is not None
+    assert not walked.end.is_listed("in_17")
+
+
+def test_the_last_package_is_there_even_if_it_is_empty() -> None:
+    truth = a_truth(2)
+
+    walked = walk(truth, loaded(truth), package_rows=1)
+
+    assert len(walked.batches) == 1
+    assert len(walk(a_truth(0)).batches) == 1
+
+
+# A check that fails
+
+
+def test_a_late_arrival_is_noticed_at_the_frontier_and_pages_already_fetched_count() -> None:
+    truth = a_truth(12)
+    truth.records[11]["status"] = "open"
+    bookmark = loaded(truth)
+    truth.arrive_late(6, status="paid")
+    arrive(truth)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.asked == [1, 7, 2, 6, 5, 4, 3]
+    assert walked.walker.why == "in_12 is no longer at its place in the list"
+    assert walked.walker.kind == "full"
+    assert walked.rows == truth.invoices()
+    assert walked.bookmark == Bookmark(Mark(14, "in_14", {1: "in_1"}), None, 14, 0, NOW_S)
+    assert walked.end.is_listed is not None
+
+
+def test_a_late_arrival_is_noticed_though_new_ones_have_put_the_frontier_below_page_1() -> None:
+    """The frontier itself is known; its page is asked for only as a check."""
+    truth = a_truth(6)
+    bookmark = loaded(truth)
+    truth.arrive_late(4, status="paid")
+    arrive(truth)
+    arrive(truth)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.walker.kind == "full"
+    assert walked.rows == truth.invoices()
+
+
+def test_a_deleted_draft_and_a_late_arrival_that_leave_the_total_unchanged_are_noticed() -> None:
+    truth = a_truth(12)
+    truth.records[4]["status"] = "draft"
+    bookmark = loaded(truth)
+    truth.delete_draft(0)
+    truth.arrive_late(9, status="paid")
+
+    walked = walk(truth, bookmark)
+
+    assert walked.walker.why == "in_8 is no longer at its place in the list"
+    assert walked.rows == truth.invoices()
+    assert walked.end.is_listed is not None
+    assert not walked.end.is_listed("in_8")
+
+
+def test_a_rejected_record_that_is_gone_is_noticed() -> None:
+    truth = a_truth(8)
+    truth.records[6]["amount_due"] = "broken"
+    bookmark = loaded(truth)
+    del truth.records[6]
+    truth.arrive_late(2, status="paid")
+
+    walked = walk(truth, bookmark)
+
+    assert walked.walker.kind == "full"
+    assert walked.rows == truth.invoices()
+    assert walked.end.rejects == frozenset()
+
+
+def test_a_shorter_list_is_walked_in_full() -> None:
+    truth = a_truth(8)
+    truth.records[6]["status"] = "draft"
+    bookmark = loaded(truth)
+    truth.delete_draft(0)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.walker.why == "the list is shorter than before: 7 instead of 8"
+    assert walked.asked == [1, 4, 3, 2]
+    assert walked.rows == truth.invoices()
+
+
+def test_records_without_id_are_numbered_anew_when_a_check_fails() -> None:
+    truth = Truth(1)
+    truth.arrive_broken()
+    truth.arrive(status="open", has_id=False)
+    for _ in range(3):
+        arrive(truth)
+    bookmark = loaded(truth)
+    truth.records.insert(4, "no invoice")
+    truth.arrive_late(4, status="paid", has_id=False)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.rows == truth.invoices()
+    assert walked.end.rejects is not None
+    assert (walked.bookmark.invoices, walked.bookmark.rejects) == (5, 2)
+    assert len(walked.end.rejects) == len(walked.batches[0].rejects) == 2
+
+
+def test_a_rejected_record_that_turns_into_an_invoice_without_id_is_not_lost() -> None:
+    truth = a_truth(1)
+    truth.arrive(status="paid", has_id=False, amount="broken", later_s=1)
+    for _ in range(4):
+        arrive(truth)
+    bookmark = loaded(truth)
+    truth.correct(0)
+
+    walked = walk(truth, bookmark)
+
+    assert walked.rows == truth.invoices()
+    assert (walked.bookmark.invoices, walked.bookmark.rejects) == (6, 0)
+
+
+# A list that changes while it is walked
+
+
+def test_arrivals_during_the_walk_wait_for_the_next_run() -> None:
+    truth = a_truth(6)
+    before = truth.invoices()
+
+    walked = walk(truth, changes={2: arrive, 3: arrive})
+
+    assert walked.rows == before
+    assert walked.asked == [1, 3, 4, 3]
+    assert walked.bookmark.mark == Mark(6, "in_6")
+    assert walk(truth, walked.bookmark).bookmark.mark == Mark(8, "in_8")
+
+
+def test_a_deletion_during_the_walk_begins_it_again() -> None:
+    truth = a_truth(8)
+    truth.records[1]["status"] = "draft"
+
+    walked = walk(truth, changes={3: delete_draft})
+
+    assert walked.asked == [1, 4, 3, 1, 4, 3, 2]
+    assert walked.rows == truth.invoices()
+    assert walked.end.doubt == ""
+    assert walked.walker.total_count == 7
+    assert walked.bookmark.invoices == 7
+
+
+def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_begin_the_walk_again() -> None:
+    """The total stays as it was; but some invoice stands at two places."""
+    truth = a_truth(8)
+    truth.records[1]["status"] = "draft"
+
+    walked = walk(truth, changes={4: then(delete_draft, lambda truth: truth.arrive_late(7, status="paid"))})
+
+    assert walked.rows == truth.invoices()
+    assert walked.end.doubt == ""
+    assert "in_7" not in walked.rows
+
+
+def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
+    """The draft was read before it was deleted: without its restart the walk would load it."""
+    truth = a_truth(8)
+    truth.records[7]["status"] = "draft"
+
+    walked = walk(truth, changes={3: delete_draft})
+
+    assert "in_1" not in walked.rows
+    assert walked.rows == truth.invoices()
+
+
+def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -> None:
+    """What lies below that end may be what moved, so only a whole walk proves something."""
+    truth = a_truth(12)
+    truth.records[11]["status"] = "draft"
+
+    walked = walk(truth, changes={5: delete_draft}, package_rows=3)
+
+    assert walked.asked[:5] == [1, 6, 5, 4, 3]
+    assert walked.asked[5:] == [1, 6, 5, 4, 3, 2]
+    assert walked.end.is_listed is not None
+    assert not walked.end.is_listed("in_1")
+    assert walked.bookmark == Bookmark(Mark(11, "in_12"), None, 11, 0, NOW_S)
+
+
+@pytest.mark.parametrize("package_rows", [1, 1000])
+def test_a_list_that_does_not_come_to_rest_is_not_proven_and_nothing_is_claimed(package_rows: int) -> None:
+    truth = a_truth(100, status="draft")
+    bookmark = loaded(truth)
+    every_second = dict.fromkeys(range(2, 1000, 2), delete_draft)
+
+    walked = walk(truth, bookmark, changes=every_second, package_rows=package_rows)
+
+    assert walked.end == End("the list did not come to rest while it was read")
+    assert walked.asked.count(1) == 1 + MAX_RESTARTS
+    assert walked.walker.requests <= 2 * (1 + MAX_RESTARTS)
+    assert [batch.bookmark for batch in walked.batches] == [None]
+
+
+@pytest.mark.parametrize("restarts", range(MAX_RESTARTS + 1))
+def test_a_list_that_comes_to_rest_in_time_is_proven(restarts: int) -> None:
+    truth = a_truth(8)
+    for place in (1, 3, 5):
+        truth.records[place]["status"] = "draft"
+
+    walked = walk(truth, changes={2 * attempt + 2: delete_draft for attempt in range(restarts)})
+
+    assert walked.end.doubt == ""
+    assert walked.asked.count(1) == 1 + restarts
+    assert walked.rows == truth.invoices()
+
+
+# A server whose counting is wrong
+
+
+def always(**lies: Any) -> Callable[[Page], Page]:
+    return lambda page: replace(page, **lies)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        pytest.param(always(total_count=0), id="total_count is zero"),
+        pytest.param(always(total_count=-1), id="total_count is negative"),
+        pytest.param(lambda page: replace(page, total_count=page.total_count - 1), id="one too few"),
+        pytest.param(lambda page: replace(page, total_count=page.total_count + 1), id="one too many"),
+        pytest.param(always(total_count=1000), id="total_count is too large"),
+        pytest.param(always(has_more=False), id="has_more is always false"),
+        pytest.param(always(per_page=0), id="per_page is zero"),
+        pytest.param(always(per_page=50), id="per_page is the one that was asked for"),
+        pytest.param(always(page=0), id="page is zero"),
+    ],
+)
+def test_a_list_that_is_counted_wrong_is_walked_by_has_more_and_proven(lie: Callable[[Page], Page]) -> None:
+    truth = a_truth(7)
+
+    walked = walk(truth, lie=lie)
+
+    assert walked.walker.kind == "has_more"
+    assert walked.walker.why
+    assert walked.end.doubt == ""
+    assert walked.rows == truth.invoices()
+    assert walked.bookmark == Bookmark(None, None, 7, 0, NOW_S)
+    assert walked.end.is_listed is not None
+    assert not walked.end.is_listed("in_8")
+    assert walked.walker.seen == 7
+
+
+def test_a_walk_by_has_more_begins_with_the_page_already_fetched_and_ends_with_page_1_as_a_check() -> None:
+    walked = walk(a_truth(7), lie=always(total_count=0))
+
+    assert walked.asked == [1, 2, 3, 4, 1]
+
+
+def test_a_page_that_is_short_in_the_middle_is_found_out_and_the_list_walked_by_has_more() -> None:
+    truth = a_truth(7)
+
+    walked = walk(truth, lie=lambda page: replace(page, records=page.records[: 3 - page.page]))
+
+    assert walked.walker.why == "page 4 should list 1 of 7 records, but lists 0"
+    assert walked.walker.kind == "has_more"
+
+
+def test_a_list_that_is_not_newest_first_is_walked_by_has_more() -> None:
+    truth = a_truth(5, per_page=1)
+    truth.records.insert(0, truth.records.pop(2))
+
+    walked = walk(truth)
+
+    assert walked.walker.why == "the list is not ordered by created, newest first"
+    assert walked.walker.kind == "has_more"
+    assert walked.end.doubt == ""
+    assert walked.rows == truth.invoices()
+
+
+def test_what_the_walk_by_ordinals_has_seen_does_not_count_twice() -> None:
+    truth = a_truth(6)
+    truth.arrive_broken()
+    truth.records[6]["created"] = 2_000_000_000
+
+    walked = walk(truth)
+
+    assert walked.walker.kind == "has_more"
+    assert (walked.walker.seen, walked.walker.rejected) == (7, 1)
+    assert (walked.bookmark.invoices, walked.bookmark.rejects) == (6, 1)
+    assert walked.end.rejects == frozenset(walked.batches[-1].rejects)
+
+
+def test_a_walk_by_has_more_keeps_invoices_without_id_and_says_that_they_are_listed() -> None:
+    truth = a_truth(3)
+    truth.arrive(status="open", has_id=False)
+    truth.arrive(status="open", has_id=False)
+
+    walked = walk(truth, lie=lambda page: replace(page, page=0))
+
+    assert walked.rows == truth.invoices()
+    assert walked.end.is_listed is not None
+    assert all(map(walked.end.is_listed, truth.invoices()))
+
+
+def test_a_walk_by_has_more_is_cut_into_packages_that_claim_nothing() -> None:
+    truth = a_truth(7)
+
+    walked = walk(truth, lie=always(total_count=0), package_rows=3)
+
+    assert walked.ids == [["in_7", "in_6", "in_5", "in_4"], ["in_3", "in_2", "in_1"]]
+    assert walked.batches[0].bookmark is None
+    assert walked.batches[0].end is None
+
+
+def test_a_list_that_always_says_that_more_follow_is_loaded_but_not_proven() -> None:
+    truth = a_truth(7)
+
+    walked = walk(truth, lie=always(has_more=True))
+
+    assert walked.rows == truth.invoices()
+    assert walked.end == End("page 5 is empty, but says that more follow")
+    assert walked.batches[-1].bookmark is None
+    assert walked.asked == [1, 4, 2, 3, 4, 5]
+
+
+def test_a_list_that_grows_while_it_is_walked_by_has_more_is_loaded_but_not_proven() -> None:
+    """A record is met twice, so another may have slipped through."""
+    truth = a_truth(7)
+    before = truth.invoices()
+
+    walked = walk(truth, lie=always(total_count=1000), changes={3: arrive})
+
+    assert walked.rows == before
+    assert walked.end == End("a record was listed twice")
+    assert walked.batches[-1].bookmark is None
+
+
+def test_a_list_that_shrinks_while_it_is_walked_by_has_more_is_not_proven() -> None:
+    """The rest moves up: one invoice slips between two pages, and page 1 shows it afterwards."""
+    truth = a_truth(7)
+    truth.records[1]["status"] = "draft"
+
+    walked = walk(truth, lie=always(total_count=1000), changes={3: delete_draft})
+
+    assert "in_5" not in walked.rows
+    assert walked.end == End("the list changed while it was read by has_more")
+
+
+def test_a_server_that_ignores_the_page_number_is_refused() -> None:
+    truth = a_truth(7)
+
+    with pytest.raises(ApiChangedError, match="ignore the page number"):
+        walk(truth, lie=lambda page: replace(truth.page(1), asked=page.asked, page=page.asked))
+
+
+def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows by more than a page before each answer, so no page ever reaches the oldest invoice."""
+    monkeypatch.setattr("cf_invoice_source.walker.MAX_PAGES", 20)
+    truth = a_truth(8)
+
+    with pytest.raises(ApiChangedError, match="does not end: 20 pages"):
+        walk(truth, changes=dict.fromkeys(range(2, 100), then(arrive, arrive, arrive)))
