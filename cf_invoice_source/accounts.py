@@ -72,7 +72,8 @@ class Accounts:
 
     def prove(self, warehouse: Warehouse) -> list[Account]:
         """Compare the tables with what the walks proved, and give the accounts where they differ."""
-        counts = warehouse.counts()
+        with warehouse.connected():
+            counts = warehouse.counts()
         wrong = []
         for account in self.accounts:
             if not account.outcome.doubt and (

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def show_report(console: Console, report: Report) -> None:
     """Print the summary table of a load, what is in doubt, and where the rows are."""
-    table = Table(title="AI Gateway invoices", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(
+        title="AI Gateway invoices", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     table.add_column("account", overflow="ellipsis", min_width=12)
     columns = [name for name in _FIGURES if name in _ALWAYS or _has(report, name)]
     for name in columns:

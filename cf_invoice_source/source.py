@@ -92,15 +92,16 @@ def _invoices(
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     yield from _missing_tables()
     warehouse = Warehouse(dlt.current.pipeline())
-    for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
-        if not is_range:
-            newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
-            if newest is not None:
-                created.advance(newest)
-            if package.bookmark:
-                bookmarks[package.account_id] = to_dict(package.bookmark)
-        for table, rows in package.tables.items():
-            yield _marked(table, rows, file_format="jsonl")
+    with warehouse.connected():
+        for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
+            if not is_range:
+                newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
+                if newest is not None:
+                    created.advance(newest)
+                if package.bookmark:
+                    bookmarks[package.account_id] = to_dict(package.bookmark)
+            for table, rows in package.tables.items():
+                yield _marked(table, rows, file_format="jsonl")
 
 
 def _missing_tables() -> Iterator[Any]:

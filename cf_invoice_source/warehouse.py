@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -29,13 +30,27 @@ class Warehouse:
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._pipeline = pipeline
+        self._client: SqlClientBase[Any] | None = None
+
+    @contextmanager
+    def connected(self) -> Iterator[SqlClientBase[Any]]:
+        """Keep one connection for everything that is read inside: to open one costs more than a query."""
+        if self._client:
+            yield self._client
+            return
+        with self._pipeline.sql_client() as client:
+            self._client = client
+            try:
+                yield client
+            finally:
+                self._client = None
 
     def damage(self) -> str:
         """Say which table or column that was loaded once is missing now; empty when none is."""
         if not self._pipeline.default_schema_name:
             return ""
         schema = self._pipeline.default_schema
-        with self._pipeline.sql_client() as client:
+        with self.connected() as client:
             for table in schema.data_tables(seen_data_only=True):
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 qualified = client.make_qualified_table_name(table["name"])
@@ -148,7 +163,7 @@ class Warehouse:
             yield from self._query(select + where, account_id, *chunk)
 
     def _query(self, select: str, *args: Any) -> list[Any]:
-        with self._pipeline.sql_client() as client:
+        with self.connected() as client:
             try:
                 return list(client.execute_sql(_sql(client, select), *args) or ())
             except DatabaseUndefinedRelation:

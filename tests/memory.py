@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cf_invoice_source.account import Package
@@ -26,6 +27,10 @@ class MemoryWarehouse(Warehouse):
                     self.tables[table].pop(key, None)
                 else:
                     self.tables[table][key] = row
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        yield None
 
     def damage(self) -> str:
         return ""

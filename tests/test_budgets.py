@@ -79,7 +79,7 @@ def test_a_first_load_asks_for_each_page_once(
     assert is_exact(report, accounts)
 
 
-def test_packages_cost_no_requests(load: Load, simulator: Simulator, lists: Lists, package_rows: int) -> None:
+def test_packages_cost_no_requests(load: Load, simulator: Simulator, lists: Lists) -> None:
     simulator.max_per_page = 3
     accounts = lists({10: 10, 12: 12})
 

@@ -100,6 +100,24 @@ def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
 
 @pytest.mark.parametrize(
     "damage",
+    ["ALTER TABLE cf_invoices.invoices DROP COLUMN tax", "DROP TABLE cf_invoices.invoices__lines"],
+    ids=["its column dropped", "its child table dropped"],
+)
+def test_a_field_that_this_version_does_not_know_is_repaired_too(
+    load: Load, account: Account, warehouse: Warehouse, held: duckdb.DuckDBPyConnection, damage: str
+) -> None:
+    account.records.append(make_invoice(tax=5, lines=[{"net": 7}]))
+    load()
+    held.execute(damage)
+
+    load()
+
+    assert [row["tax"] for row in warehouse.rows()] == [5]
+    assert [row["net"] for row in warehouse.rows("invoices__lines")] == [7]
+
+
+@pytest.mark.parametrize(
+    "damage",
     ["DROP TABLE cf_invoices.invoice_changes", "DROP SCHEMA cf_invoices CASCADE"],
     ids=["the changes dropped", "the dataset dropped"],
 )

@@ -464,6 +464,15 @@ def test_a_record_that_slid_to_the_next_page_is_not_fetched_twice() -> None:
     assert walk.next_page() == 3
 
 
+def test_a_record_that_slides_onto_a_page_fetched_later_is_given_and_counted_once() -> None:
+    records = [anonymous(at=1)] * 8
+
+    went = go(records, per_page=3, arrivals=[1, 0])
+
+    assert went.asked == [3, 2, 3]
+    assert [*went.items] == [f"{identity_of(records[0])}:{number}" for number in range(1, 9)]
+
+
 def test_later_arrivals_are_neither_needed_nor_given() -> None:
     """They wait for the next run: the walk is about the list as page 1 described it."""
     walk = walk_of("dcba")
@@ -818,7 +827,12 @@ def test_a_list_at_rest_costs_only_the_pages_with_something_needed(
     assert went.asked == sorted(pages - {1}, reverse=True)
 
 
-@given(records=lists(), per_page=PER_PAGE, arrivals=st.lists(st.integers(0, 4), max_size=6), data=st.data())
+@given(
+    records=lists(),
+    per_page=PER_PAGE,
+    arrivals=st.lists(st.integers(0, 4), min_size=6, max_size=6),
+    data=st.data(),
+)
 def test_arrivals_during_a_walk_change_nothing_of_it_and_cost_at_most_a_request_each(
     records: list[Any], per_page: int, arrivals: list[int], data: st.DataObject
 ) -> None:
