@@ -155,7 +155,7 @@ class Load(Protocol):
 
 
 @pytest.fixture
-def load(dlt_here: None, warehouse: Warehouse, simulator: Simulator) -> Load:
+def load(dlt_here: None, warehouse: Warehouse, simulator: Simulator, held: object) -> Load:
     """Load from Python into the warehouse, as the environment says and the arguments."""
     import dlt
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cf_invoice_source import ApiChangedError, Report
-from cf_invoice_source.simulator import Account, Fault, Simulator
+from cf_invoice_source.simulator import Account, Fault, Request, Simulator
 from cf_invoice_source.simulator.faults import edit, ignore_page
 from tests.conftest import Command, Load, Warehouse
 from tests.make import CREATED_S, expected_row, make_invoice, make_invoices
@@ -141,6 +141,27 @@ def test_a_draft_that_is_deleted_leaves_the_copy_of_a_list_that_is_oldest_first(
 
     assert copy_of(warehouse) == truth_of(listed)
     assert report.is_proven
+
+
+def test_a_list_that_moves_under_a_walk_page_by_page_proves_nothing_and_deletes_nothing(
+    load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
+) -> None:
+    """The draft leaves page 1 before page 2 is answered, so the rest moves up, and one invoice slips by."""
+    listed.find("in_11")["status"] = "draft"
+    load()
+    simulator.faults.append(LIES["the page number is not echoed"][0]())
+
+    def delete(request: Request) -> None:
+        if request.page == 2 and listed.having("draft"):
+            listed.delete("in_11")
+
+    simulator.before_answer = delete
+
+    report = load(full=True)
+
+    assert kinds(report) == ["has_more"]
+    assert not report.is_proven
+    assert len(warehouse.ids()) == 12
 
 
 def test_a_list_that_shrinks_all_the_time_is_loaded_unproven_and_nothing_is_deleted(

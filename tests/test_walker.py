@@ -480,14 +480,14 @@ def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
 def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -> None:
     """What lies below that end may be what moved, so only a whole walk proves something."""
     truth = a_truth(12)
-    truth.records[11]["status"] = "draft"
+    truth.records[4]["status"] = "draft"
 
     walked = walk(truth, changes={5: delete_draft}, package_rows=3)
 
     assert walked.asked[:5] == [1, 6, 5, 4, 3]
     assert walked.asked[5:] == [1, 6, 5, 4, 3, 2]
     assert walked.end.is_listed is not None
-    assert not walked.end.is_listed("in_1")
+    assert not walked.end.is_listed("in_8")
     assert walked.bookmark == Bookmark(Mark(11, "in_12"), None, 11, 0, NOW_S)
 
 
@@ -592,6 +592,19 @@ def test_what_the_walk_by_ordinals_has_seen_does_not_count_twice() -> None:
     assert (walked.walker.seen, walked.walker.rejected) == (7, 1)
     assert (walked.bookmark.invoices, walked.bookmark.rejects) == (6, 1)
     assert walked.end.rejects == frozenset(walked.batches[-1].rejects)
+
+
+def test_a_walk_by_has_more_drops_what_the_walk_by_ordinals_has_seen() -> None:
+    """The draft was read, and then deleted while another arrived late: the list is as long as before."""
+    truth = a_truth(6)
+    truth.records[5]["status"] = "draft"
+    swap = then(delete_draft, lambda truth: truth.arrive_late(5, status="paid"))
+
+    walked = walk(truth, changes={3: swap}, lie=lambda page: replace(page, has_more=page.page == 1))
+
+    assert walked.walker.kind == "has_more"
+    assert walked.asked[:3] == [1, 3, 2]
+    assert walked.rows == truth.invoices()
 
 
 def test_a_walk_by_has_more_keeps_invoices_without_id_and_says_that_they_are_listed() -> None:

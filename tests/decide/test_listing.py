@@ -45,6 +45,15 @@ def test_the_same_page_again_brings_nothing_even_if_its_invoices_have_no_id() ->
     assert listing.seen == 2
 
 
+@pytest.mark.parametrize("record", [make_invoice(id=None), "garbage"])
+def test_a_record_without_id_beyond_the_servers_own_count_is_taken_for_a_repetition(record: Any) -> None:
+    """Else a server that shows one such record on every page would be asked for pages without end."""
+    listing = Listing()
+    listing.take(make_page(record, per_page=1, total_count=0, has_more=True))
+
+    assert listing.take(make_page(record, asked=2, per_page=1, total_count=0, has_more=True)).new == 0
+
+
 def test_invoices_without_id_wait_until_the_end() -> None:
     listing = Listing()
 
