@@ -132,7 +132,7 @@ class Worlds(RuleBasedStateMachine):
 
 
 Worlds.TestCase.settings = settings(
-    max_examples=int(os.environ.get("WORLDS", "300")), stateful_step_count=25, deadline=None
+    max_examples=int(os.environ.get("WORLDS", "200")), stateful_step_count=25, deadline=None
 )
 TestWorlds = Worlds.TestCase
 

@@ -323,7 +323,7 @@ def plain(record: Any) -> str:
 
 
 Worlds.TestCase.settings = settings(
-    max_examples=int(os.environ.get("WORLDS", "4")),
+    max_examples=int(os.environ.get("WORLDS", "2")),
     stateful_step_count=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
