@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         SettingsError,
         TryLaterError,
     )
-    from cf_invoice_source.runner import Report, load
+    from cf_invoice_source.runner import Report, list_accounts, load
     from cf_invoice_source.source import cf_invoice_source
 
 __version__ = settings.VERSION
@@ -39,6 +39,7 @@ _HOMES = {
     "SettingsError": "errors",
     "TryLaterError": "errors",
     "cf_invoice_source": "source",
+    "list_accounts": "runner",
     "load": "runner",
 }
 
@@ -52,6 +53,7 @@ __all__ = [
     "TryLaterError",
     "__version__",
     "cf_invoice_source",
+    "list_accounts",
     "load",
 ]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.changes import UNKNOWN, Known
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.pace import Meter
 from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
+from cf_invoice_source.pacer import Tally
 from cf_invoice_source.rows import Rows
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walker import Batch, End, Walker
@@ -85,31 +85,23 @@ class Account:
     Args:
         account_id: Cloudflare account ID.
         invoice_type: Which invoices.
-        ask: Asks for a page of its list.
+        pages: The pages of its list.
         full_walk_every_s: How old the last full walk may be, in seconds.
-        meter: Says what trouble its requests have had.
+        tally: Counts what trouble its requests have.
     """
 
     account_id: str
     invoice_type: InvoiceType
-    ask: Callable[[int], Page]
+    pages: Pages
     full_walk_every_s: int
-    meter: Callable[[], Meter] = Meter
+    tally: Tally
     bookmark: Bookmark = field(default_factory=Bookmark)
     outcome: Outcome = field(init=False)
     error: InvoiceSourceError | None = None
-    _started_at: datetime = field(init=False)
-    _meter: Meter = field(init=False)
+    _started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     def __post_init__(self) -> None:
-        self.begin()
-
-    def begin(self) -> None:
-        """Begin a new run."""
-        self.error = None
         self.outcome = Outcome(self.account_id)
-        self._started_at = datetime.now(timezone.utc)
-        self._meter = self.meter()
 
     def packages(  # noqa: PLR0913 - all are about one walk
         self,
@@ -132,7 +124,7 @@ class Account:
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self.bookmark = bookmark
-        walker = Walker(self.ask, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
+        walker = Walker(self.pages, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
         asked_before = self.outcome.requests
         is_empty = warehouse.is_empty(self.account_id)
         try:
@@ -149,7 +141,9 @@ class Account:
                 rows.tables[WALKS] = [self.row()]
                 yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
         finally:
+            self.pages.drop()
             self.outcome.requests = asked_before + walker.requests
+            self._meter()
 
     def fail(self, error: InvoiceSourceError) -> Package:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""
@@ -213,15 +207,18 @@ class Account:
         outcome.updated += rows.changes["updated"]
         outcome.deleted += rows.changes["deleted"]
         outcome.rejected = walker.rejected
-        meter = self.meter().since(self._meter)
-        outcome.retries, outcome.rate_limited = meter.retries, meter.rate_limited
-        outcome.waited_s = round(meter.waited_s)
+        self._meter()
         if batch.bookmark:
             self.bookmark = batch.bookmark
         if batch.end:
             outcome.doubt = batch.end.doubt
             if batch.bookmark:
                 outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
+
+    def _meter(self) -> None:
+        meter = self.tally.meter
+        self.outcome.retries, self.outcome.rate_limited = meter.retries, meter.rate_limited
+        self.outcome.waited_s = round(meter.waited_s)
 
 
 _FROM_OUTCOME = (

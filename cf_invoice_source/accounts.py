@@ -1,41 +1,71 @@
-"""All accounts of one load, one after the other, and the proof afterwards."""
+"""All accounts of one load, side by side, and the proof afterwards."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from cf_invoice_source.account import Account, Package
+from cf_invoice_source.ahead import Pages, Pool, first_ready
 from cf_invoice_source.decide.bookmark import Bookmark, from_dict
+from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
 from cf_invoice_source.hints import WALKS
-from cf_invoice_source.settings import InvoiceType
+from cf_invoice_source.pacer import Tally
+from cf_invoice_source.settings import REQUESTS_AT_ONCE, InvoiceType
 from cf_invoice_source.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a load is about.
+
+    Attributes:
+        find: Names the accounts; may ask Cloudflare, so it is called when the load begins.
+        is_discovered: Whether that asks Cloudflare for all there are.
+        ask: Asks for a page of invoices: account, page, and where to count the trouble it has.
+        invoice_type: Which invoices; the dataset may hold no other.
+        is_full: Whether full walks were asked for.
+        full_walk_every_s: How old the last full walk may be, in seconds.
+    """
+
+    find: Callable[[], Sequence[str]]
+    is_discovered: bool
+    ask: Callable[[str, int, Tally], Page]
+    invoice_type: InvoiceType
+    is_full: bool
+    full_walk_every_s: int
 
 
 @dataclass(slots=True)
 class Accounts:
-    """All accounts of one load, one after the other, over as many packages as it takes.
+    """All accounts of one load, over as many packages as it takes.
 
-    Once done, it begins anew: a source can be loaded again and again.
+    Requests of several accounts are on their way at the same time; whichever answers first is walked first,
+    so that a slow account does not hold up the others. Once done, it begins anew: a source can be loaded
+    again and again.
 
     Args:
-        accounts: In the order in which they are walked.
-        invoice_type: Which invoices; the dataset may hold no other.
-        is_full: Whether full walks were asked for.
+        order: What the load is about.
         package_rows: Rows in one package, at least; None for all in one.
         is_forgiving: Whether an account that cannot be read leaves the others alone, instead of ending all.
+
+    Attributes:
+        accounts: Those of the load that is under way, or of the last one.
+        unlisted: Accounts that were loaded once and that Cloudflare does not list any more.
     """
 
-    accounts: list[Account]
-    invoice_type: InvoiceType
-    is_full: bool
+    order: Order
     package_rows: int | None = None
     is_forgiving: bool = False
+    accounts: list[Account] = field(default_factory=list)
+    unlisted: tuple[str, ...] = ()
     _waiting: list[tuple[Account, str]] | None = None
     _running: Iterator[Package] | None = None
+    _pool: Pool | None = None
     _damage: str = ""
 
     @property
@@ -53,11 +83,11 @@ class Accounts:
             bookmarks: The stored bookmarks by account.
             is_range: Whether dlt cuts out a range of `created`: then nothing is remembered or proven.
         """
-        if self._waiting is None or self.is_done:
-            self._waiting = self._orders(warehouse, bookmarks)
         rows = 0
         limit = self.package_rows or sys.maxsize
         try:
+            if self._waiting is None or self.is_done:
+                self._begin(warehouse, bookmarks)
             while self._waiting or self._running:
                 self._running = self._running or self._next(warehouse, bookmarks, limit, is_range=is_range)
                 for package in self._running:
@@ -66,8 +96,10 @@ class Accounts:
                     if rows >= limit:
                         return
                 self._running = None
+            self._end()
         except BaseException:  # what was given so far is lost with the package: begin again next time
             self._waiting = self._running = None
+            self._end()
             raise
 
     def prove(self, warehouse: Warehouse) -> list[Account]:
@@ -91,10 +123,42 @@ class Accounts:
         """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
         self._running = iter([Package(each.account_id, {WALKS: [each.row()]}, None) for each in wrong])
 
+    def _begin(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> None:
+        """Find the accounts, and what is known of each."""
+        damage = self._examine(warehouse)
+        account_ids = tuple(self.order.find())
+        self.unlisted = ()
+        if self.order.is_discovered:
+            self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
+        self.accounts = [self.account(account_id) for account_id in account_ids]
+        counts = warehouse.counts()
+        self._waiting = []
+        for account in self.accounts:
+            why = "asked for" if self.order.is_full else damage
+            why = why or _difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
+            self._waiting.append((account, why))
+
+    def account(self, account_id: str) -> Account:
+        """Make one account's part in this load."""
+        tally = Tally()
+        pages = Pages(lambda page: self.order.ask(account_id, page, tally), self._submit)
+        return Account(account_id, self.order.invoice_type, pages, self.order.full_walk_every_s, tally)
+
+    def _submit(self, ask: Callable[[], Page]) -> Future[Page]:
+        self._pool = self._pool or Pool(REQUESTS_AT_ONCE)
+        return self._pool.submit(ask)
+
+    def _end(self) -> None:
+        for account in self.accounts:
+            account.pages.drop()
+        if self._pool:
+            self._pool.close()
+            self._pool = None
+
     def _next(
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
-        account, order = (self._waiting or []).pop(0)
+        account, order = self._take_first_ready(self._waiting or [])
         packages = account.packages(
             warehouse,
             from_dict(bookmarks.get(account.account_id)),
@@ -110,27 +174,25 @@ class Accounts:
                 raise
             yield account.fail(error)
 
-    def _orders(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> list[tuple[Account, str]]:
-        """Say for each account why it needs a full walk, as far as its list need not be asked."""
-        others = warehouse.types() - {self.invoice_type}
+    def _take_first_ready(self, waiting: list[tuple[Account, str]]) -> tuple[Account, str]:
+        """Have page 1 of the next accounts asked for, and take the account whose answer is there first."""
+        coming = [account.pages.expect(1) for account, _ in waiting[:REQUESTS_AT_ONCE]]
+        return waiting.pop(first_ready(coming))
+
+    def _examine(self, warehouse: Warehouse) -> str:
+        """Say what is wrong with the tables that calls for a full walk of every account; mend them before."""
+        others = warehouse.types() - {self.order.invoice_type}
         if others:
             raise MixedTypesError(
-                f"The dataset holds invoices of type {', '.join(sorted(others))}, not {self.invoice_type}.",
+                f"The dataset holds invoices of type {', '.join(sorted(others))}, "
+                f"not {self.order.invoice_type}.",
                 remedy="load each type into a dataset of its own, with --dataset",
             )
         self._damage = warehouse.damage()
         if self._damage:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
-        counts = warehouse.counts()
-        orders = []
-        for account in self.accounts:
-            account.begin()
-            held = counts[account.account_id]
-            order = "asked for" if self.is_full else self._damage or outdated
-            order = order or _difference(from_dict(bookmarks.get(account.account_id)), held)
-            orders.append((account, order))
-        return orders
+        return self._damage or outdated
 
 
 def _difference(bookmark: Bookmark, held: tuple[int, int]) -> str:

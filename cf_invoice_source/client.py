@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from threading import local
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from dlt.sources.helpers import requests
@@ -14,11 +15,15 @@ from requests import codes
 from requests.auth import AuthBase
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
+from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
-from cf_invoice_source.decide.pace import Meter, read_quota, wait_after_refusal
+from cf_invoice_source.decide.pace import Quota, read_quota, wait_after_refusal
+from cf_invoice_source.discovery import find_accounts
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
-from cf_invoice_source.pacer import Pacer
-from cf_invoice_source.settings import INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
+from cf_invoice_source.pacer import Pacer, Tally
+from cf_invoice_source.settings import ACCOUNTS, INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
+
+Answer = TypeVar("Answer", Page, AccountsPage)
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -38,7 +43,7 @@ _REPORT = "update cf-invoice-source, or report it with the cf-ray"
 
 
 class Client:
-    """Asks Cloudflare for pages of invoices.
+    """Asks Cloudflare for pages of invoices, and of accounts. Several threads may ask at once.
 
     dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
     whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. The rate limit
@@ -60,19 +65,32 @@ class Client:
         self._http = requests.Client(
             raise_for_status=False, status_codes=(), exceptions=(), retry_condition=self._retries
         )
-        self._retried = self._rate_limited = 0
+        self._asking = local()  # whose request it is: dlt's client tells its hook no more than the answer
 
-    def meter(self) -> Meter:
-        """Say what trouble this client has had so far."""
-        return Meter(self._retried, self._rate_limited, self._pacer.waited_s)
+    def accounts(self) -> tuple[CloudflareAccount, ...]:
+        """List the accounts that the credentials can see: all pages of `GET /accounts`.
 
-    def invoice_page(self, account_id: str, invoice_type: InvoiceType, page: int) -> Page:
+        Raises:
+            SettingsError: Cloudflare refused the credentials, or they can see no account.
+            TryLaterError: No usable answer, however often asked.
+            ApiChangedError: An answer in an unknown shape.
+        """
+        return find_accounts(self._accounts_page)
+
+    def _accounts_page(self, page: int) -> AccountsPage:
+        query = urlencode({"page": page, "per_page": PER_PAGE})
+        return self._ask(f"{self._base_url}{ACCOUNTS}?{query}", read_accounts, Tally())
+
+    def invoice_page(
+        self, account_id: str, invoice_type: InvoiceType, page: int, tally: Tally | None = None
+    ) -> Page:
         """Ask for one page of an account's invoices, newest first.
 
         Args:
             account_id: Cloudflare account ID.
             invoice_type: Which invoices: all, auto or manual.
             page: Page number, from 1.
+            tally: Where to count what trouble the request has.
 
         Raises:
             SettingsError: Cloudflare refused the credentials, the account or the request.
@@ -82,50 +100,58 @@ class Client:
         query = urlencode({"type": invoice_type, "page": page, "per_page": PER_PAGE})
         url = f"{self._base_url}{INVOICE_HISTORY.format(account_id=account_id)}?{query}"
         try:
-            response = self._send(url)
-            answer = read_page(_decode(response), page)
-            if isinstance(answer, Failed):
-                raise _refused(response, answer.errors)
-            if isinstance(answer, Malformed):
-                raise ApiChangedError(
-                    f"Cloudflare's answer is not of the published shape: {answer.what}.",
-                    remedy=_REPORT,
-                    **_of(response),
-                )
+            return self._ask(url, lambda document: read_page(document, page), tally or Tally())
         except InvoiceSourceError as error:
             error.account_id = account_id
             raise
+
+    def _ask(self, url: str, read: Callable[[Any], Answer | Failed | Malformed], tally: Tally) -> Answer:
+        self._asking.tally = tally
+        response = self._send(url, tally)
+        answer = read(_decode(response))
+        if isinstance(answer, Failed):
+            raise _refused(response, answer.errors)
+        if isinstance(answer, Malformed):
+            raise ApiChangedError(
+                f"Cloudflare's answer is not of the published shape: {answer.what}.",
+                remedy=_REPORT,
+                **_of(response),
+            )
         return answer
 
-    def _send(self, url: str) -> requests.Response:
+    def _send(self, url: str, tally: Tally) -> requests.Response:
         refusals = 0
         while True:
-            self._pacer.before_request()
+            self._pacer.before_request(tally)
             response = self._get(url)
-            quota = read_quota(response.headers.get("ratelimit", ""))
-            self._pacer.after_answer(quota)
             if response.status_code == codes.ok:
                 return response
             wait_s = None
             if response.status_code == codes.too_many_requests:
                 refusals += 1
-                self._rate_limited += 1
+                tally.add(rate_limited=1)
                 retry_after = response.headers.get("retry-after", "")
+                quota = _quota(response)
                 wait_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
             if wait_s is None:
                 raise _refused(response, tuple(read_errors(_decode_or_none(response))))
-            self._pacer.wait(wait_s)
+            self._pacer.after_refusal(wait_s)
 
     def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
+        quota = None
         try:
-            return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
+            response = self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
+            quota = _quota(response)
         except requests.RequestException as error:
             raise TryLaterError(
                 f"Cloudflare could not be reached: {_name(error)}.",
                 remedy="check the network, the proxy and the base URL, then run again",
                 request=f"GET {url}",
             ) from error
+        finally:
+            self._pacer.after_answer(quota)
+        return response
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -133,7 +159,9 @@ class Client:
             is_passing = isinstance(error, _PASSING)
         else:
             is_passing = response.status_code >= codes.server_error or _is_cut(response)
-        self._retried += is_passing
+        if is_passing:
+            self._asking.tally.add(retries=1)
+            self._pacer.retried()
         return is_passing
 
 
@@ -153,9 +181,7 @@ def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSou
             remedy="set base_url to the API's own address",
             **_of(response),
         )
-    return ApiChangedError(
-        cause, remedy="update cf-invoice-source, or report it with the cf-ray", **_of(response)
-    )
+    return ApiChangedError(cause, remedy=_REPORT, **_of(response))
 
 
 def _decode(response: requests.Response) -> Any:
@@ -196,6 +222,10 @@ _LONG = 100
 def _is_cut(response: requests.Response) -> bool:
     """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
     return response.status_code == codes.ok and not response.content.rstrip().endswith(b"}")
+
+
+def _quota(response: requests.Response) -> Quota | None:
+    return read_quota(response.headers.get("ratelimit", ""), response.headers.get("ratelimit-policy", ""))
 
 
 def _of(response: requests.Response) -> dict[str, str]:

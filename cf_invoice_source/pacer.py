@@ -1,14 +1,15 @@
-"""Keeps requests within the rate limit, before it is spent."""
+"""Keeps the requests of all accounts and threads within the rate limit, before it is spent."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from threading import Lock
 from time import monotonic, sleep
 
-from cf_invoice_source.decide.pace import Quota
+from cf_invoice_source.decide.pace import Budget, Meter, Quota
 
 # A child of dlt's logger: its handlers and format apply, but a wait is told whatever dlt's level is.
 _logger = logging.getLogger("dlt.cf_invoice_source")
@@ -18,44 +19,62 @@ _WORTH_TELLING_S = 5.0
 
 
 @dataclass(slots=True)
+class Tally:
+    """Adds up the trouble that one account's requests have had, in whatever thread."""
+
+    meter: Meter = field(default_factory=Meter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, *, retries: int = 0, rate_limited: int = 0, waited_s: float = 0.0) -> None:
+        """Count more of it."""
+        with self._lock:
+            self.meter += Meter(retries, rate_limited, waited_s)
+
+
+@dataclass(slots=True)
 class Pacer:
-    """Holds back requests while nothing is left of the rate limit.
+    """Holds back requests while nothing is left of the rate limit. All threads share one.
 
     Args:
         clock: Seconds from any start.
         sleep: Waits for so many seconds.
-
-    Attributes:
-        waited_s: Seconds waited so far.
     """
 
     clock: Callable[[], float] = field(default_factory=lambda: monotonic)
     sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
-    waited_s: float = 0.0
-    _left: int | None = None
-    _resets_at: float = 0.0
+    _budget: Budget = field(default_factory=Budget)
+    _told: float = -inf
     _lock: Lock = field(default_factory=Lock)
 
-    def before_request(self) -> None:
+    def before_request(self, tally: Tally) -> None:
         """Wait until the rate limit leaves room for another request, and count it."""
+        while wait_s := self._take():
+            self.sleep(wait_s)
+            tally.add(waited_s=wait_s)
+
+    def retried(self) -> None:
+        """Count a request that is sent again, for want of an answer or of a usable one."""
         with self._lock:
-            if self._left is not None and self._left <= 0:
-                self.wait(self._resets_at - self.clock())
-            elif self._left is not None:
-                self._left -= 1
+            self._budget = self._budget.answered(None, self.clock()).sent(self.clock())
 
     def after_answer(self, quota: Quota | None) -> None:
-        """Take over what an answer says about the rate limit."""
-        if quota:
-            with self._lock:
-                self._left, self._resets_at = quota.left, self.clock() + quota.reset_s
+        """Take over what an answer says of the rate limit; None if there was none, or it says nothing."""
+        with self._lock:
+            self._budget = self._budget.answered(quota, self.clock())
 
-    def wait(self, seconds: float) -> None:
-        """Wait, and say so if it is long. What was left of the limit before is not known after it."""
-        self._left = None
-        if seconds <= 0:
-            return
-        if seconds >= _WORTH_TELLING_S:
-            _logger.warning("Cloudflare's rate limit is reached: waiting %.0f seconds", seconds)
-        self.sleep(seconds)
-        self.waited_s += seconds
+    def after_refusal(self, wait_s: float) -> None:
+        """Let nobody send for so many seconds: an answer 429 asked for it."""
+        with self._lock:
+            self._budget = self._budget.refused(wait_s, self.clock())
+
+    def _take(self) -> float:
+        """Count a request if there is room for it now; else say how many seconds to wait."""
+        with self._lock:
+            now = self.clock()
+            wait_s = self._budget.wait_s(now)
+            if not wait_s:
+                self._budget = self._budget.sent(now)
+            elif wait_s >= _WORTH_TELLING_S and now + wait_s > self._told + _WORTH_TELLING_S:
+                self._told = now + wait_s
+                _logger.warning("Cloudflare's rate limit is reached: waiting %.0f seconds", wait_s)
+            return wait_s

@@ -31,13 +31,15 @@ class Report:
         pipeline_name: Name of the dlt pipeline.
         dataset_name: Dataset (schema) that holds the tables.
         destination: Where it lies, without secrets.
-        accounts: What came of each account, in the order of the settings.
+        accounts: What came of each account, in the order of the settings, or of Cloudflare's list.
+        unlisted: Accounts that were loaded once and that Cloudflare does not list any more. Their rows stay.
     """
 
     pipeline_name: str
     dataset_name: str
     destination: str
     accounts: tuple[Outcome, ...]
+    unlisted: tuple[str, ...] = ()
 
     @property
     def has_failed(self) -> bool:
@@ -70,8 +72,7 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
     """
     with dlt_errors_explained():
         source = cf_invoice_source(**settings)
-        invoices = source.resources[INVOICES]
-        accounts: Accounts = invoices.explicit_args["accounts"]
+        accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving = package_rows, True
         _finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
@@ -91,7 +92,32 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
         dataset_name=pipeline.dataset_name,
         destination=info.destination_displayable_credentials or info.destination_name,
         accounts=tuple(account.outcome for account in accounts.accounts),
+        unlisted=accounts.unlisted,
     )
+
+
+def list_accounts(**settings: Any) -> list[str]:
+    """Name the accounts that `load` with these settings would load, for schedulers that map over them.
+
+    Args:
+        settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
+
+    Returns:
+        The account IDs that the settings name, without a request; where they name none, those that the
+        credentials can see (`GET /accounts`).
+
+    Raises:
+        SettingsError: A setting is missing or wrong, or Cloudflare refused the credentials.
+        TryLaterError: Cloudflare or the network did not answer.
+        ApiChangedError: Cloudflare answered in an unknown shape.
+    """
+    with dlt_errors_explained():
+        return list(_accounts(cf_invoice_source(**settings)).order.find())
+
+
+def _accounts(source: DltSource) -> Accounts:
+    accounts: Accounts = source.resources[INVOICES].explicit_args["accounts"]
+    return accounts
 
 
 @contextmanager

@@ -41,6 +41,9 @@ def show_report(console: Console, report: Report) -> None:
             console.print(Text(f"Not proven, account {account.account_id}: {account.doubt}."), soft_wrap=True)
     if _has(report, "rejected"):
         console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")
+    for account_id in report.unlisted:
+        note = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
+        console.print(Text(note), soft_wrap=True)
     console.print(Text(f"Loaded into {report.destination}, dataset {report.dataset_name}."), soft_wrap=True)
 
 
@@ -68,6 +71,7 @@ def report_document(report: Report) -> str:
         dataset=report.dataset_name,
         destination=report.destination,
         accounts=[asdict(account) for account in report.accounts],
+        unlisted=list(report.unlisted),
         error=None,
     )
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import dlt
 from dlt.extract import DltResource
 
-from cf_invoice_source.account import Account
-from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
 from cf_invoice_source.decide.bookmark import to_dict
+from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
@@ -42,7 +39,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
 
     Args:
         account_id: Cloudflare account ID, or several: a list, or one text with commas. Without it
-            `CLOUDFLARE_ACCOUNT_ID` counts.
+            `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
         type: Which invoices: all, auto (automatic top-ups) or manual.
         full: Whether to read every page and to compare every row, even where that is not due.
         full_walk_every_days: After how many days a run does so by itself.
@@ -60,24 +57,20 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         SettingsError: A setting is missing or makes no sense.
     """
     auth = credentials.to_auth()
-    account_ids = _read_accounts(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
+    account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
-        raise SettingsError(
-            f"The type {type!r} does not exist.", remedy=f"use one of {', '.join(INVOICE_TYPES)}"
-        )
+        raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
-    accounts = [
-        Account(
-            each,
-            type,
-            partial(client.invoice_page, each, type),
-            int(full_walk_every_days * 24 * 3600),
-            client.meter,
-        )
-        for each in account_ids
-    ]
+    order = Order(
+        find=lambda: account_ids or [account.id for account in client.accounts()],
+        is_discovered=not account_ids,
+        ask=lambda account_id, page, tally: client.invoice_page(account_id, type, page, tally),
+        invoice_type=type,
+        is_full=full,
+        full_walk_every_s=int(full_walk_every_days * 24 * 3600),
+    )
     given = {} if created is None else {"created": _including_undated(created)}
-    return _invoices(Accounts(accounts, type, full), **given)
+    return _invoices(Accounts(order), **given)
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -130,30 +123,3 @@ def _including_undated(created: dlt.sources.incremental[datetime]) -> dlt.source
     created = created.copy()
     created.on_cursor_value_missing = "include"
     return created
-
-
-def _read_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Read account IDs from a list, or from a text of the environment: with commas, or in JSON."""
-    if isinstance(given, str):
-        given = _split(given)
-    accounts = tuple(dict.fromkeys(str(account).strip() for account in given or ()))
-    if not accounts:
-        raise SettingsError(
-            "There is no Cloudflare account to load.",
-            remedy="name it: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml",
-        )
-    for account in accounts:
-        if not re.fullmatch(r"[0-9A-Za-z_-]+", account):
-            raise SettingsError(
-                f"{account!r} is not a Cloudflare account ID.",
-                remedy="an account ID has 32 hexadecimal characters; several are separated by commas",
-            )
-    return accounts
-
-
-def _split(text: str) -> Sequence[str]:
-    try:
-        listed = json.loads(text)
-    except ValueError:
-        listed = None
-    return listed if isinstance(listed, list) else text.split(",")

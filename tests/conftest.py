@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -242,10 +243,27 @@ def process() -> Command:
     return run
 
 
+class Naps(list[float]):
+    """The seconds that something waited. Nothing really waits: the clock goes on at once, and only so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self._lock = Lock()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in whatever thread: two that wait for the same moment move the clock once."""
+        began = self.now
+        with self._lock:
+            self.append(seconds)
+            self.now = max(self.now, began + seconds)
+
+
 @pytest.fixture(autouse=True)
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that a retry would have waited; nothing really waits."""
-    waited: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waited.append))
-    monkeypatch.setattr("cf_invoice_source.pacer.sleep", waited.append)
-    return waited
+def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
+    """What a retry would have waited, and what the rate limit would."""
+    naps = Naps()
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=naps.sleep))
+    monkeypatch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
+    monkeypatch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)
+    return naps

@@ -23,7 +23,7 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "simulator"},
-    {"auth", "hints", "pacer"},
+    {"ahead", "auth", "discovery", "hints", "pacer"},
     {"client"},
     {"rows", "walker", "warehouse"},
     {"account"},

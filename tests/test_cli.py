@@ -200,8 +200,9 @@ def unsafe_address(_simulator: Simulator, _account: Account, monkeypatch: pytest
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://example.com/client/v4")
 
 
-def no_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_account(simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUDFLARE_ACCOUNT_ID")
+    simulator.world.accounts.clear()
 
 
 def bad_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

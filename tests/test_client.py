@@ -22,6 +22,7 @@ from cf_invoice_source.auth import KeyAuth, TokenAuth
 from cf_invoice_source.client import Client
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.pace import Meter
+from cf_invoice_source.pacer import Tally
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -35,6 +36,7 @@ from cf_invoice_source.simulator.faults import (
     redirect,
     status,
 )
+from tests.conftest import Naps
 from tests.make import make_document, make_invoices
 
 pytestmark = pytest.mark.usefixtures("dlt_here")
@@ -46,9 +48,10 @@ class Asking:
     def __init__(self, simulator: Simulator, account: Account) -> None:
         self.client = Client(TokenAuth(simulator.token), simulator.base_url)
         self.account = account
+        self.tally = Tally()
 
     def __call__(self, page: int = 1) -> Page:
-        return self.client.invoice_page(self.account.id, invoice_type="all", page=page)
+        return self.client.invoice_page(self.account.id, invoice_type="all", page=page, tally=self.tally)
 
 
 @pytest.fixture
@@ -195,7 +198,7 @@ def test_what_asking_again_does_not_mend_is_asked_once(ask: Asking, simulator: S
     assert len(simulator.requests) == 1
 
 
-def test_a_429_is_waited_for_as_long_as_it_says(ask: Asking, simulator: Simulator, naps: list[float]) -> None:
+def test_a_429_is_waited_for_as_long_as_it_says(ask: Asking, simulator: Simulator, naps: Naps) -> None:
     simulator.faults.append(rate_limited("17").only(times=1))
 
     page = ask()
@@ -217,7 +220,7 @@ def test_a_429_is_waited_for_as_long_as_it_says(ask: Asking, simulator: Simulato
     ],
 )
 def test_a_429_is_never_answered_at_once(
-    ask: Asking, simulator: Simulator, naps: list[float], retry_after: str | None, waited: float
+    ask: Asking, simulator: Simulator, naps: Naps, retry_after: str | None, waited: float
 ) -> None:
     simulator.faults.append(rate_limited(retry_after).only(times=1))
 
@@ -226,7 +229,7 @@ def test_a_429_is_never_answered_at_once(
     assert naps == [waited]
 
 
-def test_a_429_may_name_a_date(ask: Asking, simulator: Simulator, naps: list[float]) -> None:
+def test_a_429_may_name_a_date(ask: Asking, simulator: Simulator, naps: Naps) -> None:
     simulator.faults.append(rate_limited(formatdate(time.time() + 60, usegmt=True)).only(times=1))
 
     ask()
@@ -243,9 +246,7 @@ def test_a_429_for_ever_is_given_up_after_five(ask: Asking, simulator: Simulator
     assert len(simulator.requests) == 5
 
 
-def test_a_429_that_asks_for_hours_is_not_waited_for(
-    ask: Asking, simulator: Simulator, naps: list[float]
-) -> None:
+def test_a_429_that_asks_for_hours_is_not_waited_for(ask: Asking, simulator: Simulator, naps: Naps) -> None:
     simulator.faults.append(rate_limited("86400"))
 
     with pytest.raises(TryLaterError):
@@ -255,18 +256,16 @@ def test_a_429_that_asks_for_hours_is_not_waited_for(
 
 
 def test_the_rate_limit_is_kept_before_it_is_spent(
-    account: Account, simulator: Simulator, naps: list[float]
+    account: Account, simulator: Simulator, naps: Naps
 ) -> None:
-    simulator.quota, simulator.window_s = 3, 60
+    simulator.quota, simulator.window_s, simulator.clock = 3, 60, lambda: naps.now
     ask = Asking(simulator, account)
 
-    for _ in range(3):
+    for _ in range(4):
         ask()
-    simulator.clock = lambda: time.monotonic() + 60
-    ask()
 
-    assert [round(nap) for nap in naps] == [60]
-    assert ask.client.meter().rate_limited == 0
+    assert naps == [60]
+    assert ask.tally.meter.rate_limited == 0
 
 
 def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:
@@ -274,11 +273,11 @@ def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Sim
 
     ask()
 
-    assert ask.client.meter() == Meter(retries=2, rate_limited=1, waited_s=30)
+    assert ask.tally.meter == Meter(retries=2, rate_limited=1, waited_s=30)
 
 
 def test_a_dropped_connection_is_waited_for_a_little_longer_each_time(
-    simulator: Simulator, account: Account, naps: list[float], monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, account: Account, naps: Naps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_BACKOFF_FACTOR", "1")
     simulator.faults.append(drop_connection().only(times=3))

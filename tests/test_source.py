@@ -659,7 +659,7 @@ def test_several_accounts_by_argument(
 
     extract(account_id=given(one, two))
 
-    assert asked_for(simulator) == [one, two]
+    assert sorted(asked_for(simulator)) == sorted([one, two])
 
 
 @pytest.mark.parametrize("name", ["CLOUDFLARE_ACCOUNT_ID", "SOURCES__CF_INVOICE_SOURCE__ACCOUNT_ID"])
@@ -677,7 +677,7 @@ def test_several_accounts_by_environment(
 
     extract()
 
-    assert asked_for(simulator) == [one, two]
+    assert sorted(asked_for(simulator)) == sorted([one, two])
 
 
 def test_several_accounts_from_config_toml(
@@ -691,7 +691,7 @@ def test_several_accounts_from_config_toml(
 
     extract()
 
-    assert asked_for(simulator) == [one, two]
+    assert sorted(asked_for(simulator)) == sorted([one, two])
 
 
 def test_several_accounts_fill_one_table(
@@ -739,15 +739,6 @@ def test_a_bad_account_id_is_refused_before_any_request(
     assert simulator.requests == []
 
 
-def test_no_account_at_all_says_how_to_name_one(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CLOUDFLARE_ACCOUNT_ID")
-
-    with pytest.raises(SettingsError) as caught:
-        load()
-
-    assert "CLOUDFLARE_ACCOUNT_ID" in caught.value.remedy
-
-
 @pytest.mark.parametrize(
     ("kind", "ids"), [("all", ["in_1", "in_2"]), ("auto", ["in_1"]), ("manual", ["in_2"])]
 )
@@ -786,8 +777,10 @@ def test_the_type_may_come_from_the_environment(
 
 
 def test_a_type_that_does_not_exist_is_refused(load: Load) -> None:
-    with pytest.raises(SettingsError, match="automatic"):
+    with pytest.raises(SettingsError) as caught:
         load(type="automatic")
+
+    assert "all, auto, manual" in caught.value.remedy
 
 
 # Plain dlt

@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from cf_invoice_source.account import Account, Outcome, Package
-from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.account import Outcome, Package
+from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.decide.bookmark import Bookmark, Mark, from_dict, to_dict
 from tests.memory import MemoryWarehouse
 from tests.truth import Truth
@@ -103,32 +103,44 @@ class Worlds(RuleBasedStateMachine):
 
     def _load(self, package_rows: int, packages: int = 99) -> Outcome:
         self.truth.asked = 0
-        account = Account("a", "all", self.truth.page, 10**9)
         if self.is_bare:
+            account = accounts_of(self.truth).account("a")
             bookmark = from_dict(self.state.get("a"))
             for package in account.packages(
                 self.warehouse, bookmark, order="", rewrite=False, package_rows=sys.maxsize
             ):
                 self._keep(package)
             return account.outcome
-        accounts = Accounts([account], "all", False, package_rows)
+        accounts = accounts_of(self.truth, package_rows)
         is_repaired = False
         while not accounts.is_done:
             for package in accounts.packages(self.warehouse, self.state, is_range=False):
                 if packages == 0:
-                    return account.outcome
+                    return accounts.accounts[0].outcome
                 packages -= 1
                 self._keep(package)
             if accounts.is_done and (wrong := accounts.prove(self.warehouse)):
                 assert not is_repaired
                 is_repaired = True
                 accounts.repair(wrong)
-        return account.outcome
+        return accounts.accounts[0].outcome
 
     def _keep(self, package: Package) -> None:
         self.warehouse.load(package)
         if package.bookmark:
             self.state["a"] = json.loads(json.dumps(to_dict(package.bookmark)))
+
+
+def accounts_of(truth: Truth, package_rows: int | None = None) -> Accounts:
+    order = Order(
+        find=lambda: ["a"],
+        is_discovered=False,
+        ask=lambda _account_id, page, _tally: truth.page(page),
+        invoice_type="all",
+        is_full=False,
+        full_walk_every_s=10**10,
+    )
+    return Accounts(order, package_rows)
 
 
 Worlds.TestCase.settings = settings(
@@ -146,7 +158,7 @@ def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() 
     identity = next(key for key in truth.invoices() if key.startswith("anonymous:")).rpartition(":")[0]
     mark = Mark(3, "in_3", {1: f"{identity}:2", 2: "in_gone", 3: "in_3"})
     state = {"a": to_dict(Bookmark(mark=mark, invoices=0, full_walk_at=0))}
-    accounts = Accounts([Account("a", "all", truth.page, 10**10)], "all", False)
+    accounts = accounts_of(truth)
 
     for package in accounts.packages(warehouse, state, is_range=False):
         warehouse.load(package)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result", dict[str, Any], list[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Malformed:
 
 def read_page(document: Any, asked: int) -> Page | Failed | Malformed:
     """Read an answer of "Get invoice history" to the request for page `asked`."""
-    result = read_result(document)
+    result = read_result(document, dict)
     if isinstance(result, Failed | Malformed):
         return result
     records = result.get("invoices")
@@ -63,7 +65,7 @@ def read_page(document: Any, asked: int) -> Page | Failed | Malformed:
         return Malformed(f"pagination.has_more should be true or false, but is {_kind(has_more)}")
     counts = {}
     for name in ("page", "per_page", "total_count"):
-        count = _whole(pagination.get(name))
+        count = whole(pagination.get(name))
         if count is None:
             return Malformed(
                 f"pagination.{name} should be a whole number, but is {_kind(pagination.get(name))}"
@@ -72,8 +74,8 @@ def read_page(document: Any, asked: int) -> Page | Failed | Malformed:
     return Page(asked, tuple(records), has_more, **counts)
 
 
-def read_result(document: Any) -> Mapping[str, Any] | Failed | Malformed:
-    """Take the `result` object out of Cloudflare's envelope."""
+def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malformed:
+    """Take the `result`, an object or a list, out of Cloudflare's envelope."""
     if not isinstance(document, Mapping):
         return Malformed(f"the answer should be an object, but is {_kind(document)}")
     success = document.get("success")
@@ -82,8 +84,8 @@ def read_result(document: Any) -> Mapping[str, Any] | Failed | Malformed:
     if success is not True:
         return Malformed(f"success should be true or false, but is {_kind(success)}")
     result = document.get("result")
-    if not isinstance(result, Mapping):
-        return Malformed(f"result should be an object, but is {_kind(result)}")
+    if not isinstance(result, shape):
+        return Malformed(f"result should be {_KINDS[shape]}, but is {_kind(result)}")
     return result
 
 
@@ -95,7 +97,8 @@ def read_errors(document: Any) -> Iterable[str]:
             yield f"{error.get('message', 'no message')} (code {error.get('code', 'unknown')})"
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """Read a whole number, however JSON spells it; None if it is none, or absurdly long."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > _MAX_DIGITS):

@@ -1,13 +1,14 @@
 """How long to wait: what the rate limit's headers say, and what an answer 429 asks for.
 
-Cloudflare sends `Ratelimit: "default";r=50;t=30` (50 requests left, 30 seconds to the next window) with every
-answer, and `retry-after` with a 429.
+With every answer, Cloudflare sends `Ratelimit: "default";r=50;t=30` (50 requests left, 30 seconds to the next
+window) and `Ratelimit-Policy: "default";q=1200;w=300` (1,200 requests in each window of 300 seconds); with a
+429, `retry-after`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
 MAX_REFUSALS = 5
@@ -19,7 +20,24 @@ LONGEST_WAIT_S = 900.0
 _SHORTEST_WAIT_S = 1.0
 """What follows a 429 at least, even if it says that no wait is needed."""
 
-_LIMIT = re.compile(r";\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
+_LIMIT = re.compile(r"([^;,]*);\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
+_POLICY = re.compile(r"([^;,]*);\s*q=(\d{1,9})\s*;\s*w=(\d{1,9})")
+
+_SAME_WINDOW_S = 2.0
+"""Ends of a window that lie no further apart are the same one: the header counts in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rate limit itself.
+
+    Attributes:
+        requests: Requests in each window.
+        window_s: Its length in seconds.
+    """
+
+    requests: int
+    window_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +47,62 @@ class Quota:
     Attributes:
         left: Requests left in this window.
         reset_s: Seconds until the next window.
+        policy: The limit itself; None if that is not said.
     """
 
     left: int
     reset_s: float
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may still be sent, as far as all answers so far tell. Several requests may be on their way.
+
+    Times are seconds of the caller's clock.
+
+    Attributes:
+        left: Requests that may be sent before the window ends; None while nothing is known.
+        ends_at: When this window ends.
+        held_until: Until when an answer 429 asked to send nothing.
+        policy: The limit itself, if known.
+        on_their_way: Requests sent and not answered: the server may not have counted them yet.
+    """
+
+    left: int | None = None
+    ends_at: float = 0.0
+    held_until: float = 0.0
+    policy: Policy | None = None
+    on_their_way: int = 0
+
+    def wait_s(self, now: float) -> float:
+        """Say how many seconds to wait before the next request."""
+        spent_until = self.ends_at if self.left is not None and self.left <= 0 else 0.0
+        return max(0.0, spent_until - now, self.held_until - now)
+
+    def sent(self, now: float) -> Budget:
+        """Count a request. In a new window, the policy says what may be sent until an answer does."""
+        left, ends_at = self.left, self.ends_at
+        if now >= ends_at:
+            left = self.policy.requests if self.policy else None
+            ends_at = now + self.policy.window_s if self.policy else ends_at
+        left = None if left is None else left - 1
+        return replace(self, left=left, ends_at=ends_at, on_their_way=self.on_their_way + 1)
+
+    def answered(self, quota: Quota | None, now: float) -> Budget:
+        """Take over what an answer says; answers may come in another order than the server counted them."""
+        on_their_way = self.on_their_way - 1
+        if quota is None:
+            return replace(self, on_their_way=on_their_way)
+        left, ends_at = quota.left - on_their_way, now + quota.reset_s
+        if self.left is not None and abs(ends_at - self.ends_at) <= _SAME_WINDOW_S:
+            left, ends_at = min(left, self.left), max(ends_at, self.ends_at)
+        return Budget(left, ends_at, self.held_until, quota.policy or self.policy, on_their_way)
+
+    def refused(self, wait_s: float, now: float) -> Budget:
+        """Send nothing for so many seconds, as an answer 429 asks; after that, what is left is not known."""
+        held_until = max(self.held_until, now + wait_s)
+        return replace(self, left=None, ends_at=held_until, held_until=held_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +119,29 @@ class Meter:
     rate_limited: int = 0
     waited_s: float = 0.0
 
-    def since(self, earlier: Meter) -> Meter:
-        """Say what has come since an earlier reading."""
+    def __add__(self, other: Meter) -> Meter:
         return Meter(
-            self.retries - earlier.retries,
-            self.rate_limited - earlier.rate_limited,
-            self.waited_s - earlier.waited_s,
+            self.retries + other.retries,
+            self.rate_limited + other.rate_limited,
+            self.waited_s + other.waited_s,
         )
 
 
-def read_quota(header: str) -> Quota | None:
-    """Read a `Ratelimit` header; of several limits, the one with the least left. None if it says nothing."""
-    limits = [Quota(int(left), float(reset)) for left, reset in _LIMIT.findall(header)]
-    return min(limits, key=lambda quota: (quota.left, -quota.reset_s), default=None)
+def read_quota(limits: str, policies: str = "") -> Quota | None:
+    """Read the headers `Ratelimit` and `Ratelimit-Policy`; None if they say nothing.
+
+    Of several limits, the one with the least left counts. The policy is the one of its name, or else the
+    tightest.
+    """
+    named = {
+        name.strip(): Policy(int(size), float(window)) for name, size, window in _POLICY.findall(policies)
+    }
+    tightest = min(named.values(), key=lambda policy: policy.requests, default=None)
+    quotas = [
+        Quota(int(left), float(reset), named.get(name.strip(), tightest))
+        for name, left, reset in _LIMIT.findall(limits)
+    ]
+    return min(quotas, key=lambda quota: (quota.left, -quota.reset_s), default=None)
 
 
 def wait_after_refusal(retry_after: str, quota: Quota | None, *, refusals: int, now_s: float) -> float | None:

@@ -32,6 +32,7 @@ class Simulator(Api):
         clock: Seconds from any start; tests hand in their own.
         before_answer: Called before each answer is computed: here the world can change between two
             requests. It runs inside the lock, so it must not wait for another request.
+        before_sending: Called before each answer leaves, outside the lock: here one can be held up.
         faults: What goes wrong, outermost first; see `faults`.
         requests: All that came in, in order.
         base_url: Where it listens, `http://127.0.0.1:PORT/client/v4`; there is none before it is entered.
@@ -42,6 +43,7 @@ class Simulator(Api):
     window_s: int = 300
     clock: Callable[[], float] = time.monotonic
     before_answer: Callable[[Request], object] | None = None
+    before_sending: Callable[[Request], object] | None = None
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list, init=False)
     base_url: str = field(init=False)
@@ -76,19 +78,25 @@ class Simulator(Api):
         with self._lock:
             request = Request(len(self.requests) + 1, method, parts.path, query, dict(headers))
             self.requests.append(request)
-            if self.before_answer is not None:
-                self.before_answer(request)
-            left, reset_s = self._spend()
-            answer = too_many_requests(str(reset_s)) if left < 0 else self._spoilt(request, self.faults)
-            if answer is None:
-                return None
-            common = {
-                "content-type": JSON_TYPE,
-                "cf-ray": _ray(request.number),
-                "ratelimit": f'"default";r={max(left, 0)};t={reset_s}',
-                "ratelimit-policy": f'"default";q={self.quota};w={self.window_s}',
-            }
-            return replace(answer, body=answer.encode(), headers={**common, **answer.headers})
+            answer = self._encoded(request)
+        if self.before_sending is not None:
+            self.before_sending(request)
+        return answer
+
+    def _encoded(self, request: Request) -> Answer | None:
+        if self.before_answer is not None:
+            self.before_answer(request)
+        left, reset_s = self._spend()
+        answer = too_many_requests(str(reset_s)) if left < 0 else self._spoilt(request, self.faults)
+        if answer is None:
+            return None
+        common = {
+            "content-type": JSON_TYPE,
+            "cf-ray": _ray(request.number),
+            "ratelimit": f'"default";r={max(left, 0)};t={reset_s}',
+            "ratelimit-policy": f'"default";q={self.quota};w={self.window_s}',
+        }
+        return replace(answer, body=answer.encode(), headers={**common, **answer.headers})
 
     def _spend(self) -> tuple[int, int]:
         """Count a request: how many are left in this window (below 0: too many), seconds to the next."""

@@ -1,0 +1,101 @@
+"""Pages asked for before they are needed, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from dlt.common.runtime.signals import raise_if_signalled
+
+from cf_invoice_source.decide.envelope import Page
+
+_LOOK_UP_S = 0.2
+"""How long a signal may have to wait while an answer is waited for."""
+
+
+class Pool:
+    """A few threads that send requests.
+
+    They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
+    process alive that was told to end.
+
+    Args:
+        size: Requests on their way at the same time.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._orders: SimpleQueue[tuple[Future[Page], Callable[[], Page]] | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=_work, args=(self._orders,), name=f"cloudflare-{number}", daemon=True)
+            for number in range(size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, ask: Callable[[], Page]) -> Future[Page]:
+        """Have a page asked for."""
+        future: Future[Page] = Future()
+        self._orders.put((future, ask))
+        return future
+
+    def close(self) -> None:
+        """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
+        for _ in self._threads:
+            self._orders.put(None)
+
+
+def _work(orders: SimpleQueue[Any]) -> None:
+    while (order := orders.get()) is not None:
+        future, ask = order
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(ask())
+            except BaseException as error:  # noqa: BLE001 - raised again by who takes the page
+                future.set_exception(error)
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of one account's list.
+
+    Args:
+        ask: Asks for a page by its number.
+        submit: Has a thread do it.
+    """
+
+    ask: Callable[[int], Page]
+    submit: Callable[[Callable[[], Page]], Future[Page]]
+    _coming: dict[int, Future[Page]] = field(default_factory=dict)
+
+    def expect(self, page: int) -> Future[Page]:
+        """Have a page asked for now, for it will be needed."""
+        if page not in self._coming:
+            self._coming[page] = self.submit(lambda: self.ask(page))
+        return self._coming[page]
+
+    def __call__(self, page: int) -> Page:
+        """Take a page, and wait for it if need be.
+
+        Raises:
+            InvoiceSourceError: The request failed.
+        """
+        coming = self.expect(page)
+        first_ready([coming])
+        return self._coming.pop(page).result()
+
+    def drop(self) -> None:
+        """Let go of the pages that nobody took."""
+        for future in self._coming.values():
+            future.cancel()
+        self._coming.clear()
+
+
+def first_ready(coming: Sequence[Future[Page]]) -> int:
+    """Wait for the first of some pages, and say which it is. A signal ends the wait."""
+    while not wait(coming, _LOOK_UP_S, FIRST_COMPLETED).done:
+        raise_if_signalled()
+    return next(place for place, future in enumerate(coming) if future.done())
