@@ -266,11 +266,11 @@ BROKEN: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
-@pytest.mark.parametrize("place", [0, 5, -1])
+@pytest.mark.parametrize("nth", [0, 5, -1])
 def test_an_account_that_is_refused_or_broken_does_not_stop_the_others(
-    load: Load, simulator: Simulator, others: list[Account], warehouse: Warehouse, fault: Fault, place: int
+    load: Load, simulator: Simulator, others: list[Account], warehouse: Warehouse, fault: Fault, nth: int
 ) -> None:
-    bad = others[place]
+    bad = others[nth]
     simulator.faults.append(fault.only(path=f"/accounts/{bad.id}/"))
 
     report = load()
