@@ -18,6 +18,7 @@ from cf_invoice_source.settings import (
     DATASET_NAME,
     DEMO_PIPELINE_NAME,
     INVOICE_TYPES,
+    LOCK_WAIT_S,
     PIPELINE_NAME,
     VERSION,
 )
@@ -49,6 +50,14 @@ def cli() -> None:
 @click.option(
     "--pipeline-name", metavar="NAME", help=f"Name of the dlt pipeline.  [default: {PIPELINE_NAME}]"
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=LOCK_WAIT_S,
+    help="How long to wait for another load of the same pipeline or DuckDB file.  [default: 600]",
+)
 @click.option("--demo", is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -59,6 +68,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     destination: str,
     dataset: str,
     pipeline_name: str | None,
+    wait_s: float,
     demo: bool,
     as_json: bool,
     debug: bool,
@@ -74,13 +84,15 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     console = Console(stderr=True)
     with _errors_explained(console, as_json=as_json, debug=debug):
+        from cf_invoice_source.locks import pipeline_lock
         from cf_invoice_source.runner import load as run
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
-        pipeline = _pipeline(name, destination, dataset, console)
         settings: dict[str, Any] = {"account_id": accounts, "type": invoice_type, "full": full}
-        given = {setting: value for setting, value in settings.items() if value}
-        report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
+        given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
+        with pipeline_lock(name, wait_s=wait_s):
+            pipeline = _pipeline(name, destination, dataset, console)
+            report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
     _print(report, console, as_json=as_json)
     if report.has_failed:
         sys.exit(FAILED)

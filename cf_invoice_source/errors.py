@@ -44,7 +44,7 @@ class MixedTypesError(SettingsError):
 
 
 class TryLaterError(InvoiceSourceError):
-    """Cloudflare or the network did not answer as it should for now: run again later."""
+    """Cloudflare, the network or another load that is under way stand in the way for now: run again later."""
 
 
 class ApiChangedError(InvoiceSourceError):

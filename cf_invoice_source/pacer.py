@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
@@ -10,10 +9,7 @@ from threading import Lock
 from time import monotonic, sleep
 
 from cf_invoice_source.decide.pace import Budget, Meter, Quota
-
-# A child of dlt's logger: its handlers and format apply, but a wait is told whatever dlt's level is.
-_logger = logging.getLogger("dlt.cf_invoice_source")
-_logger.setLevel(logging.WARNING)
+from cf_invoice_source.notice import tell
 
 _WORTH_TELLING_S = 5.0
 
@@ -76,5 +72,5 @@ class Pacer:
                 self._budget = self._budget.sent(now)
             elif wait_s >= _WORTH_TELLING_S and now + wait_s > self._told + _WORTH_TELLING_S:
                 self._told = now + wait_s
-                _logger.warning("Cloudflare's rate limit is reached: waiting %.0f seconds", wait_s)
+                tell(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")
             return wait_s

@@ -18,7 +18,8 @@ from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
 from cf_invoice_source.hints import INVOICES
-from cf_invoice_source.settings import PACKAGE_ROWS
+from cf_invoice_source.locks import database_lock, pipeline_lock
+from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
 from cf_invoice_source.source import cf_invoice_source
 from cf_invoice_source.warehouse import Warehouse
 
@@ -52,7 +53,13 @@ class Report:
         return not any(account.doubt or account.rejected for account in self.accounts)
 
 
-def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings: Any) -> Report:
+def load(
+    pipeline: dlt.Pipeline,
+    *,
+    package_rows: int = PACKAGE_ROWS,
+    wait_s: float = LOCK_WAIT_S,
+    **settings: Any,
+) -> Report:
     """Load the invoices of every account, prove the tables right, and repair them where they are not.
 
     An account that cannot be read does not stop the others: its `Outcome` has the error.
@@ -62,15 +69,20 @@ def load(pipeline: dlt.Pipeline, *, package_rows: int = PACKAGE_ROWS, **settings
     Args:
         pipeline: Any dlt pipeline.
         package_rows: Rows in one load package, at least.
+        wait_s: How many seconds to wait for another load of this pipeline, or into this DuckDB file.
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
         SettingsError: A setting is missing or wrong, or Cloudflare refused every account.
-        TryLaterError: Cloudflare or the network did not answer, for any account.
+        TryLaterError: Cloudflare or the network did not answer, for any account; or another load did not end.
         ApiChangedError: Cloudflare answered in an unknown shape, for every account.
         DestinationError: The destination could not be read or written.
     """
-    with dlt_errors_explained():
+    with (
+        dlt_errors_explained(),
+        pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
+        database_lock(pipeline, wait_s=wait_s),
+    ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving = package_rows, True

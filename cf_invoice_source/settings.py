@@ -50,3 +50,6 @@ FULL_WALK_EVERY_DAYS = 7.0
 
 PACKAGE_ROWS = 10_000
 """Records in one load package: DuckDB's merge needs about 230 MiB for 10,000 rows, 350 for 100,000."""
+
+LOCK_WAIT_S = 600.0
+"""How many seconds a load waits for another one of the same pipeline, or into the same DuckDB file."""

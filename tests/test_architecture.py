@@ -22,8 +22,8 @@ FILES = {
 PURE = [name for name in FILES if name.startswith("decide.") or name == "simulator.world"]
 
 LAYERS = (
-    {"errors", "settings", "decide", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "pacer"},
+    {"errors", "settings", "decide", "notice", "simulator"},
+    {"ahead", "auth", "discovery", "hints", "locks", "pacer"},
     {"client"},
     {"rows", "walker", "warehouse"},
     {"account"},

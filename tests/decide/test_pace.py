@@ -1,5 +1,8 @@
 """What the rate limit's headers say, and how long a 429 is waited for."""
 
+import math
+from dataclasses import dataclass, field
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 from cf_invoice_source.decide.pace import (
     LONGEST_WAIT_S,
     MAX_REFUSALS,
+    Budget,
+    Policy,
     Quota,
     read_quota,
     wait_after_refusal,
@@ -61,3 +66,113 @@ def test_no_header_makes_it_hammer_or_wait_for_ever(retry_after: str, refusals: 
     waits_s = wait_after_refusal(retry_after, None, refusals=refusals, now_s=1.7e9)
 
     assert waits_s is None or 1 <= waits_s <= LONGEST_WAIT_S
+
+
+# The policy
+
+
+@pytest.mark.parametrize(
+    ("limits", "policies", "policy"),
+    [
+        ('"default";r=5;t=3', '"default";q=1200;w=300', Policy(1200, 300)),
+        ('"default";r=5;t=3', '"default"; q=1200 ; w=300', Policy(1200, 300)),
+        ('"default";r=5;t=3', '"burst";q=9;w=1, "default";q=1200;w=300', Policy(1200, 300)),
+        ('"default";r=5;t=3', '"other";q=1200;w=300, "burst";q=9;w=1', Policy(9, 1)),
+        ('"default";r=5;t=3', "", None),
+        ('"default";r=5;t=3', '"default";q=many;w=300', None),
+    ],
+    ids=["its own", "with spaces", "of its name", "else the tightest", "none", "nonsense"],
+)
+def test_the_policy_belongs_to_the_limit_of_its_name(
+    limits: str, policies: str, policy: Policy | None
+) -> None:
+    assert read_quota(limits, policies) == Quota(5, 3, policy)
+
+
+# The budget
+
+
+def test_while_nothing_is_known_requests_are_not_held_back() -> None:
+    budget = Budget().sent(0).sent(0)
+
+    assert budget.wait_s(0) == 0
+    assert budget.on_their_way == 2
+
+
+def test_requests_on_their_way_count_as_spent() -> None:
+    budget = Budget().sent(0).sent(0).sent(0).answered(Quota(2, 30), 0)
+
+    assert (budget.left, budget.wait_s(0), budget.wait_s(10)) == (0, 30, 20)
+
+
+def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
+    budget = Budget().sent(0).sent(0).answered(Quota(8, 30), 0).answered(Quota(9, 30), 0)
+
+    assert budget.left == 7
+
+
+def test_a_new_window_begins_with_what_the_policy_says() -> None:
+    spent = Budget().sent(0).answered(Quota(0, 30, Policy(2, 30)), 0)
+
+    after_two = spent.sent(30).sent(30)
+
+    assert (spent.wait_s(29.5), spent.wait_s(30)) == (0.5, 0)
+    assert after_two.wait_s(30) == 30
+
+
+def test_a_new_window_of_an_unknown_policy_is_not_held_back() -> None:
+    assert Budget().sent(0).answered(Quota(0, 30), 0).sent(30).wait_s(30) == 0
+
+
+def test_an_answer_without_headers_changes_nothing_but_what_is_on_its_way() -> None:
+    budget = Budget(left=3, ends_at=9, on_their_way=2)
+
+    assert budget.answered(None, 1) == Budget(left=3, ends_at=9, on_their_way=1)
+
+
+def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
+    budget = Budget().sent(0).sent(0).answered(Quota(0, 300), 0).refused(17, 0)
+
+    assert budget.wait_s(0) == 17
+    assert budget.answered(Quota(50, 10), 1).wait_s(1) == 16
+    assert budget.wait_s(17) == 0
+
+
+def test_the_longer_of_two_refusals_counts() -> None:
+    assert Budget().refused(60, 0).refused(1, 0).wait_s(0) == 60
+
+
+@dataclass
+class Server:
+    """Counts requests in windows of 60 seconds, as Cloudflare does, and refuses those over its quota."""
+
+    quota: int
+    ends_at: float = -math.inf
+    spent: int = 0
+    refused: int = 0
+    answers: list[Quota] = field(default_factory=list)
+
+    def receive(self, now: float) -> None:
+        if now >= self.ends_at:
+            self.ends_at, self.spent = now + 60, 0
+        self.spent += 1
+        self.refused += self.spent > self.quota
+        left = max(self.quota - self.spent, 0)
+        self.answers.append(Quota(left, math.ceil(self.ends_at - now), Policy(self.quota, 60)))
+
+
+@given(quota=st.integers(4, 20), events=st.lists(st.integers(0, 9), max_size=200))
+def test_no_order_of_requests_and_answers_spends_more_than_the_quota(quota: int, events: list[int]) -> None:
+    """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass."""
+    server, budget, now = Server(quota), Budget(), 0.0
+    for event in events:
+        if event <= 2 and budget.on_their_way < 4:
+            now += budget.wait_s(now)
+            budget = budget.sent(now)
+            server.receive(now)
+        elif 3 <= event <= 8 and server.answers:
+            budget = budget.answered(server.answers.pop(event % len(server.answers)), now)
+        else:
+            now += 7.3
+
+    assert server.refused == 0
