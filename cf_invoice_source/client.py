@@ -122,8 +122,7 @@ class Client:
     def _send(self, url: str, tally: Tally) -> requests.Response:
         refusals = 0
         while True:
-            self._pacer.before_request(tally)
-            response = self._get(url)
+            response = self._get(url, sent_at=self._pacer.before_request(tally))
             if response.status_code == codes.ok:
                 return response
             wait_s = None
@@ -137,7 +136,7 @@ class Client:
                 raise _refused(response, tuple(read_errors(_decode_or_none(response))))
             self._pacer.after_refusal(wait_s)
 
-    def _get(self, url: str) -> requests.Response:
+    def _get(self, url: str, *, sent_at: float) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
         quota = None
         try:
@@ -150,7 +149,7 @@ class Client:
                 request=f"GET {url}",
             ) from error
         finally:
-            self._pacer.after_answer(quota)
+            self._pacer.after_answer(quota, sent_at)
         return response
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:

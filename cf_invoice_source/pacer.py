@@ -42,21 +42,23 @@ class Pacer:
     _told: float = -inf
     _lock: Lock = field(default_factory=Lock)
 
-    def before_request(self, tally: Tally) -> None:
-        """Wait until the rate limit leaves room for another request, and count it."""
+    def before_request(self, tally: Tally) -> float:
+        """Wait until the rate limit leaves room for another request, count it, and say when that was."""
         while wait_s := self._take():
             self.sleep(wait_s)
             tally.add(waited_s=wait_s)
+        return self.clock()
 
     def retried(self) -> None:
         """Count a request that is sent again, for want of an answer or of a usable one."""
         with self._lock:
-            self._budget = self._budget.answered(None, self.clock()).sent(self.clock())
+            now = self.clock()
+            self._budget = self._budget.answered(None, sent_at=now, now=now).sent(now)
 
-    def after_answer(self, quota: Quota | None) -> None:
+    def after_answer(self, quota: Quota | None, sent_at: float) -> None:
         """Take over what an answer says of the rate limit; None if there was none, or it says nothing."""
         with self._lock:
-            self._budget = self._budget.answered(quota, self.clock())
+            self._budget = self._budget.answered(quota, sent_at=sent_at, now=self.clock())
 
     def after_refusal(self, wait_s: float) -> None:
         """Let nobody send for so many seconds: an answer 429 asked for it."""

@@ -24,7 +24,8 @@ _LIMIT = re.compile(r"([^;,]*);\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
 _POLICY = re.compile(r"([^;,]*);\s*q=(\d{1,9})\s*;\s*w=(\d{1,9})")
 
 _SAME_WINDOW_S = 2.0
-"""Ends of a window that lie no further apart are the same one: the header counts in whole seconds."""
+"""Ends of a window that lie no further apart are the same one: the header counts in whole seconds, and a
+window begins only when its first request arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +86,23 @@ class Budget:
         left, ends_at = self.left, self.ends_at
         if now >= ends_at:
             left = self.policy.requests if self.policy else None
-            ends_at = now + self.policy.window_s if self.policy else ends_at
+            ends_at = now + self.policy.window_s + _SAME_WINDOW_S if self.policy else ends_at
         left = None if left is None else left - 1
         return replace(self, left=left, ends_at=ends_at, on_their_way=self.on_their_way + 1)
 
-    def answered(self, quota: Quota | None, now: float) -> Budget:
-        """Take over what an answer says; answers may come in another order than the server counted them."""
+    def answered(self, quota: Quota | None, *, sent_at: float, now: float) -> Budget:
+        """Take over what an answer says.
+
+        Answers may be late, and in another order than the server counted them: within a window, what is left
+        only falls, and the earliest end that any of them allows is the true one.
+        """
         on_their_way = self.on_their_way - 1
         if quota is None:
             return replace(self, on_their_way=on_their_way)
         left, ends_at = quota.left - on_their_way, now + quota.reset_s
-        if self.left is not None and abs(ends_at - self.ends_at) <= _SAME_WINDOW_S:
-            left, ends_at = min(left, self.left), max(ends_at, self.ends_at)
+        is_later_window = sent_at + quota.reset_s > self.ends_at + _SAME_WINDOW_S
+        if self.left is not None and not is_later_window:
+            left, ends_at = min(left, self.left), min(ends_at, self.ends_at)
         return Budget(left, ends_at, self.held_until, quota.policy or self.policy, on_their_way)
 
     def refused(self, wait_s: float, now: float) -> Budget:
