@@ -5,12 +5,11 @@ dlt is imported late: help, usage errors and the version answer at once.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +21,7 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
+from cf_invoice_source.signals import end_on_signals
 
 if TYPE_CHECKING:
     import dlt
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from cf_invoice_source.runner import Report
 
-OK, FAILED, NOT_PROVEN, INTERRUPTED, TERMINATED = 0, 1, 3, 130, 143
-"""Exit codes. 2 is click's, for bad usage."""
+OK, FAILED, NOT_PROVEN = 0, 1, 3
+"""Exit codes. 2 is click's, for bad usage; 130 and 143 are for signals."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,20 +101,12 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
-    signal.signal(signal.SIGTERM, _terminate)
+    end_on_signals()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        sys.exit(INTERRUPTED)
-
-
-def _terminate(_signal: int, _frame: Any) -> NoReturn:
-    click.echo("Terminated.", err=True)
-    sys.exit(TERMINATED)
 
 
 def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dlt.Pipeline:
@@ -129,6 +121,8 @@ def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dl
     if dlt.config.get("runtime.log_level") is None:
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"
+        dlt.current.run_context().initialize_runtime()
+    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
     try:
         into = Destination.from_reference(destination)
         if into and issubclass(into.spec, WithLocalFiles):

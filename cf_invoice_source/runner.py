@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
 from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.loader import finish_pending, load_package, prepare
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
 from cf_invoice_source.source import cf_invoice_source
@@ -86,7 +88,8 @@ def load(
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving = package_rows, True
-        _finish_pending(pipeline)
+        prepare(pipeline)
+        accounts.doubt = finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
         wrong = accounts.prove(warehouse)
@@ -137,21 +140,15 @@ def dlt_errors_explained() -> Iterator[None]:
     """Turn what dlt raises into an error that says what to do."""
     try:
         yield
-    except DltException as error:
+    except (DltException, OSError) as error:
         explained = _explained(error)
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
         raise explained from (explained.__cause__ if explained.__traceback__ else error)
 
 
-def _finish_pending(pipeline: dlt.Pipeline) -> None:
-    """Load what an earlier run left behind: dlt would load it instead of what it is given next."""
-    if pipeline.has_pending_data:
-        pipeline.run()
-
-
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:
     while True:
-        info = pipeline.run(source)
+        info = load_package(pipeline, source)
         if accounts.is_done:
             return info
 
@@ -170,16 +167,29 @@ def _explained(error: Exception) -> Exception:
         if isinstance(cause, MissingDependencyException):
             packages = " ".join(f'"{package}"' for package in cause.dependencies)
             return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-    text = (str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__])[0]
+    text = str(causes[-1]).rpartition("The actual reason given is: ")[2].strip()
+    text = (text.splitlines() or [type(causes[-1]).__name__])[0]
     if isinstance(causes[-1], ConfigurationException):
         return SettingsError(f"dlt cannot use its settings: {text}", remedy=_WHERE_TO_SET)
-    is_destination = any(isinstance(cause, DestinationException) for cause in causes)
-    if is_destination or getattr(error, "step", "") in {"sync", "load"}:
+    return _of_the_destination(error, causes, text) or error
+
+
+def _of_the_destination(error: Exception, causes: list[BaseException], text: str) -> DestinationError | None:
+    kept = "what is not loaded yet is kept, and " if getattr(error, "has_pending_data", False) else ""
+    again = f"then run again: {kept}nothing is loaded twice"
+    cause = causes[-1]
+    if isinstance(cause, OSError) and cause.errno in _UNWRITABLE:
         return DestinationError(
-            f"The destination failed: {text}",
-            remedy="check its address, rights, locks and disk space, then run again: nothing is loaded twice",
+            f"dlt cannot write its working files: {cause.strerror}.",
+            remedy=f"make room on that disk or set the rights (DLT_DATA_DIR names another place), {again}",
         )
-    return error
+    is_destination = any(isinstance(each, DestinationException) for each in causes)
+    if not is_destination and getattr(error, "step", "") not in {"sync", "load"}:
+        return None
+    check = "check its address, rights, locks and disk space"
+    if any(sign in text for sign in _TORN):
+        check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    return DestinationError(f"The destination failed: {text}", remedy=f"{check}, {again}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -187,8 +197,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = getattr(cause, "exception", None) or cause.__cause__
+        hidden = (getattr(cause, name, None) for name in ("exception", "client_exception", "__cause__"))
+        cause = next(filter(None, hidden), None)
 
+
+_TORN = ("Could not read enough bytes", "not a valid DuckDB database file")
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 _WHERE_TO_SET = (
     "set it in .dlt/secrets.toml under [destination.NAME.credentials], or in the environment as "

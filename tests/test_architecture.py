@@ -23,10 +23,10 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "locks", "pacer"},
+    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "signals"},
     {"client"},
     {"rows", "walker", "warehouse"},
-    {"account"},
+    {"account", "loader"},
     {"accounts"},
     {"source"},
     {"runner"},

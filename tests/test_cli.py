@@ -1,10 +1,6 @@
 """The command: exit codes, one screen for each error, one JSON document, quick help, and no secret."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -588,45 +584,6 @@ def test_bad_usage_is_exit_code_2_on_stderr(process: Command, arguments: list[st
     assert ended.exit_code == 2
     assert words in ended.stderr
     assert ended.stdout == ""
-
-
-# Interruptions
-
-
-@pytest.mark.parametrize(
-    ("sent", "exit_code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
-)
-def test_a_signal_ends_a_load_with_its_exit_code_and_leaves_nothing_half_written(
-    simulator: Simulator,
-    account: Account,
-    warehouse: Warehouse,
-    sent: signal.Signals,
-    exit_code: int,
-    word: str,
-) -> None:
-    account.records += make_invoices(200)
-    started: list[subprocess.Popen[str]] = []
-
-    def interrupt(request: Any) -> None:
-        if request.page == 2:
-            started[0].send_signal(sent)
-
-    simulator.before_answer = interrupt
-    with subprocess.Popen(
-        [sys.executable, "-m", "cf_invoice_source", "load"],
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        started.append(running)
-        stdout, stderr = running.communicate(timeout=30)
-
-    assert running.returncode == exit_code
-    assert word in stderr
-    assert "Traceback" not in stderr
-    assert stdout == ""
-    assert "invoices" not in warehouse.tables() or warehouse.rows() == []
 
 
 # The demo
