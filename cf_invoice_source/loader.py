@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 import dlt
@@ -10,7 +9,6 @@ from dlt.common.configuration import resolve_configuration
 from dlt.common.configuration.resolve import inject_section
 from dlt.common.configuration.specs import known_sections
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import LoadInfo
 from dlt.load.configuration import LoaderConfiguration
@@ -24,13 +22,11 @@ from cf_invoice_source.warehouse import Warehouse
 _ATTEMPTS = 6
 """Pipelines that make the same tables at once get in each other's way a few times."""
 
-_DEFAULT_STAGING = DestinationClientDwhConfiguration.staging_dataset_name_layout
-
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
 def load_package(pipeline: dlt.Pipeline, data: Any) -> LoadInfo:
-    """Extract what a source gives for one package, and load it; call `prepare` and `finish_pending` before.
+    """Extract what a source gives for one package, and load it; call `finish_pending` before.
 
     Raises:
         PipelineStepFailed: It could not be loaded. What was extracted stays for `finish_pending`.
@@ -71,15 +67,12 @@ def finish_pending(pipeline: dlt.Pipeline) -> str:
     return "" if is_finished else _DROPPED
 
 
-def prepare(pipeline: dlt.Pipeline) -> None:
-    """Give the pipeline staging tables of its own, unless the settings name some, and check how it loads.
-
-    dlt empties the staging tables of a dataset before it fills and merges them: pipelines that load into one
-    dataset at once would lose each other's rows.
+def check_settings(pipeline: dlt.Pipeline) -> None:
+    """Check how dlt is told to load.
 
     Raises:
-        SettingsError: dlt is told to take a package for loaded although rows of it were refused. Their
-            bookmark would go ahead, and nobody would ask for them again.
+        SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark
+            would go ahead, and nobody would ask for them again.
     """
     with inject_section(ConfigSectionContext(pipeline.pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
@@ -88,10 +81,6 @@ def prepare(pipeline: dlt.Pipeline) -> None:
             "dlt is told to pass over rows that the destination refuses: the copy would lack them for good.",
             remedy="leave raise_on_failed_jobs out of dlt's settings, or set it to true",
         )
-    config = pipeline.destination_client().config
-    if getattr(config, "staging_dataset_name_layout", None) == _DEFAULT_STAGING:
-        digest = sha256(pipeline.pipeline_name.encode()).hexdigest()[:8]
-        pipeline.destination.config_params["staging_dataset_name_layout"] = f"{_DEFAULT_STAGING}_{digest}"
 
 
 def _deliver(pipeline: dlt.Pipeline) -> LoadInfo:

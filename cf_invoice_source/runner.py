@@ -19,10 +19,11 @@ from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
 from cf_invoice_source.hints import INVOICES
-from cf_invoice_source.loader import finish_pending, load_package, prepare
+from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
 from cf_invoice_source.source import cf_invoice_source
+from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
 
 
@@ -88,7 +89,8 @@ def load(
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving = package_rows, True
-        prepare(pipeline)
+        check_settings(pipeline)
+        separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)

@@ -23,7 +23,7 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "signals"},
+    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "signals", "staging"},
     {"client"},
     {"rows", "walker", "warehouse"},
     {"account", "loader"},

@@ -175,7 +175,7 @@ def test_a_package_whose_replay_fails_for_ever_is_dropped_and_all_is_compared(
     postgres_store.killed("changes are copied")
     for _ in range(2):
         with pytest.raises(PipelineStepFailed, match="_dlt_id_key"):
-            postgres_store.pipeline().run()
+            postgres_store.pipeline().run(cf_invoice_source())
 
     report = postgres_store.load()
 
@@ -183,6 +183,22 @@ def test_a_package_whose_replay_fails_for_ever_is_dropped_and_all_is_compared(
     assert_exact(postgres_store.query, listed)
     assert postgres_store.reasons() == ["first run", "what an earlier run had left to load was dropped"]
     assert not postgres_store.pipeline().has_pending_data
+
+
+def test_a_bare_run_of_dlt_finishes_what_a_load_left_and_the_other_way_round(
+    postgres_store: Store, listed: Account
+) -> None:
+    """They use the same staging tables, whoever made the package."""
+    postgres_store.load()
+    for run in (lambda: postgres_store.pipeline().run(cf_invoice_source()), postgres_store.load):
+        listed.pay(listed.having("open")[0]["id"])
+        postgres_store.killed("a table is merged")
+        run()
+
+    report = postgres_store.load()
+
+    assert report.is_proven
+    assert_exact(postgres_store.query, listed)
 
 
 def test_a_drop_that_was_cut_off_is_completed(postgres_store: Store, listed: Account) -> None:
