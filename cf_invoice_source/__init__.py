@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         SettingsError,
         TryLaterError,
     )
-    from cf_invoice_source.runner import Report, list_accounts, load
+    from cf_invoice_source.runner import Report, create_tables, list_accounts, load
     from cf_invoice_source.source import cf_invoice_source
 
 __version__ = settings.VERSION
@@ -39,6 +39,7 @@ _HOMES = {
     "SettingsError": "errors",
     "TryLaterError": "errors",
     "cf_invoice_source": "source",
+    "create_tables": "runner",
     "list_accounts": "runner",
     "load": "runner",
 }
@@ -53,6 +54,7 @@ __all__ = [
     "TryLaterError",
     "__version__",
     "cf_invoice_source",
+    "create_tables",
     "list_accounts",
     "load",
 ]

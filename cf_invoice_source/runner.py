@@ -22,7 +22,7 @@ from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
-from cf_invoice_source.source import cf_invoice_source
+from cf_invoice_source.source import cf_invoice_source, empty_tables
 from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
 
@@ -111,6 +111,33 @@ def load(
         accounts=tuple(account.outcome for account in accounts.accounts),
         unlisted=accounts.unlisted,
     )
+
+
+def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> None:
+    """Create the tables, or what is missing of them, and load nothing; no account and no sign-in is needed.
+
+    For jobs side by side on one server database: once before them, so that they do not all try at once.
+
+    Args:
+        pipeline: A dlt pipeline with their destination and dataset, and a name of its own.
+        wait_s: How many seconds to wait for another load of this pipeline, or into this DuckDB file.
+
+    Raises:
+        TryLaterError: Another load did not end.
+        DestinationError: The destination could not be written.
+    """
+    with (
+        dlt_errors_explained(),
+        pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
+        database_lock(pipeline, wait_s=wait_s),
+    ):
+        check_settings(pipeline)
+        separate_staging(pipeline)
+        finish_pending(pipeline)
+        load_package(pipeline, empty_tables())
+        warehouse = Warehouse(pipeline)
+        if warehouse.damage():
+            warehouse.restore()
 
 
 def list_accounts(**settings: Any) -> list[str]:
