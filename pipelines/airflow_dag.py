@@ -1,0 +1,138 @@
+"""Cloudflare's AI Gateway invoices, every day: a task for each account, and a verdict on all of them.
+
+For Airflow 3. Install `cf-invoice-source` where your tasks run, copy this file into the folder of your DAGs,
+and look at the settings below. Secrets come from the Variable `dlt_secrets_toml`, which has the form of dlt's
+secrets.toml, or from the environment of the workers: CLOUDFLARE_API_TOKEN,
+DESTINATION__POSTGRES__CREDENTIALS.
+
+A load can be repeated at any time and nothing is loaded twice, so retries, clearing a task and a run by hand
+are safe. Nothing here looks at the data interval: an invoice changes after it was created.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    import dlt
+
+# dlt, and with it cf_invoice_source, is imported inside the tasks: this file is parsed again and again.
+
+DESTINATION = os.environ.get("CF_INVOICES_DESTINATION", "duckdb")
+"""Any destination of dlt: postgres, bigquery, snowflake, ..."""
+
+DUCKDB_FILE = os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")
+"""Where DuckDB is the destination. Without it each pipeline would get a file of its own."""
+
+PARALLEL = 1 if DESTINATION == "duckdb" else 8
+"""Accounts loaded at once. One process at a time can write to a DuckDB file; a server takes many."""
+
+
+def _pipeline(name: str) -> dlt.Pipeline:
+    """Make a pipeline. Each account has its own, and with it its own state and working directory."""
+    import dlt
+
+    destination = dlt.destinations.duckdb(DUCKDB_FILE) if DESTINATION == "duckdb" else DESTINATION
+    return dlt.pipeline(f"cloudflare_invoices_{name}", destination=destination, dataset_name="cf_invoices")
+
+
+@task
+def find_accounts() -> list[str]:
+    """Name the accounts of the settings or, where they name none, those that the credentials can list."""
+    from cf_invoice_source import list_accounts
+
+    return list_accounts()
+
+
+@task
+def create_tables() -> None:
+    """Create the tables once, before many tasks at once find that they are missing."""
+    from cf_invoice_source import create_tables
+
+    create_tables(_pipeline("tables"))
+
+
+@task(max_active_tis_per_dag=PARALLEL, map_index_template="{{ task.op_kwargs['account_id'] }}")
+def load_account(account_id: str) -> None:
+    """Load one account. What came of it is in the XCom `outcome`, also when the task fails."""
+    from cf_invoice_source import InvoiceSourceError, SettingsError, load
+
+    ti = get_current_context()["ti"]
+    try:
+        [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
+    except InvoiceSourceError as error:
+        ti.xcom_push("outcome", {"error": str(error)})
+        if isinstance(error, SettingsError):  # a permission or a setting does not mend itself: no retry
+            raise AirflowFailException(f"Account {account_id}: {error}") from error
+        raise
+    ti.xcom_push("outcome", asdict(outcome))
+    if outcome.doubt:
+        raise AirflowException(f"Account {account_id} is loaded, but not proven complete: {outcome.doubt}")
+
+
+@task(trigger_rule="all_done", multiple_outputs=False)
+def summarise(account_ids: list[str]) -> dict[str, Any]:
+    """Sum up what became of the accounts. It succeeds even if all failed, so it must not be the last task."""
+    outcomes = get_current_context()["ti"].xcom_pull(
+        task_ids="load_account", key="outcome", map_indexes=range(len(account_ids))
+    )
+    problems = {
+        account_id: problem
+        for account_id, outcome in zip(account_ids, outcomes, strict=True)
+        if (problem := _problem(outcome))
+    }
+    figures = ("invoices", "new", "updated", "deleted", "rejected", "requests", "waited_s")
+    totals = {name: sum((outcome or {}).get(name) or 0 for outcome in outcomes) for name in figures}
+    return {"accounts": len(account_ids), **totals, "problems": problems}
+
+
+def _problem(outcome: dict[str, Any] | None) -> str:
+    """Say why somebody must look at an account; empty when all is well."""
+    if outcome is None:
+        return "its task ended without a result: see its log"
+    if outcome["error"]:
+        return f"failed: {outcome['error']}"
+    if outcome["doubt"]:
+        return f"not proven: {outcome['doubt']}"
+    return f"{outcome['rejected']} rejected records: see invoice_rejects" if outcome["rejected"] else ""
+
+
+@task(retries=0)
+def require_proof(summary: dict[str, Any]) -> None:
+    """Fail, and the run with it, when an account failed or is not proven complete."""
+    problems = summary["problems"]
+    if problems:
+        lines = (f"{account_id}: {problem}" for account_id, problem in problems.items())
+        raise AirflowFailException(f"{len(problems)} of {summary['accounts']} accounts\n" + "\n".join(lines))
+
+
+@dag(
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,  # a run loads all there is: there is nothing to catch up on
+    max_active_runs=1,
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),  # Cloudflare counts requests in windows of five minutes
+        "execution_timeout": timedelta(hours=2),  # an interrupted load goes on where it stopped
+    },
+    tags=["cloudflare", "invoices"],
+    doc_md=__doc__,
+)
+def cloudflare_invoices() -> None:
+    """Load the invoices of every account."""
+    account_ids = find_accounts()
+    loaded = load_account.expand(account_id=account_ids)
+    create_tables() >> loaded
+    summary = summarise(account_ids)
+    loaded >> summary
+    require_proof(summary)
+
+
+cloudflare_invoices()

@@ -1,0 +1,198 @@
+"""Cloudflare's AI Gateway invoices as Dagster assets: each account is a partition, checked after each load.
+
+Install `cf-invoice-source` and `dagster-dlt`, copy this file into your project, and look at the settings
+below. Secrets come from the environment (CLOUDFLARE_API_TOKEN, DESTINATION__POSTGRES__CREDENTIALS) or from
+.dlt/secrets.toml. Nothing is signed in to while this file is imported.
+
+A load can be repeated at any time and nothing is loaded twice. What it must know of earlier ones comes back
+from the destination, so any worker will do, and none needs a disk that lasts.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+import dlt
+from dagster_dlt import DagsterDltTranslator, dlt_assets
+from dagster_dlt.translator import DltResourceTranslatorData
+
+from cf_invoice_source import SettingsError, list_accounts, load
+
+DESTINATION = os.environ.get("CF_INVOICES_DESTINATION", "duckdb")
+"""Any destination of dlt: postgres, bigquery, snowflake, ..."""
+
+DUCKDB_FILE = os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")
+"""Where DuckDB is the destination. Without it each pipeline would get a file of its own."""
+
+DATASET = "cf_invoices"
+
+POOL = "cf_invoices"
+"""Its limit says how many accounts are loaded at once: 1 for a DuckDB file, perhaps 8 for a server."""
+
+FRESH_FOR = timedelta(hours=26)
+"""How old the last proven load of an account may be: a day, and time to load."""
+
+TABLES = {
+    "invoices": "One row for each invoice, as it is now.",
+    "invoice_changes": "The audit trail: one row for each change that a load observed.",
+    "invoice_walks": "One row for each account and load: what was asked and found, and whether it is proven.",
+    "invoice_rejects": "Records that are no invoices, as Cloudflare sent them, each with the reason.",
+}
+
+ACCOUNTS = "cloudflare_accounts"
+"""The partitions. The schedule adds those that it finds; an account that is gone is deleted in Dagster."""
+
+accounts = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
+
+
+def _pipeline(name: str) -> dlt.Pipeline:
+    """Make a pipeline. Each account has its own, and with it its own state and working directory."""
+    destination = dlt.destinations.duckdb(DUCKDB_FILE) if DESTINATION == "duckdb" else DESTINATION
+    return dlt.pipeline(f"cloudflare_invoices_{name}", destination=destination, dataset_name=DATASET)
+
+
+@dlt.source(name="cf_invoice_source")
+def _shape() -> Iterator[Any]:
+    """Name the tables for Dagster. It is never loaded: the real source wants credentials."""
+    for table in TABLES:
+        yield dlt.resource([], name=table)
+
+
+class Translator(DagsterDltTranslator):
+    """Says how a table looks in Dagster."""
+
+    def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
+        """Describe one table; nothing in Dagster lies upstream of Cloudflare."""
+        table = data.resource.name
+        return (
+            super()
+            .get_asset_spec(data)
+            .replace_attributes(
+                key=[DATASET, table],
+                deps=[],
+                description=TABLES[table],
+                group_name="cloudflare",
+                owners=["team:finance"],
+            )
+        )
+
+
+@dlt_assets(
+    name="cloudflare_invoices",
+    dlt_source=_shape(),
+    dlt_pipeline=_pipeline("shape"),
+    dagster_dlt_translator=Translator(),
+    partitions_def=accounts,
+    pool=POOL,
+)
+def cloudflare_invoices(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    """Load one account: as many packages as it takes, proof and repair, which is more than one dlt run."""
+    account_id = context.partition_key
+    try:
+        [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
+    except SettingsError as error:  # a permission or a setting does not mend itself
+        raise dg.Failure(f"Account {account_id}: {error}", allow_retries=False) from error
+    metadata = {
+        "proven": not outcome.doubt,
+        **{figure: getattr(outcome, figure) for figure in FIGURES},
+    }
+    for key in context.selected_asset_keys:
+        rows = {"dagster/partition_row_count": outcome.invoices} if key.path[-1] == "invoices" else {}
+        yield dg.MaterializeResult(asset_key=key, metadata={**metadata, **rows})
+
+
+FIGURES = ("new", "updated", "deleted", "rejected", "requests", "waited_s", "kind", "why", "doubt")
+
+
+def _query(sql: str) -> list[Any]:
+    with _pipeline("checks").sql_client() as client:
+        names = {table: client.make_qualified_table_name(table) for table in TABLES}
+        return list(client.execute_sql(sql.format_map(names)) or ())
+
+
+INVOICES = dg.AssetKey([DATASET, "invoices"])
+
+
+# The checks look at all accounts: Dagster shows one result for a table, the one of the latest run.
+
+
+@dg.asset_check(asset=INVOICES, pool=POOL)
+def complete() -> dg.AssetCheckResult:
+    """Each account's last load is proven, and holds every record that Cloudflare lists."""
+    walks = _query(
+        "SELECT account_id, proven, doubt, error, rejected FROM {invoice_walks} walk WHERE started_at = "
+        "(SELECT max(started_at) FROM {invoice_walks} WHERE account_id = walk.account_id)"
+    )
+    problems = {
+        account_id: error or doubt or f"{rejected} records are in invoice_rejects, each with its reason"
+        for account_id, proven, doubt, error, rejected in walks
+        if rejected or not proven
+    }
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description=f"{len(walks) - len(problems)} of {len(walks)} accounts are complete",
+        metadata=problems,
+    )
+
+
+@dg.asset_check(asset=INVOICES, pool=POOL)
+def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Each account has a proven load of late, also one whose own runs fail or no longer start."""
+    proven = dict(
+        _query("SELECT account_id, max(started_at) FROM {invoice_walks} WHERE proven GROUP BY account_id")
+    )
+    known = context.instance.get_dynamic_partitions(ACCOUNTS)
+    oldest = datetime.now(timezone.utc) - FRESH_FOR
+    stale = {
+        account_id: f"last proven load: {proven.get(account_id, 'never')}"
+        for account_id in known
+        if account_id not in proven or proven[account_id] < oldest
+    }
+    return dg.AssetCheckResult(
+        passed=not stale,
+        description=f"{len(known) - len(stale)} of {len(known)} accounts are fresh",
+        metadata=stale,
+    )
+
+
+@dg.asset_check(asset=INVOICES, pool=POOL)
+def amounts_add_up() -> dg.AssetCheckResult:
+    """What is due equals what is paid and what remains. A warning: the tables hold what Cloudflare sent."""
+    wrong = _query(
+        "SELECT account_id, count(*), min(id) FROM {invoices} "
+        "WHERE amount_due <> amount_paid + amount_remaining GROUP BY account_id"
+    )
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{sum(count for _, count, _ in wrong)} invoices do not add up",
+        metadata={account_id: f"{count}, for example {example}" for account_id, count, example in wrong},
+    )
+
+
+load_account = dg.define_asset_job(
+    "load_account",
+    selection=[cloudflare_invoices],
+    partitions_def=accounts,
+    executor_def=dg.in_process_executor,  # a run is one load and three queries: one process is enough
+    op_retry_policy=dg.RetryPolicy(max_retries=2, delay=300),  # Cloudflare counts requests in five minutes
+)
+
+
+@dg.schedule(job=load_account, cron_schedule="0 5 * * *", execution_timezone="UTC")
+def every_morning(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+    """Look which accounts there are, and load each one."""
+    found = list_accounts()
+    context.instance.add_dynamic_partitions(ACCOUNTS, found)
+    tick = context.scheduled_execution_time.isoformat()
+    return [dg.RunRequest(run_key=f"{account_id} {tick}", partition_key=account_id) for account_id in found]
+
+
+defs = dg.Definitions(
+    assets=[cloudflare_invoices],
+    asset_checks=[complete, fresh, amounts_add_up],
+    jobs=[load_account],
+    schedules=[every_morning],
+)
