@@ -175,7 +175,6 @@ def amounts_add_up() -> dg.AssetCheckResult:
 load_account = dg.define_asset_job(
     "load_account",
     selection=[cloudflare_invoices],
-    partitions_def=accounts,
     executor_def=dg.in_process_executor,  # a run is one load and three queries: one process is enough
     op_retry_policy=dg.RetryPolicy(max_retries=2, delay=300),  # Cloudflare counts requests in five minutes
 )

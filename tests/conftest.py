@@ -23,6 +23,7 @@ settings.register_profile("here", deadline=None, database=None, derandomize=bool
 settings.load_profile("here")
 
 _FOREIGN = (
+    "CF_INVOICES_",
     "CLOUDFLARE_",
     "CREDENTIALS",
     "DATA_WRITER__",
