@@ -12,6 +12,8 @@ are safe. Nothing here looks at the data interval: an invoice changes after it w
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -42,12 +44,24 @@ def _pipeline(name: str) -> dlt.Pipeline:
     return dlt.pipeline(f"cloudflare_invoices_{name}", destination=destination, dataset_name="cf_invoices")
 
 
+@contextmanager
+def _no_retry_of_settings(what: str) -> Iterator[None]:
+    """Fail at once where a permission or a setting is wrong: it does not mend itself."""
+    from cf_invoice_source import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        raise AirflowFailException(f"{what}: {error}") from error
+
+
 @task
 def find_accounts() -> list[str]:
     """Name the accounts of the settings or, where they name none, those that the credentials can list."""
     from cf_invoice_source import list_accounts
 
-    return list_accounts()
+    with _no_retry_of_settings("Accounts"):
+        return list_accounts()
 
 
 @task
@@ -55,22 +69,22 @@ def create_tables() -> None:
     """Create the tables once, before many tasks at once find that they are missing."""
     from cf_invoice_source import create_tables
 
-    create_tables(_pipeline("tables"))
+    with _no_retry_of_settings("Tables"):
+        create_tables(_pipeline("tables"))
 
 
 @task(max_active_tis_per_dag=PARALLEL, map_index_template="{{ task.op_kwargs['account_id'] }}")
 def load_account(account_id: str) -> None:
     """Load one account. What came of it is in the XCom `outcome`, also when the task fails."""
-    from cf_invoice_source import InvoiceSourceError, SettingsError, load
+    from cf_invoice_source import InvoiceSourceError, load
 
     ti = get_current_context()["ti"]
-    try:
-        [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
-    except InvoiceSourceError as error:
-        ti.xcom_push("outcome", {"error": str(error)})
-        if isinstance(error, SettingsError):  # a permission or a setting does not mend itself: no retry
-            raise AirflowFailException(f"Account {account_id}: {error}") from error
-        raise
+    with _no_retry_of_settings(f"Account {account_id}"):
+        try:
+            [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
+        except InvoiceSourceError as error:
+            ti.xcom_push("outcome", {"error": str(error)})
+            raise
     ti.xcom_push("outcome", asdict(outcome))
     if outcome.doubt:
         raise AirflowException(f"Account {account_id} is loaded, but not proven complete: {outcome.doubt}")

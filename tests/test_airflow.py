@@ -1,4 +1,4 @@
-"""The DAG runs in a real Airflow, which lives in an environment of its own: AIRFLOW_PYTHON names its Python."""
+"""The DAG runs in a real Airflow, in an environment of its own, whose Python is named by AIRFLOW_PYTHON."""
 
 from __future__ import annotations
 
