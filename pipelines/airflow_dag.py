@@ -91,8 +91,10 @@ def load_account(account_id: str) -> None:
 
 
 @task(trigger_rule="all_done", multiple_outputs=False)
-def summarise(account_ids: list[str]) -> dict[str, Any]:
+def summarise(account_ids: list[str] | None) -> dict[str, Any]:
     """Sum up what became of the accounts. It succeeds even if all failed, so it must not be the last task."""
+    if account_ids is None:
+        raise AirflowFailException("There is no list of accounts: see the task find_accounts.")
     outcomes = get_current_context()["ti"].xcom_pull(
         task_ids="load_account", key="outcome", map_indexes=range(len(account_ids))
     )

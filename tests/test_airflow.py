@@ -137,6 +137,17 @@ def test_a_run_fails_and_names_each_account_that_failed_or_is_not_proven_and_loa
     assert simulator.token not in ran.output
 
 
+def test_without_credentials_the_run_fails_at_once_and_says_what_to_set(airflow: Airflow) -> None:
+    ran = airflow.run(PROVIDERS__ENABLE_AIRFLOW_SECRETS="false")
+
+    assert ran.state == "failed"
+    assert ran.tasks("find_accounts") == {None: ("failed", 1)}
+    assert ran.tasks("summarise") == {None: ("failed", 1)}
+    assert ran.tasks("require_proof") == {None: ("upstream_failed", 0)}
+    assert "There are no Cloudflare credentials" in ran.output
+    assert ran.result["imported"] == []  # dlt takes a second to import, and the file is parsed all the time
+
+
 def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
     airflow: Airflow, simulator: Simulator, database: Database, tmp_path: Path
 ) -> None:
@@ -155,7 +166,6 @@ def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
     second = airflow.run(**settings, DLT_DATA_DIR=str(tmp_path / "another"))
 
     assert (first.state, second.state) == ("success", "success")
-    assert first.result["imported"] == []  # dlt takes a second to import, and the file is parsed all the time
     assert (first.summary["new"], first.summary["requests"]) == (120, 4)
     assert (second.summary["new"], second.summary["requests"]) == (1, 2)
     assert second.summary["problems"] == {}
