@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import dag, get_current_context, task
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 DESTINATION = os.environ.get("CF_INVOICES_DESTINATION", "duckdb")
 """Any destination of dlt: postgres, bigquery, snowflake, ..."""
 
-DUCKDB_FILE = os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")
-"""Where DuckDB is the destination. Without it each pipeline would get a file of its own."""
+DUCKDB_FILE = Path(os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")).absolute()
+"""Where DuckDB is the destination: one file for all pipelines. dlt would give each one of its own."""
 
 PARALLEL = 1 if DESTINATION == "duckdb" else 8
 """Accounts loaded at once. One process at a time can write to a DuckDB file; a server takes many."""
@@ -40,7 +41,7 @@ def _pipeline(name: str) -> dlt.Pipeline:
     """Make a pipeline. Each account has its own, and with it its own state and working directory."""
     import dlt
 
-    destination = dlt.destinations.duckdb(DUCKDB_FILE) if DESTINATION == "duckdb" else DESTINATION
+    destination = dlt.destinations.duckdb(str(DUCKDB_FILE)) if DESTINATION == "duckdb" else DESTINATION
     return dlt.pipeline(f"cloudflare_invoices_{name}", destination=destination, dataset_name="cf_invoices")
 
 

@@ -11,6 +11,7 @@ from the destination, so any worker will do, and none needs a disk that lasts.
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,18 +19,21 @@ import dlt
 from dagster_dlt import DagsterDltTranslator, dlt_assets
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from cf_invoice_source import SettingsError, list_accounts, load
+from cf_invoice_source import InvoiceSourceError, SettingsError, list_accounts, load
 
 DESTINATION = os.environ.get("CF_INVOICES_DESTINATION", "duckdb")
 """Any destination of dlt: postgres, bigquery, snowflake, ..."""
 
-DUCKDB_FILE = os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")
-"""Where DuckDB is the destination. Without it each pipeline would get a file of its own."""
+DUCKDB_FILE = Path(os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoices.duckdb")).absolute()
+"""Where DuckDB is the destination: one file for all pipelines. dlt would give each one of its own."""
 
 DATASET = "cf_invoices"
 
 POOL = "cf_invoices"
 """Its limit says how many accounts are loaded at once: 1 for a DuckDB file, perhaps 8 for a server."""
+
+RETRY_AFTER_S = 300
+"""Cloudflare counts requests in windows of five minutes."""
 
 FRESH_FOR = timedelta(hours=26)
 """How old the last proven load of an account may be: a day, and time to load."""
@@ -49,7 +53,7 @@ accounts = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
 
 def _pipeline(name: str) -> dlt.Pipeline:
     """Make a pipeline. Each account has its own, and with it its own state and working directory."""
-    destination = dlt.destinations.duckdb(DUCKDB_FILE) if DESTINATION == "duckdb" else DESTINATION
+    destination = dlt.destinations.duckdb(str(DUCKDB_FILE)) if DESTINATION == "duckdb" else DESTINATION
     return dlt.pipeline(f"cloudflare_invoices_{name}", destination=destination, dataset_name=DATASET)
 
 
@@ -94,6 +98,8 @@ def cloudflare_invoices(context: dg.AssetExecutionContext) -> Iterator[dg.Materi
         [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
     except SettingsError as error:  # a permission or a setting does not mend itself
         raise dg.Failure(f"Account {account_id}: {error}", allow_retries=False) from error
+    except InvoiceSourceError as error:
+        raise dg.RetryRequested(max_retries=2, seconds_to_wait=RETRY_AFTER_S) from error
     metadata = {
         "proven": not outcome.doubt,
         **{figure: getattr(outcome, figure) for figure in FIGURES},
@@ -176,7 +182,6 @@ load_account = dg.define_asset_job(
     "load_account",
     selection=[cloudflare_invoices],
     executor_def=dg.in_process_executor,  # a run is one load and three queries: one process is enough
-    op_retry_policy=dg.RetryPolicy(max_retries=2, delay=300),  # Cloudflare counts requests in five minutes
 )
 
 

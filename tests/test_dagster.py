@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cf_invoice_source.simulator import Simulator, World
+from cf_invoice_source.simulator.faults import body
 from tests.conftest import Warehouse
 from tests.exact import assert_exact
 from tests.fleet import PIPELINES, Fleet, make_fleet
@@ -198,6 +199,20 @@ def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_wa
     assert late["complete"].passed
     assert not late["fresh"].passed
     assert told(late["fresh"]).keys() == {one.id}
+
+
+def test_what_may_pass_is_tried_again(
+    deployed: Dagster, simulator: Simulator, in_duckdb: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployed.module, "RETRY_AFTER_S", 0)
+    account = simulator.world.add_account(invoices=3)
+    deployed.tick()
+    simulator.faults.append(body(b"{}").only(times=1))
+    result = deployed.run(account.id)
+
+    assert result.success
+    assert [event.event_type_value for event in result.all_events].count("STEP_UP_FOR_RETRY") == 1
+    assert len(in_duckdb.ids()) == 3
 
 
 def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
