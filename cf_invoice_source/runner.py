@@ -16,7 +16,7 @@ from dlt.extract import DltSource
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError, destination_failed
 from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
@@ -140,7 +140,9 @@ def dlt_errors_explained() -> Iterator[None]:
     except DltException as error:
         explained = _explained(error)
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
-        raise explained from (explained.__cause__ if explained.__traceback__ else error)
+        # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
+        is_own = explained.__traceback__ or isinstance(explained, SettingsError)
+        raise explained from (explained.__cause__ if is_own else error)
 
 
 def _finish_pending(pipeline: dlt.Pipeline) -> None:
@@ -170,15 +172,12 @@ def _explained(error: Exception) -> Exception:
         if isinstance(cause, MissingDependencyException):
             packages = " ".join(f'"{package}"' for package in cause.dependencies)
             return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-    text = (str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__])[0]
-    if isinstance(causes[-1], ConfigurationException):
-        return SettingsError(f"dlt cannot use its settings: {text}", remedy=_WHERE_TO_SET)
+        if isinstance(cause, ConfigurationException):
+            said = " ".join(str(cause).strip().splitlines()[:2])
+            return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
     is_destination = any(isinstance(cause, DestinationException) for cause in causes)
     if is_destination or getattr(error, "step", "") in {"sync", "load"}:
-        return DestinationError(
-            f"The destination failed: {text}",
-            remedy="check its address, rights, locks and disk space, then run again: nothing is loaded twice",
-        )
+        return destination_failed(causes[-1])
     return error
 
 

@@ -23,13 +23,14 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "locks", "pacer"},
-    {"client"},
-    {"rows", "walker", "warehouse"},
+    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "target"},
+    {"client", "tables"},
+    {"overview", "probe", "rows", "walker", "warehouse"},
     {"account"},
     {"accounts"},
     {"source"},
     {"runner"},
+    {"check", "status"},
     {"progress", "screen"},
     {"cli", "__init__"},
     {"__main__"},
