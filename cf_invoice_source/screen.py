@@ -154,7 +154,7 @@ def _show_doubts(console: Console, account: AccountStatus) -> None:
 
 def _amount(money: Money) -> str:
     unit = " minor units" if money.is_minor else ""
-    return f"{money.amount:,} {money.currency}{unit}"
+    return f"{money.amount:,f} {money.currency}{unit}"
 
 
 def _date(time: datetime | None) -> str:
@@ -242,4 +242,4 @@ def _document(**content: Any) -> str:
 
 
 def _text(value: datetime | Decimal) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, datetime) else f"{value:f}"

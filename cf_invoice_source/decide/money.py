@@ -17,21 +17,11 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     added = Decimal(0)
     for amount in amounts:
         added = _EXACT.add(added, amount)
-    return _plain(added)
+    return _EXACT.normalize(added)
 
 
 def to_major(minor: Decimal, exponent: int) -> Decimal:
     """Convert minor units to major ones, with at least the currency's own decimals: 1999 to 19.99."""
-    major = _plain(_EXACT.scaleb(minor, -exponent))
-    return major if _decimals(major) >= exponent else _EXACT.quantize(major, Decimal(1).scaleb(-exponent))
-
-
-def _plain(amount: Decimal) -> Decimal:
-    """Take zeros off behind the point, and write the rest without an exponent."""
-    shortest = _EXACT.normalize(amount)
-    return shortest if _decimals(shortest) else _EXACT.quantize(shortest, Decimal(1))
-
-
-def _decimals(amount: Decimal) -> int:
-    exponent = amount.as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
+    major = _EXACT.normalize(_EXACT.scaleb(minor, -exponent))
+    own = Decimal(1).scaleb(-exponent)
+    return major if _EXACT.remainder(major, own) else _EXACT.quantize(major, own)
