@@ -35,9 +35,13 @@ def try_writing(target: Target) -> str | None:
         return _try_directory(Path(credentials.database), scratch, read_only=credentials.read_only)
     if isinstance(client, FilesystemClient):
         return _try_files(client, scratch)
-    if isinstance(client, SqlJobClientBase):
+    if isinstance(client, SqlJobClientBase) and client.config.destination_type not in _UNTRIED:
         return _try_sql(client, scratch)
     return None
+
+
+_UNTRIED = {"sqlalchemy"}
+"""It writes no CREATE TABLE of its own, and opening its SQLite databases makes files."""
 
 
 def _try_directory(database: Path, scratch: str, *, read_only: bool) -> str:

@@ -10,7 +10,11 @@ from typing import cast
 
 import dlt
 from dlt.common.configuration.resolve import inject_section, resolve_configuration
-from dlt.common.configuration.specs import known_sections
+from dlt.common.configuration.specs import (
+    ConnectionStringCredentials,
+    CredentialsConfiguration,
+    known_sections,
+)
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.client import JobClientBase
@@ -130,10 +134,11 @@ class Target:
         """
         with settings_of(self.pipeline_name):
             credentials = self.client().config.credentials
+            file = database_file(credentials)
+            if file and not file.exists():
+                yield None
+                return
             if isinstance(credentials, DuckDbCredentials):
-                if not Path(credentials.database).exists():
-                    yield None
-                    return
                 credentials.read_only = True
                 self.destination.config_params["credentials"] = credentials
             dataset = self._dataset(SECTION)
@@ -141,6 +146,16 @@ class Target:
 
     def _dataset(self, schema: dlt.Schema | str) -> dlt.Dataset:
         return dlt.dataset(self.destination, self.dataset_name, schema=schema)
+
+
+def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
+    """Name the file that these credentials open, and make where it is missing; None for other databases."""
+    if isinstance(credentials, ConnectionStringCredentials) and credentials.drivername in {
+        "duckdb",
+        "sqlite",
+    }:
+        return Path(credentials.database or "")
+    return None
 
 
 @contextmanager

@@ -538,11 +538,17 @@ def test_a_bucket_that_cannot_be_written_is_a_cross(
     assert "The destination failed" in destination_cross(ended)
 
 
+@pytest.mark.parametrize("destination", ["dummy", "sqlalchemy"])
 def test_a_destination_that_nothing_can_be_tried_in_is_skipped(
-    simulator: Simulator, account: Account, command: Command
+    simulator: Simulator, account: Account, command: Command, tmp_path: Path, destination: str
 ) -> None:
-    ended = command("check", "--json", "--destination", "dummy")
+    if destination == "sqlalchemy":
+        pytest.importorskip("sqlalchemy")
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": f"sqlite:///{tmp_path / 'invoices.db'}"}
+
+    ended = command("check", "--json", "--destination", destination, env=env)
 
     assert ended.exit_code == 0
+    assert not (tmp_path / "invoices.db").exists()
     assert states(ended)["destination"] == SKIPPED
     assert "nothing can be tried" in said(ended, "destination")

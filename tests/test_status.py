@@ -258,6 +258,34 @@ def test_looking_creates_nothing(warehouse: Warehouse, tmp_path: Path, process: 
     assert tree(tmp_path) == before
 
 
+def test_looking_for_an_sqlite_database_creates_nothing(tmp_path: Path, process: Command) -> None:
+    pytest.importorskip("sqlalchemy")
+    before = tree(tmp_path)
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": f"sqlite:///{tmp_path / 'invoices.db'}"}
+
+    ended = process("status", "--destination", "sqlalchemy", env=env)
+
+    assert ended.stdout.startswith("Nothing is loaded yet.")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("kept", ["the working directory", "nothing"])
+def test_files_in_a_bucket_are_read_even_on_a_fresh_machine(
+    simulator: Simulator, account: Account, process: Command, tmp_path: Path, kept: str
+) -> None:
+    account.records += make_invoices(2)
+    env = {"DESTINATION__FILESYSTEM__BUCKET_URL": str(tmp_path / "bucket")}
+    process("load", "--destination", "filesystem", env=env)
+    if kept == "nothing":
+        rmtree(tmp_path / "dlt")
+    before = tree(tmp_path)
+
+    ended = process("status", "--json", "--destination", "filesystem", env=env)
+
+    assert [each["invoices"] for each in json.loads(ended.stdout)["accounts"]] == [2]
+    assert tree(tmp_path) == before
+
+
 def test_nothing_loaded_is_a_document_too(warehouse: Warehouse, command: Command) -> None:
     assert document(command) == {
         "proven": True,
