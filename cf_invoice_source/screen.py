@@ -80,6 +80,8 @@ def show_status(console: Console, status: Status) -> None:
         console.print(Text(f"Nothing is loaded yet{of_them}."), soft_wrap=True)
     else:
         console.print(_status_table(status, is_wide=console.width >= _WIDE))
+        if any(money.is_minor for account in status.accounts for money in account.open):
+            console.print("* in minor units: ISO 4217 does not know the currency.")
         for account in status.accounts:
             _show_doubts(console, account)
         if status.absent:
@@ -102,11 +104,11 @@ def _status_table(status: Status, *, is_wide: bool) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     table.add_column("account", overflow="ellipsis", min_width=8)
     table.add_column("invoices", justify="right", no_wrap=True)
     table.add_column("newest", no_wrap=True)
-    table.add_column("open", justify="right", no_wrap=True)
+    table.add_column("open", justify="right", overflow="fold")
     table.add_column("last walk", no_wrap=True)
     if is_wide:
         table.add_column("kind", no_wrap=True)
@@ -153,8 +155,7 @@ def _show_doubts(console: Console, account: AccountStatus) -> None:
 
 
 def _amount(money: Money) -> str:
-    unit = " minor units" if money.is_minor else ""
-    return f"{money.amount:,f} {money.currency}{unit}"
+    return f"{money.amount:,f} {money.currency}{'*' if money.is_minor else ''}"
 
 
 def _date(time: datetime | None) -> str:

@@ -171,7 +171,31 @@ def test_an_unknown_currency_is_shown_in_minor_units_and_says_so(
     account.records += [make_invoice(status="open", currency="doge", amount_remaining=1999)]
     command("load")
 
-    assert "1,999 doge minor units" in command("status", env={"COLUMNS": "120"}).stdout
+    told = command("status", env={"COLUMNS": "120"}).stdout
+
+    assert " 1,999 doge* " in told
+    assert "* in minor units" in told
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_screen_names_every_account_whatever_the_amounts(
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    command: Command,
+    columns: int,
+) -> None:
+    account.records += [
+        make_invoice(
+            status="open", currency="doge", amount_remaining=Decimal("12345678901234567890.123456789")
+        )
+    ]
+    command("load")
+
+    told = command("status", env={"COLUMNS": str(columns)}).stdout
+
+    assert f"✓  {account.id[:5]}" in told
+    assert max(map(len, told.splitlines()[:-2])) <= columns
 
 
 def test_all_accounts_are_told_or_those_asked_for(
