@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -183,6 +184,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # better a question mark than no answer
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

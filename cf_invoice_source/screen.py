@@ -79,7 +79,7 @@ def show_status(console: Console, status: Status) -> None:
         of_them = " of the accounts asked for" if status.absent else ""
         console.print(Text(f"Nothing is loaded yet{of_them}."), soft_wrap=True)
     else:
-        console.print(_status_table(status, is_wide=console.width >= _WIDE))
+        console.print(_status_table(console, status))
         if any(money.is_minor for account in status.accounts for money in account.open):
             console.print("* in minor units: ISO 4217 does not know the currency.")
         for account in status.accounts:
@@ -95,7 +95,8 @@ def show_status(console: Console, status: Status) -> None:
     console.print(Text(f"Looked into {status.destination}, dataset {status.dataset_name}."), soft_wrap=True)
 
 
-def _status_table(status: Status, *, is_wide: bool) -> Table:
+def _status_table(console: Console, status: Status) -> Table:
+    is_wide = console.width >= _WIDE
     table = Table(
         title="AI Gateway invoices",
         title_justify="left",
@@ -116,7 +117,7 @@ def _status_table(status: Status, *, is_wide: bool) -> Table:
     for account in status.accounts:
         walk = account.last_walk
         table.add_row(
-            _mark(account),
+            _mark(console, _state(account)),
             Text(account.account_id),
             f"{account.invoices:,}",
             _date(account.newest),
@@ -132,15 +133,29 @@ _WIDE = 114
 """Columns of a terminal that take a whole account ID, and the kind of its last walk."""
 
 
-def _mark(account: AccountStatus) -> Text:
+def _state(account: AccountStatus) -> str:
     if account.last_walk and account.last_walk.error:
-        return _CROSS
-    return _DOUBT if account.doubt or account.rejected else _TICK
+        return "failed"
+    return "doubtful" if account.doubt or account.rejected else "passed"
 
 
-_TICK, _CROSS = Text("✓", style="bold green"), Text("✗", style="bold red")
-_DOUBT, _SKIPPED = Text("!", style="bold yellow"), Text("-")
-_TICKS = {"passed": _TICK, "failed": _CROSS, "skipped": _SKIPPED}
+def _mark(console: Console, state: str) -> Text:
+    """Draw a tick, a cross, or what lies between, with what the terminal can show."""
+    sign, plain, style = _MARKS[state]
+    try:
+        sign.encode(console.encoding)
+    except UnicodeEncodeError:
+        sign = plain
+    return Text(sign, style=style)
+
+
+_MARKS = {
+    "passed": ("✓", "+", "bold green"),
+    "failed": ("✗", "x", "bold red"),
+    "doubtful": ("!", "!", "bold yellow"),
+    "skipped": ("-", "-", ""),
+}
+"""How a state is drawn, how where there is ASCII only, and in which style."""
 
 
 def _show_doubts(console: Console, account: AccountStatus) -> None:
@@ -185,7 +200,9 @@ def show_check(console: Console, check: Check) -> None:
                 if text
             ),
         )
-        table.add_row(_TICKS[row.state], row.what, said, style="dim" if row.state == "skipped" else None)
+        table.add_row(
+            _mark(console, row.state), row.what, said, style="dim" if row.state == "skipped" else None
+        )
     console.print(table)
 
 

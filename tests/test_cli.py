@@ -484,6 +484,23 @@ def test_the_link_to_the_pdf_is_not_shown(
     assert "pay.stripe.com" not in ended.output
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("name", ["load", "status", "check"])
+def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, name: str, encoding: str
+) -> None:
+    account.records += make_invoices(1)
+    simulator.denied.add(account.id)
+    process("load")
+
+    ended = process(name, "--debug", env={"PYTHONIOENCODING": encoding, "COLUMNS": "60"})
+
+    assert ended.exit_code == 1
+    assert "Authentication error" in ended.output
+    if name != "load":
+        assert ("✗" if encoding == "utf-8" else "x ") in ended.stdout
+
+
 # JSON
 
 
