@@ -266,6 +266,16 @@ def test_it_works_offline_and_on_a_fresh_machine(
     assert not (tmp_path / "dlt" / "pipelines").exists()
 
 
+def test_a_database_in_the_working_directory_of_the_pipeline_is_found(
+    simulator: Simulator, account: Account, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.records += make_invoices(1)
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", ":pipeline:")
+    command("load")
+
+    assert [each["invoices"] for each in document(command)["accounts"]] == [1]
+
+
 # Nothing there, or not all of it
 
 
@@ -435,6 +445,7 @@ def test_a_walk_that_was_not_proven_is_exit_code_3_and_says_why(
 
     assert ended.exit_code == 3
     assert f"Not proven, account {account.id}: page 3 is empty, but says that more follow." in ended.stdout
+    assert document(command)["accounts"][0]["last_full_walk_at"] is None
 
 
 def test_a_copy_that_somebody_changed_is_not_proven(
@@ -490,6 +501,18 @@ def test_a_file_that_another_process_holds_is_exit_code_1(
     assert ended.stderr.startswith("Error: The destination failed")
     assert len(ended.stderr.splitlines()) <= 4
     assert json.loads(ended.stdout)["error"]["kind"] == "DestinationError"
+
+
+def test_several_may_look_at_once(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
+) -> None:
+    account.records += make_invoices(1)
+    process("load")
+
+    with duckdb.connect(str(warehouse.path), read_only=True):
+        ended = process("status")
+
+    assert ended.exit_code == 0
 
 
 def test_a_file_that_is_no_database_is_exit_code_1(warehouse: Warehouse, command: Command) -> None:
