@@ -136,9 +136,9 @@ def status(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Tell what is loaded and whether it is proven; reads the destination only.
+    """Tell what is loaded, and whether it is proven.
 
-    It needs no credentials, asks Cloudflare nothing, and creates nothing.
+    It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
     """
     with _errors_explained(as_json=as_json, debug=debug):
         from cf_invoice_source.screen import show_status, status_document
@@ -165,9 +165,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Look at credentials, token, accounts, permissions and destination.
+    """Look whether a load could work, and leave nothing behind.
 
-    It loads nothing and leaves nothing behind.
+    A tick or a cross for credentials, token, accounts, the permission on each, and the destination.
     """
     with _errors_explained(as_json=as_json, debug=debug):
         from cf_invoice_source.check import check as run

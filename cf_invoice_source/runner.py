@@ -186,7 +186,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = getattr(cause, "exception", None) or cause.__cause__
+        within = getattr(cause, "exception", None) or getattr(cause, "inner_exc", None)
+        cause = within or cause.__cause__
 
 
 _WHERE_TO_SET = (
