@@ -52,6 +52,7 @@ class Accounts:
         order: What the load is about.
         package_rows: Rows in one package, at least; None for all in one.
         is_forgiving: Whether an account that cannot be read leaves the others alone, instead of ending all.
+        doubt: Why no account's tables can be trusted before they were compared; empty if they can.
 
     Attributes:
         accounts: Those of the load that is under way, or of the last one.
@@ -61,6 +62,7 @@ class Accounts:
     order: Order
     package_rows: int | None = None
     is_forgiving: bool = False
+    doubt: str = ""
     accounts: list[Account] = field(default_factory=list)
     unlisted: tuple[str, ...] = ()
     _waiting: list[tuple[Account, str]] | None = None
@@ -192,7 +194,7 @@ class Accounts:
         if self._damage:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
-        return self._damage or outdated
+        return self.doubt or self._damage or outdated
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:

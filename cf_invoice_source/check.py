@@ -17,10 +17,10 @@ from cf_invoice_source.client import Client
 from cf_invoice_source.decide.token import Token
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
+from cf_invoice_source.explain import dlt_errors_explained, driver_errors_explained
 from cf_invoice_source.probe import try_writing
-from cf_invoice_source.runner import dlt_errors_explained
 from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
-from cf_invoice_source.target import Target, driver_errors_explained, settings_of
+from cf_invoice_source.target import Target, settings_of
 
 
 @dataclass(frozen=True, slots=True)

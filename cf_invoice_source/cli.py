@@ -5,12 +5,11 @@ dlt is imported late: help, usage errors and the version answer at once.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +21,7 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
+from cf_invoice_source.signals import end_on_signals
 
 if TYPE_CHECKING:
     import dlt
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cf_invoice_source.runner import Report
     from cf_invoice_source.status import Status
 
-OK, FAILED, NOT_PROVEN, INTERRUPTED, TERMINATED = 0, 1, 3, 130, 143
-"""Exit codes. 2 is click's, for bad usage."""
+OK, FAILED, NOT_PROVEN = 0, 1, 3
+"""Exit codes. 2 is click's, for bad usage; 130 and 143 are for signals."""
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -183,7 +183,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
-    signal.signal(signal.SIGTERM, _terminate)
+    end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer
@@ -195,14 +195,6 @@ def main() -> None:
         else:
             error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted.")
-        sys.exit(INTERRUPTED)
-
-
-def _terminate(_signal: int, _frame: Any) -> NoReturn:
-    _say("Terminated.")
-    sys.exit(TERMINATED)
 
 
 def _exit_code(result: Report | Status) -> int:
@@ -213,7 +205,7 @@ def _exit_code(result: Report | Status) -> int:
 
 def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
-    from cf_invoice_source.runner import dlt_errors_explained
+    from cf_invoice_source.explain import dlt_errors_explained
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
     from cf_invoice_source.warehouse import Warehouse
@@ -238,7 +230,7 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
     from rich.console import Console
 
     from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
-    from cf_invoice_source.runner import dlt_errors_explained
+    from cf_invoice_source.explain import dlt_errors_explained
     from cf_invoice_source.screen import error_document, log_error, show_error
 
     console = Console(stderr=True)
@@ -266,6 +258,8 @@ def _keep_dlt_quiet() -> None:
     if dlt.config.get("runtime.log_level") is None:
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"
+        dlt.current.run_context().initialize_runtime()
+    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
 
 
 def _logs_are_json() -> bool:

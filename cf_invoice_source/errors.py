@@ -53,12 +53,3 @@ class ApiChangedError(InvoiceSourceError):
 
 class DestinationError(InvoiceSourceError):
     """The destination could not be read or written: look at its settings, its disk, its locks."""
-
-
-def destination_failed(error: BaseException) -> DestinationError:
-    """Say what the destination's own error says, in its first line."""
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return DestinationError(
-        f"The destination failed: {first_line}",
-        remedy="check its address, rights, locks and disk space, then run again: nothing is loaded twice",
-    )

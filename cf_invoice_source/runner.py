@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import dlt
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
-from dlt.common.destination.exceptions import DestinationException
-from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.pipeline import LoadInfo
 from dlt.extract import DltSource
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError, destination_failed
+from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
 from cf_invoice_source.source import cf_invoice_source
+from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
 
 
@@ -86,7 +83,9 @@ def load(
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving = package_rows, True
-        _finish_pending(pipeline)
+        check_settings(pipeline)
+        separate_staging(pipeline)
+        accounts.doubt = finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
         wrong = accounts.prove(warehouse)
@@ -132,65 +131,8 @@ def _accounts(source: DltSource) -> Accounts:
     return accounts
 
 
-@contextmanager
-def dlt_errors_explained() -> Iterator[None]:
-    """Turn what dlt raises into an error that says what to do."""
-    try:
-        yield
-    except DltException as error:
-        explained = _explained(error)
-        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
-        # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
-        is_own = explained.__traceback__ or isinstance(explained, SettingsError)
-        raise explained from (explained.__cause__ if is_own else error)
-
-
-def _finish_pending(pipeline: dlt.Pipeline) -> None:
-    """Load what an earlier run left behind: dlt would load it instead of what it is given next."""
-    if pipeline.has_pending_data:
-        pipeline.run()
-
-
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:
     while True:
-        info = pipeline.run(source)
+        info = load_package(pipeline, source)
         if accounts.is_done:
             return info
-
-
-def _explained(error: Exception) -> Exception:
-    """Find the error below dlt's wrappings, and say what to do about it. A bug of ours stays itself."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, InvoiceSourceError):
-            return cause
-        if isinstance(cause, KeyboardInterrupt):  # dlt takes it for a failed step
-            raise cause
-        if isinstance(cause, ConfigFieldMissingException):
-            missing = f"{cause.spec_name} lacks a setting: {', '.join(cause.traces)}."
-            return SettingsError(missing, remedy=_WHERE_TO_SET)
-        if isinstance(cause, MissingDependencyException):
-            packages = " ".join(f'"{package}"' for package in cause.dependencies)
-            return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-        if isinstance(cause, ConfigurationException):
-            said = " ".join(str(cause).strip().splitlines()[:2])
-            return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
-    is_destination = any(isinstance(cause, DestinationException) for cause in causes)
-    if is_destination or getattr(error, "step", "") in {"sync", "load"}:
-        return destination_failed(causes[-1])
-    return error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk down from what dlt raised to what went wrong first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        within = getattr(cause, "exception", None) or getattr(cause, "inner_exc", None)
-        cause = within or cause.__cause__
-
-
-_WHERE_TO_SET = (
-    "set it in .dlt/secrets.toml under [destination.NAME.credentials], or in the environment as "
-    "DESTINATION__NAME__CREDENTIALS (https://dlthub.com/docs/general-usage/credentials)"
-)

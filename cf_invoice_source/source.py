@@ -18,6 +18,7 @@ from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
+from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
 
 __source_name__ = SECTION
@@ -56,6 +57,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     Raises:
         SettingsError: A setting is missing or makes no sense.
     """
+    separate_staging_of_the_active_pipeline()
     auth = credentials.to_auth()
     account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
@@ -83,6 +85,7 @@ def _invoices(
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
+    separate_staging(dlt.current.pipeline())
     yield from _missing_tables()
     warehouse = Warehouse(dlt.current.pipeline())
     with warehouse.connected():

@@ -14,8 +14,8 @@ from cf_invoice_source.accounts import difference
 from cf_invoice_source.decide.bookmark import from_dict
 from cf_invoice_source.decide.money import STRIPE_EXPONENTS, to_major, total
 from cf_invoice_source.discovery import read_account_ids
+from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.overview import Overview
-from cf_invoice_source.runner import dlt_errors_explained
 from cf_invoice_source.target import Target
 
 

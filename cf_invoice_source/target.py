@@ -34,7 +34,8 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.configuration import PipelineConfiguration
 from dlt.pipeline.progress import TCollectorArg
 
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError, destination_failed
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.explain import driver_errors_explained
 from cf_invoice_source.settings import SECTION
 
 
@@ -150,12 +151,11 @@ class Target:
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
     """Name the file that these credentials open, and make where it is missing; None for other databases."""
-    if isinstance(credentials, ConnectionStringCredentials) and credentials.drivername in {
-        "duckdb",
-        "sqlite",
-    }:
-        return Path(credentials.database or "")
-    return None
+    if not isinstance(credentials, ConnectionStringCredentials):
+        return None
+    database = credentials.database or ""
+    is_file = credentials.drivername in {"duckdb", "sqlite"} and database and not database.startswith(":")
+    return Path(database).absolute() if is_file else None
 
 
 @contextmanager
@@ -172,17 +172,6 @@ def _is_there(dataset: dlt.Dataset) -> bool:
             return bool(dataset.schema)
         except DestinationUndefinedEntity:
             return False
-
-
-@contextmanager
-def driver_errors_explained() -> Iterator[None]:
-    """Take whatever is raised for the destination's: each driver has errors of its own."""
-    try:
-        yield
-    except (InvoiceSourceError, DltException):
-        raise
-    except Exception as error:
-        raise destination_failed(error) from error
 
 
 def _is_file_name(name: str) -> bool:

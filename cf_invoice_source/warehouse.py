@@ -70,6 +70,10 @@ class Warehouse(Tables):
         """Count the runs that an account has had."""
         return len(self._query("SELECT 1 FROM {invoice_walks} WHERE {account_id} = %s", account_id))
 
+    def newest_load(self) -> str:
+        """Give the ID of the newest package that any pipeline loaded; IDs sort by time. Empty for none."""
+        return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_walks}"))
+
     def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
         """Look up what is held of these invoices; those of which nothing is held are left out."""
         rows = self._by_id("SELECT {id}, {row_hash} FROM {invoices}", account_id, ids)

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Protocol
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
+from tests.postgres import Database, Postgres, binaries, create_database, running
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("here")
@@ -169,6 +171,25 @@ def dlt_here(place: Path) -> Iterator[None]:
     begin_anew()
     yield
     begin_anew()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL. Where it is not installed, its tests are skipped, but never in CI."""
+    found = binaries()
+    if found is None:
+        missing = "PostgreSQL's initdb and pg_ctl are not installed (Debian: apt-get install postgresql)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with running(found) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """An empty PostgreSQL database, which the environment names as a destination."""
+    database = create_database(postgres, f"test_{uuid4().hex}")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", database.dsn)
+    return database
 
 
 class Load(Protocol):

@@ -23,10 +23,10 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "target"},
-    {"client", "tables"},
-    {"overview", "probe", "rows", "walker", "warehouse"},
-    {"account"},
+    {"ahead", "auth", "discovery", "explain", "hints", "pacer", "signals", "staging"},
+    {"client", "tables", "target"},
+    {"locks", "overview", "probe", "rows", "walker", "warehouse"},
+    {"account", "loader"},
     {"accounts"},
     {"source"},
     {"runner"},

@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM: one line, and the process is gone, whatever it waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from threading import Thread
+
+_WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
+
+_CLEAN_LINE = "\r\x1b[2K\x1b[?25h"
+"""Rub out what the spinner or a ^C left on the line, and show the cursor again."""
+
+
+def end_on_signals() -> None:
+    """End this process on Ctrl-C and SIGTERM, with exit code 130 or 143.
+
+    A thread does it, told by the interpreter itself: the main thread may be deep in a database's driver, and
+    other threads in a request that nobody answers; neither would see an exception soon. A load may end
+    anywhere (it may be killed, after all), so nothing has to be unwound. What is ignored stays ignored.
+    """
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    for number in _WORDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(tell.detach(), warn_on_full_buffer=False)
+    Thread(target=_end_when_told, args=(told,), daemon=True, name="signals").start()
+
+
+def _end_when_told(told: socket.socket) -> None:
+    while (number := told.recv(1)[0]) not in _WORDS:
+        pass
+    word = _WORDS[signal.Signals(number)]
+    clean = _CLEAN_LINE if sys.stderr.isatty() else ""
+    try:
+        os.write(2, f"{clean}{word}\n".encode())
+    finally:
+        # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
+        os._exit(128 + number)
