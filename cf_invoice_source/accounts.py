@@ -111,7 +111,7 @@ class Accounts:
         wrong = []
         for account in self.accounts:
             if not account.outcome.doubt and (
-                why := _difference(account.bookmark, counts[account.account_id])
+                why := difference(account.bookmark, counts[account.account_id])
             ):
                 account.outcome.doubt = why
                 wrong.append(account)
@@ -137,7 +137,7 @@ class Accounts:
         self._waiting = []
         for account in self.accounts:
             why = "asked for" if self.order.is_full else damage
-            why = why or _difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
+            why = why or difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
             self._waiting.append((account, why))
 
     def account(self, account_id: str) -> Account:
@@ -197,7 +197,7 @@ class Accounts:
         return self.doubt or self._damage or outdated
 
 
-def _difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
+def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
     """Say how the tables differ from what was proven; empty if they do not, or nothing was proven."""
     if bookmark.invoices is None or (bookmark.invoices, bookmark.rejects) == held:
         return ""

@@ -10,7 +10,9 @@ from typing import Optional
 
 import dlt
 from dlt.common.configuration import configspec
+from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs import CredentialsConfiguration
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.typing import TSecretStrValue
 from requests import PreparedRequest
 from requests.auth import AuthBase
@@ -94,6 +96,22 @@ class KeyAuth(AuthBase):
         request.headers["X-Auth-Email"] = self._email
         request.headers["X-Auth-Key"] = self._api_key
         return request
+
+
+def where_found(credentials: CloudflareCredentials, pipeline_name: str) -> str:
+    """Name the setting that holds the credentials, without its value."""
+    field = "api_token" if credentials.api_token else "api_key"
+    for trace in reversed(get_resolved_traces().resolved_traces):
+        if trace.value != credentials[field] or trace.key not in {field, "credentials"}:
+            continue
+        if trace.provider_name != EnvironProvider().name:
+            file = trace.provider_location or trace.provider_name
+            return f"{trace.key} under [{'.'.join(trace.sections)}] in {file}"
+        for prefix in ([pipeline_name], []):
+            name = EnvironProvider.get_key_name(trace.key, *prefix, *trace.sections)
+            if name in os.environ:
+                return name
+    return f"CLOUDFLARE_{field.upper()}"
 
 
 def _from_section(name: str) -> str | None:

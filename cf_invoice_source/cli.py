@@ -6,9 +6,9 @@ dlt is imported late: help, usage errors and the version answer at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cf_invoice_source.runner import Report
+    from cf_invoice_source.status import Status
 
 OK, FAILED, NOT_PROVEN = 0, 1, 3
 """Exit codes. 2 is click's, for bad usage; 130 and 143 are for signals."""
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,17 +42,42 @@ def cli() -> None:
     """Load Cloudflare's AI Gateway invoices into your warehouse."""
 
 
+def _options(*options: _Decorator) -> _Decorator:
+    """Join options, in the order in which the help lists them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_account = click.option(
+    "--account", "accounts", metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
+)
+_place = _options(
+    click.option("--destination", default="duckdb", show_default=True, help="Any dlt destination."),
+    click.option(
+        "--dataset", default=DATASET_NAME, show_default=True, help="Dataset (schema) for the tables."
+    ),
+    click.option(
+        "--pipeline-name", metavar="NAME", help=f"Name of the dlt pipeline.  [default: {PIPELINE_NAME}]"
+    ),
+)
+_output = _options(
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+)
+
+
 @cli.command()
-@click.option("--account", "accounts", metavar="ID", multiple=True, help="Cloudflare account ID; repeatable.")
+@_account
 @click.option(
     "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: all]"
 )
 @click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
-@click.option("--destination", default="duckdb", show_default=True, help="Any dlt destination.")
-@click.option("--dataset", default=DATASET_NAME, show_default=True, help="Dataset (schema) for the tables.")
-@click.option(
-    "--pipeline-name", metavar="NAME", help=f"Name of the dlt pipeline.  [default: {PIPELINE_NAME}]"
-)
+@_place
 @click.option(
     "--wait",
     "wait_s",
@@ -59,8 +87,7 @@ def cli() -> None:
     help="How long to wait for another load of the same pipeline or DuckDB file.  [default: 600]",
 )
 @click.option("--demo", is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@_output
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     accounts: tuple[str, ...],
     invoice_type: str | None,
@@ -80,65 +107,105 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if demo and accounts:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with _errors_explained(console, as_json=as_json, debug=debug):
+    with _errors_explained(as_json=as_json, debug=debug) as console:
         from cf_invoice_source.locks import pipeline_lock
+        from cf_invoice_source.progress import Spinner
         from cf_invoice_source.runner import load as run
+        from cf_invoice_source.target import Target
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
         settings: dict[str, Any] = {"account_id": accounts, "type": invoice_type, "full": full}
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
+        target = Target.of(name, destination, dataset)
         with pipeline_lock(name, wait_s=wait_s):
-            pipeline = _pipeline(name, destination, dataset, console)
+            pipeline = target.pipeline(Spinner(console))
             report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
     _print(report, console, as_json=as_json)
-    if report.has_failed:
-        sys.exit(FAILED)
-    sys.exit(OK if report.is_proven else NOT_PROVEN)
+    sys.exit(_exit_code(report))
+
+
+@cli.command()
+@_account
+@_place
+@_output
+def status(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    accounts: tuple[str, ...],
+    destination: str,
+    dataset: str,
+    pipeline_name: str | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Tell what is loaded, and whether it is proven.
+
+    It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
+    """
+    with _errors_explained(as_json=as_json, debug=debug):
+        from cf_invoice_source.screen import show_status, status_document
+        from cf_invoice_source.status import read_status
+        from cf_invoice_source.target import Target
+
+        found = read_status(Target.of(pipeline_name or PIPELINE_NAME, destination, dataset), accounts)
+    if as_json:
+        click.echo(status_document(found))
+    else:
+        show_status(_stdout(), found)
+    sys.exit(_exit_code(found))
+
+
+@cli.command()
+@_account
+@_place
+@_output
+def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    accounts: tuple[str, ...],
+    destination: str,
+    dataset: str,
+    pipeline_name: str | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Look whether a load could work, and leave nothing behind.
+
+    A tick or a cross for credentials, token, accounts, the permission on each, and the destination.
+    """
+    with _errors_explained(as_json=as_json, debug=debug):
+        from cf_invoice_source.check import check as run
+        from cf_invoice_source.screen import check_document, show_check
+
+        done = run(pipeline_name or PIPELINE_NAME, destination, dataset, accounts)
+    if as_json:
+        click.echo(check_document(done))
+    else:
+        show_check(_stdout(), done)
+    sys.exit(FAILED if done.has_failed else OK)
 
 
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
     end_on_signals()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # better a question mark than no answer
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if _logs_are_json():
+            _say(error.format_message())
+        else:
+            error.show()
         sys.exit(error.exit_code)
 
 
-def _pipeline(name: str, destination: str, dataset: str, console: Console) -> dlt.Pipeline:
-    import dlt
-    from dlt.common.destination import Destination
-    from dlt.common.exceptions import DltException
-    from dlt.common.storages.configuration import WithLocalFiles
-
-    from cf_invoice_source.errors import SettingsError
-    from cf_invoice_source.progress import Spinner
-
-    if dlt.config.get("runtime.log_level") is None:
-        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
-        dlt.config["runtime.log_level"] = "CRITICAL"
-        dlt.current.run_context().initialize_runtime()
-    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
-    try:
-        into = Destination.from_reference(destination)
-        if into and issubclass(into.spec, WithLocalFiles):
-            # dlt remembers where a pipeline ran first; for a command, relative paths begin where it runs now.
-            into.config_params["local_dir"] = str(Path.cwd())
-        return dlt.pipeline(name, destination=into, dataset_name=dataset, progress=Spinner(console))
-    except DltException as error:
-        raise SettingsError(
-            f"dlt cannot make the pipeline {name!r} into {destination!r} ({type(error).__name__}).",
-            remedy="--destination takes duckdb, postgres, bigquery, snowflake or another destination of dlt",
-        ) from error
+def _exit_code(result: Report | Status) -> int:
+    if result.has_failed:
+        return FAILED
+    return OK if result.is_proven else NOT_PROVEN
 
 
 def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
-    from cf_invoice_source.runner import dlt_errors_explained
+    from cf_invoice_source.explain import dlt_errors_explained
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
     from cf_invoice_source.warehouse import Warehouse
@@ -158,15 +225,25 @@ def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any
 
 
 @contextmanager
-def _errors_explained(console: Console, *, as_json: bool, debug: bool) -> Iterator[None]:
-    from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
-    from cf_invoice_source.screen import error_document, show_error
+def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
+    """Give the console for stderr, and show an error there: one screen, or one line of dlt's JSON log."""
+    from rich.console import Console
 
+    from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
+    from cf_invoice_source.explain import dlt_errors_explained
+    from cf_invoice_source.screen import error_document, log_error, show_error
+
+    console = Console(stderr=True)
     try:
-        yield
+        with dlt_errors_explained():
+            _keep_dlt_quiet()
+            console.quiet = _logs_are_json()
+            yield console
     except MixedTypesError as error:
         raise click.UsageError(str(error)) from error
     except InvoiceSourceError as error:
+        if console.quiet:
+            log_error(error, debug=debug)
         if debug:
             console.print_exception()
         show_error(console, error)
@@ -175,11 +252,45 @@ def _errors_explained(console: Console, *, as_json: bool, debug: bool) -> Iterat
         sys.exit(FAILED)
 
 
-def _print(report: Report, console: Console, *, as_json: bool) -> None:
-    from rich.console import Console as Screen
+def _keep_dlt_quiet() -> None:
+    import dlt
 
+    if dlt.config.get("runtime.log_level") is None:
+        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
+        dlt.config["runtime.log_level"] = "CRITICAL"
+        dlt.current.run_context().initialize_runtime()
+    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
+
+
+def _logs_are_json() -> bool:
+    """Whether a machine reads stderr: then each line is a JSON document, and nothing is drawn for people."""
+    if "dlt" not in sys.modules:
+        return False
+    import dlt
+    from dlt.common import logger
+
+    return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _say(text: str) -> None:
+    """Say one line on stderr."""
+    if _logs_are_json():
+        from dlt.common import logger
+
+        logger.critical(text)
+    else:
+        click.echo(text, err=True)
+
+
+def _print(report: Report, console: Console, *, as_json: bool) -> None:
     from cf_invoice_source.screen import report_document, show_report
 
-    show_report(console if as_json else Screen(), report)
+    show_report(console if as_json else _stdout(), report)
     if as_json:
         click.echo(report_document(report))

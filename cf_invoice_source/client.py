@@ -18,12 +18,22 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
 from cf_invoice_source.decide.pace import Quota, read_quota, wait_after_refusal
+from cf_invoice_source.decide.token import Token, read_token
 from cf_invoice_source.discovery import find_accounts
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.pacer import Pacer, Tally
-from cf_invoice_source.settings import ACCOUNTS, INVOICE_HISTORY, PER_PAGE, PERMISSION, VERSION, InvoiceType
+from cf_invoice_source.settings import (
+    ACCOUNTS,
+    INVOICE_HISTORY,
+    PER_PAGE,
+    PERMISSION,
+    VERIFY_ACCOUNT_TOKEN,
+    VERIFY_USER_TOKEN,
+    VERSION,
+    InvoiceType,
+)
 
-Answer = TypeVar("Answer", Page, AccountsPage)
+Answer = TypeVar("Answer", Page, AccountsPage, Token)
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -76,6 +86,20 @@ class Client:
             ApiChangedError: An answer in an unknown shape.
         """
         return find_accounts(self._accounts_page)
+
+    def token(self, account_id: str = "") -> Token:
+        """Ask what Cloudflare says of the API token that signs the requests.
+
+        Args:
+            account_id: The account that the token belongs to; else it is a user's.
+
+        Raises:
+            SettingsError: Cloudflare does not know the token, or not as one of this account or of a user.
+            TryLaterError: No usable answer, however often asked.
+            ApiChangedError: An answer in an unknown shape.
+        """
+        path = VERIFY_ACCOUNT_TOKEN.format(account_id=account_id) if account_id else VERIFY_USER_TOKEN
+        return self._ask(f"{self._base_url}{path}", read_token, Tally())
 
     def _accounts_page(self, page: int) -> AccountsPage:
         query = urlencode({"page": page, "per_page": PER_PAGE})

@@ -10,17 +10,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import dlt
-from dlt.common.configuration.specs import CredentialsConfiguration
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notice import tell
+from cf_invoice_source.target import database_file
 
 
-def pipeline_lock(
-    pipeline_name: str, *, wait_s: float, pipelines_dir: str | None = None
-) -> AbstractContextManager[None]:
+@contextmanager
+def pipeline_lock(pipeline_name: str, *, wait_s: float, pipelines_dir: str | None = None) -> Iterator[None]:
     """Keep other loads of a pipeline waiting. To be taken before the pipeline is made; `load` takes it, too.
 
     Args:
@@ -37,11 +36,16 @@ def pipeline_lock(
         f"dlt's working directory {path.parent} cannot be written.",
         remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
     )
-    return _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable from error
+    with _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable):
+        yield
 
 
 def database_lock(pipeline: dlt.Pipeline, *, wait_s: float) -> AbstractContextManager[None]:
-    """Keep other loads into a pipeline's DuckDB file waiting; other destinations let many in at once.
+    """Keep other loads into a pipeline's DuckDB or SQLite file waiting; servers let many in at once.
 
     Args:
         pipeline: Any dlt pipeline.
@@ -49,25 +53,18 @@ def database_lock(pipeline: dlt.Pipeline, *, wait_s: float) -> AbstractContextMa
 
     Raises:
         TryLaterError: Another load into this file did not end in time.
-        DestinationError: The file's directory cannot be written.
+        DestinationError: The file's directory is not there, or cannot be written.
     """
-    credentials = pipeline.destination_client().config.credentials
-    database = _database_file(credentials)
+    database = database_file(pipeline.destination_client().config.credentials)
     if database is None:
         return nullcontext()
     unwritable = DestinationError(
-        f"The directory of the DuckDB file {database} cannot be written.",
+        f"The directory of the database file {database} cannot be written.",
         remedy="make it, or give this user the right to write there, or choose another file",
     )
+    if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
+        raise unwritable
     return _held(database.with_name(f"{database.name}.lock"), f"into {database}", wait_s, unwritable)
-
-
-def _database_file(credentials: CredentialsConfiguration | None) -> Path | None:
-    """Name the file behind DuckDB credentials; None if there is none, or another destination."""
-    if getattr(credentials, "drivername", "") != "duckdb":
-        return None
-    database = str(getattr(credentials, "database", "") or "")
-    return None if not database or database.startswith(":") else Path(database).absolute()
 
 
 @contextmanager
@@ -75,7 +72,6 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
     lock = FileLock(path, is_singleton=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:

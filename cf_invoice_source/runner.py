@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import dlt
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
-from dlt.common.destination.exceptions import DestinationException
-from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.pipeline import LoadInfo
 from dlt.extract import DltSource
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
+from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
@@ -164,77 +158,8 @@ def _accounts(source: DltSource) -> Accounts:
     return accounts
 
 
-@contextmanager
-def dlt_errors_explained() -> Iterator[None]:
-    """Turn what dlt raises into an error that says what to do."""
-    try:
-        yield
-    except (DltException, OSError) as error:
-        explained = _explained(error)
-        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
-        raise explained from (explained.__cause__ if explained.__traceback__ else error)
-
-
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:
     while True:
         info = load_package(pipeline, source)
         if accounts.is_done:
             return info
-
-
-def _explained(error: Exception) -> Exception:
-    """Find the error below dlt's wrappings, and say what to do about it. A bug of ours stays itself."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, InvoiceSourceError):
-            return cause
-        if isinstance(cause, KeyboardInterrupt):  # dlt takes it for a failed step
-            raise cause
-        if isinstance(cause, ConfigFieldMissingException):
-            missing = f"{cause.spec_name} lacks a setting: {', '.join(cause.traces)}."
-            return SettingsError(missing, remedy=_WHERE_TO_SET)
-        if isinstance(cause, MissingDependencyException):
-            packages = " ".join(f'"{package}"' for package in cause.dependencies)
-            return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-    text = str(causes[-1]).rpartition("The actual reason given is: ")[2].strip()
-    text = (text.splitlines() or [type(causes[-1]).__name__])[0]
-    if isinstance(causes[-1], ConfigurationException):
-        return SettingsError(f"dlt cannot use its settings: {text}", remedy=_WHERE_TO_SET)
-    return _of_the_destination(error, causes, text) or error
-
-
-def _of_the_destination(error: Exception, causes: list[BaseException], text: str) -> DestinationError | None:
-    kept = "what is not loaded yet is kept, and " if getattr(error, "has_pending_data", False) else ""
-    again = f"then run again: {kept}nothing is loaded twice"
-    cause = causes[-1]
-    if isinstance(cause, OSError) and cause.errno in _UNWRITABLE:
-        return DestinationError(
-            f"dlt cannot write its working files: {cause.strerror}.",
-            remedy=f"make room on that disk or set the rights (DLT_DATA_DIR names another place), {again}",
-        )
-    is_destination = any(isinstance(each, DestinationException) for each in causes)
-    if not is_destination and getattr(error, "step", "") not in {"sync", "load"}:
-        return None
-    check = "check its address, rights, locks and disk space"
-    if any(sign in text for sign in _TORN):
-        check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
-    return DestinationError(f"The destination failed: {text}", remedy=f"{check}, {again}")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk down from what dlt raised to what went wrong first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        hidden = (getattr(cause, name, None) for name in ("exception", "client_exception", "__cause__"))
-        cause = next(filter(None, hidden), None)
-
-
-_TORN = ("Could not read enough bytes", "not a valid DuckDB database file")
-
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-
-_WHERE_TO_SET = (
-    "set it in .dlt/secrets.toml under [destination.NAME.credentials], or in the environment as "
-    "DESTINATION__NAME__CREDENTIALS (https://dlthub.com/docs/general-usage/credentials)"
-)

@@ -20,6 +20,10 @@ INVOICE_HISTORY = "/accounts/{account_id}/ai-gateway/billing/invoice-history"
 ACCOUNTS = "/accounts"
 """Path of the list of accounts below the base URL (Cloudflare's API reference, "List Accounts")."""
 
+VERIFY_USER_TOKEN = "/user/tokens/verify"  # noqa: S105 - a path
+VERIFY_ACCOUNT_TOKEN = "/accounts/{account_id}/tokens/verify"  # noqa: S105 - a path
+"""Paths that tell about the API token which signs the request ("Verify Token" in the API reference)."""
+
 PER_PAGE = 50
 """Invoices, or accounts, asked for in one request: the most that is served. The answer decides."""
 

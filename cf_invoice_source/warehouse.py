@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
 import dlt
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
-from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.decide.changes import Known
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.tables import Tables
 
 _CHUNK = 1_000
 """Keys in one query."""
 
 
-class Warehouse:
+class Warehouse(Tables):
     """Reads the tables of one pipeline's dataset. A table that is not there reads as empty.
 
     Args:
@@ -29,21 +26,8 @@ class Warehouse:
     """
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
+        super().__init__(pipeline.sql_client)
         self._pipeline = pipeline
-        self._client: SqlClientBase[Any] | None = None
-
-    @contextmanager
-    def connected(self) -> Iterator[SqlClientBase[Any]]:
-        """Keep one connection for everything that is read inside: to open one costs more than a query."""
-        if self._client:
-            yield self._client
-            return
-        with self._pipeline.sql_client() as client:
-            self._client = client
-            try:
-                yield client
-            finally:
-                self._client = None
 
     def damage(self) -> str:
         """Say which table or column that was loaded once is missing now; empty when none is."""
@@ -81,20 +65,6 @@ class Warehouse:
     def types(self) -> set[str]:
         """Name the invoice types that were loaded into this dataset."""
         return {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_walks}")}
-
-    def counts(self) -> Mapping[str, tuple[int, int]]:
-        """Count each account's invoices and current rejects."""
-        counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        invoices = "SELECT {account_id}, count(*) FROM {invoices} GROUP BY {account_id}"
-        for account_id, count in self._query(invoices):
-            counts[account_id] = (count, 0)
-        rejects = (
-            "SELECT {account_id}, count(*) FROM {invoice_rejects} WHERE {resolved_at} IS NULL "
-            "GROUP BY {account_id}"
-        )
-        for account_id, count in self._query(rejects):
-            counts[account_id] = (counts[account_id][0], count)
-        return counts
 
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""
@@ -166,33 +136,9 @@ class Warehouse:
             where = f" WHERE {{account_id}} = %s AND {{id}} IN ({places})"
             yield from self._query(select + where, account_id, *chunk)
 
-    def _query(self, select: str, *args: Any) -> list[Any]:
-        with self.connected() as client:
-            try:
-                return list(client.execute_sql(_sql(client, select), *args) or ())
-            except DatabaseUndefinedRelation:
-                return []
-
 
 _CURRENT = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
 
 
 def _select(columns: Collection[str], table: str) -> str:
     return f"SELECT {', '.join(f'{{{column}}}' for column in columns)} FROM {{{table}}}"
-
-
-class _Names(dict[str, str]):
-    """Quotes a table's or a column's name as its database wants it."""
-
-    def __init__(self, client: SqlClientBase[Any]) -> None:
-        super().__init__()
-        self._client = client
-
-    def __missing__(self, name: str) -> str:
-        if name in TABLES:
-            return self._client.make_qualified_table_name(name)
-        return self._client.escape_column_name(name)
-
-
-def _sql(client: SqlClientBase[Any], select: str) -> str:
-    return select.format_map(_Names(client))

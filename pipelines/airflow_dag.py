@@ -104,7 +104,7 @@ def summarise(account_ids: list[str] | None) -> dict[str, Any]:
         for account_id, outcome in zip(account_ids, outcomes, strict=True)
         if (problem := _problem(outcome))
     }
-    figures = ("invoices", "new", "updated", "deleted", "rejected", "requests", "waited_s")
+    figures = ("invoices", "new", "updated", "deleted", "rejected", "requests")
     totals = {name: sum((outcome or {}).get(name) or 0 for outcome in outcomes) for name in figures}
     return {"accounts": len(account_ids), **totals, "problems": problems}
 

@@ -138,6 +138,26 @@ def held(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+_HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def held_elsewhere(warehouse: Warehouse) -> Iterator[None]:
+    """Another process has the DuckDB file open."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(warehouse.path)],
+        env=os.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.stdin.close()
+
+
 @pytest.fixture
 def dlt_here(place: Path) -> Iterator[None]:
     """Let dlt, which keeps its settings for the whole process, begin anew in this test's directory."""
@@ -223,7 +243,7 @@ class Ended:
 
 
 class Command(Protocol):
-    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended: ...
+    def __call__(self, *arguments: str, env: Mapping[str, str | None] | None = None) -> Ended: ...
 
 
 @pytest.fixture
@@ -233,7 +253,7 @@ def command(dlt_here: None) -> Command:
 
     from cf_invoice_source.cli import cli
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+    def run(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
         result = CliRunner().invoke(cli, arguments, env=env, prog_name="cf-invoices")
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -242,11 +262,12 @@ def command(dlt_here: None) -> Command:
     return run
 
 
-def run_python(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
-    """Run Python for real, with the environment of the test."""
+def run_python(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
+    """Run Python for real, with the environment of the test; None takes a name out of it."""
+    environment = {**os.environ, **(env or {})}
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, **(env or {})},
+        env={name: value for name, value in environment.items() if value is not None},
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -259,7 +280,7 @@ def run_python(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
 def process() -> Command:
     """Run `cf-invoices` as its own process: where the exit code, the two streams or the time matter."""
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+    def run(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
         return run_python("-m", "cf_invoice_source", *arguments, env=env)
 
     return run
@@ -289,3 +310,11 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
     monkeypatch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
     monkeypatch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)
     return naps
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file and directory under a folder, and what the files hold."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+    }

@@ -23,13 +23,14 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "hints", "locks", "pacer", "signals", "staging"},
-    {"client"},
-    {"rows", "walker", "warehouse"},
+    {"ahead", "auth", "discovery", "explain", "hints", "pacer", "signals", "staging"},
+    {"client", "tables", "target"},
+    {"locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "loader"},
     {"accounts"},
     {"source"},
     {"runner"},
+    {"check", "status"},
     {"progress", "screen"},
     {"cli", "__init__"},
     {"__main__"},

@@ -1,6 +1,7 @@
 """The command: exit codes, one screen for each error, one JSON document, quick help, and no secret."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -294,11 +295,69 @@ def test_no_credentials_says_where_to_get_a_token_and_that_the_demo_needs_none(c
         assert words in ended.stderr
 
 
-def test_a_destination_that_does_not_exist_is_named(simulator: Simulator, command: Command) -> None:
-    ended = command("load", "--destination", "nonsense")
+@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--destination", "nonsense"],
+        ["--destination", "postgresql://loader:nonsense@db.example.com:5432/finance"],
+        ["--destination", "../nonsense"],
+        ["--destination", "nonsense.nonsense"],
+        ["--destination", ""],
+        ["--pipeline-name", "nonsense/nonsense"],
+        ["--account", "nonsense nonsense"],
+    ],
+    ids=str,
+)
+def test_a_setting_that_makes_no_sense_is_one_screen_that_does_not_repeat_it(
+    simulator: Simulator, warehouse: Warehouse, command: Command, name: str, given: list[str]
+) -> None:
+    """It may hold a password, or be a token that was pasted into the wrong place."""
+    ended, debugged = command(name, *given), command(name, "--debug", "--json", *given)
 
     assert ended.exit_code == 1
-    assert "'nonsense'" in ended.stderr
+    assert "Traceback" not in ended.output
+    assert len(ended.stderr.splitlines()) <= SCREEN_LINES
+    assert "nonsense" not in ended.output + debugged.output
+    assert json.loads(debugged.stdout)
+
+
+@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize(
+    ("setting", "value", "cause"),
+    [
+        (
+            "DESTINATION__DUCKDB__CREDENTIALS__READ_ONLY",
+            "nonsense",
+            "The setting read_only cannot be read as bool",
+        ),
+        ("DESTINATION__POSTGRES__CREDENTIALS", "loader:nonsense@db", "cannot parse the configuration value"),
+    ],
+)
+def test_a_setting_of_dlt_that_makes_no_sense_is_not_repeated(
+    simulator: Simulator, account: Account, command: Command, name: str, setting: str, value: str, cause: str
+) -> None:
+    destination = setting.split("__")[1].lower()
+    if destination == "postgres":
+        pytest.importorskip("psycopg2")
+
+    ended = command(name, "--debug", "--destination", destination, env={setting: value})
+
+    assert ended.exit_code == 1
+    assert cause in " ".join(ended.output.split())
+    assert "nonsense" not in ended.output
+
+
+@pytest.mark.parametrize("name", ["load", "status", "check"])
+def test_a_settings_file_that_cannot_be_read_is_one_screen(place: Path, process: Command, name: str) -> None:
+    (place / ".dlt").mkdir()
+    (place / ".dlt" / "config.toml").write_text("[runtime\n")
+
+    ended = process(name, "--json")
+
+    assert ended.exit_code == 1
+    assert "config.toml" in json.loads(ended.stdout)["error"]["cause"]
+    assert "Traceback" not in ended.stderr
     assert len(ended.stderr.splitlines()) <= SCREEN_LINES
 
 
@@ -320,7 +379,8 @@ def test_a_destination_that_cannot_be_written_says_so(
     ended = command("load", env={"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "no" / "such.duckdb")})
 
     assert ended.exit_code == 1
-    assert ended.stderr.startswith("Error: The destination failed")
+    assert ended.stderr.startswith("Error: The directory of the database file")
+    assert not (tmp_path / "no").exists()
     assert len(ended.stderr.splitlines()) <= SCREEN_LINES
 
 
@@ -425,6 +485,23 @@ def test_the_link_to_the_pdf_is_not_shown(
     assert "pay.stripe.com" not in ended.output
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("name", ["load", "status", "check"])
+def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, name: str, encoding: str
+) -> None:
+    account.records += make_invoices(1)
+    simulator.denied.add(account.id)
+    process("load")
+
+    ended = process(name, "--debug", env={"PYTHONIOENCODING": encoding, "COLUMNS": "60"})
+
+    assert ended.exit_code == 1
+    assert "Authentication error" in ended.output
+    if name != "load":
+        assert ("✗" if encoding == "utf-8" else "x ") in ended.stdout
+
+
 # JSON
 
 
@@ -491,6 +568,71 @@ def test_json_says_that_a_load_is_not_proven(
     assert json.loads(ended.stdout)["proven"] is False
 
 
+# Logs for machines, by dlt's own settings
+
+JSON_LOGS = {"RUNTIME__LOG_FORMAT": "JSON", "RUNTIME__LOG_LEVEL": "INFO"}
+
+
+def logged(ended: Ended) -> list[dict[str, Any]]:
+    """Every line on stderr, each a JSON document."""
+    return [json.loads(line) for line in ended.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--demo"]], ids=str)
+def test_each_line_on_stderr_is_a_json_document_without_a_secret(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, arguments: list[str]
+) -> None:
+    account.records += make_invoices(2)
+
+    ended = process("load", *arguments, env=JSON_LOGS)
+
+    assert ended.exit_code == 0
+    assert {line["level"] for line in logged(ended)} == {"INFO"}
+    assert SECRET not in ended.output
+    assert "pay.stripe.com" not in ended.output
+    if arguments == ["--json"]:
+        assert json.loads(ended.stdout)["proven"] is True
+
+
+@pytest.mark.parametrize("level", ["INFO", None])
+def test_an_error_is_one_line_of_the_log_with_what_the_screen_would_say(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, level: str | None
+) -> None:
+    simulator.denied.add(account.id)
+
+    ended = process("load", "--json", env={**JSON_LOGS, "RUNTIME__LOG_LEVEL": level})
+
+    [error] = [line for line in logged(ended) if line["level"] == "CRITICAL"]
+    assert ended.exit_code == 1
+    assert {name: error[name] for name in json.loads(ended.stdout)["error"]} == json.loads(ended.stdout)[
+        "error"
+    ]
+    assert error["kind"] == "SettingsError"
+    assert SECRET not in ended.output
+
+
+def test_a_traceback_is_part_of_that_line(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
+) -> None:
+    simulator.denied.add(account.id)
+
+    ended = process("load", "--debug", env=JSON_LOGS)
+
+    assert "Traceback" in logged(ended)[-1]["exc_info"]
+    assert SECRET not in ended.output
+
+
+def test_bad_usage_that_only_the_destination_knows_of_is_a_line_of_the_log(
+    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
+) -> None:
+    process("load")
+
+    ended = process("load", "--type", "auto", env=JSON_LOGS)
+
+    assert ended.exit_code == 2
+    assert "The dataset holds invoices of type all" in logged(ended)[-1]["msg"]
+
+
 # Help and usage errors
 
 
@@ -512,9 +654,13 @@ def quickest(*arguments: str) -> tuple[Ended, float]:
     [
         (["--help"], 0),
         (["load", "--help"], 0),
+        (["status", "--help"], 0),
+        (["check", "--help"], 0),
         (["--version"], 0),
         (["load", "--type", "automatic"], 2),
         (["load", "--no-such-option"], 2),
+        (["status", "--full"], 2),
+        (["check", "surplus"], 2),
         (["load", "--demo", "--account", "0"], 2),
         (["no-such-command"], 2),
     ],
@@ -537,7 +683,7 @@ def test_help_answers_at_once() -> None:
     ended, seconds = quickest("--help")
 
     assert ended.exit_code == 0
-    assert "load" in ended.stdout
+    assert all(name in ended.stdout for name in ("load", "status", "check"))
     assert seconds < 0.3
 
 
@@ -561,6 +707,22 @@ def test_the_help_of_load_names_every_option(process: Command) -> None:
         "--json",
     ):
         assert option in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["status", "check"])
+def test_the_help_of_the_others_names_the_options_that_mean_what_they_mean_to_load(
+    process: Command, name: str
+) -> None:
+    told, of_load = process(name, "--help").stdout, process("load", "--help").stdout
+
+    for option in ("--account", "--destination", "--dataset", "--pipeline-name", "--json", "--debug"):
+        assert option_help(told, option) == option_help(of_load, option)
+
+
+def option_help(text: str, option: str) -> list[str]:
+    """What the help says of an option, wherever its lines break."""
+    words = " ".join(text.split()).partition(f" {option} ")[2]
+    return re.split(r" (?=--|-h, )", words)[0].split()
 
 
 def test_the_version_is_the_one_of_the_package(process: Command) -> None:

@@ -31,6 +31,8 @@ class Api:
         api_key: That user's Global API Key, `X-Auth-Key`.
         max_per_page: The most invoices on a page, whatever is asked for.
         denied: Ids of accounts that are listed, but whose invoices may not be read.
+        token_owner: The id of the only account that knows the token; empty for a user's token.
+        token_status: What is said of the token: active, disabled or expired.
     """
 
     world: World
@@ -40,6 +42,8 @@ class Api:
     api_key: str = DEMO_API_KEY
     max_per_page: int = 50
     denied: set[str] = field(default_factory=set)
+    token_owner: str = ""
+    token_status: str = "active"  # noqa: S105
     _links: int = field(default=0, init=False)
 
     def answer(self, request: Request) -> Answer:
@@ -55,9 +59,9 @@ class Api:
             case ["accounts", account_id, "ai-gateway", "billing", "invoice-history"]:
                 return self._account_refusal(request, account_id) or self._invoices(request, account_id)
             case ["user", "tokens", "verify"]:
-                return self._verified(request)
+                return self._verified(request, owner="")
             case ["accounts", account_id, "tokens", "verify"] if account_id in self.world.accounts:
-                return self._verified(request)
+                return self._verified(request, owner=account_id)
         return _no_route(request)
 
     def _refusal(self, request: Request) -> Answer | None:
@@ -135,11 +139,14 @@ class Api:
         }
         return success(shown, result_info=info)
 
-    def _verified(self, request: Request) -> Answer:
+    def _verified(self, request: Request, *, owner: str) -> Answer:
         if "authorization" not in request.headers:
             return failure(400, 1001, 'Missing "Authorization" header')
-        valid = {"code": 10000, "message": "This API Token is valid and active", "type": None}
-        return success({"id": "5157a11ed0005157a11ed0005157a11e", "status": "active"}, messages=[valid])
+        if self.token_owner and owner != self.token_owner:
+            return failure(401, 1000, "Invalid API Token")
+        valid = {"code": 10000, "message": f"This API Token is valid and {self.token_status}", "type": None}
+        token = {"id": "5157a11ed0005157a11ed0005157a11e", "status": self.token_status}
+        return success(token, messages=[valid])
 
 
 def _per_page(request: Request, least: int, most: int) -> int | None:

@@ -1,0 +1,178 @@
+"""Whether a load could work: credentials, token, accounts, permissions, destination."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import dlt
+from dlt.common.configuration import with_config
+
+from cf_invoice_source.auth import CloudflareCredentials, KeyAuth, where_found
+from cf_invoice_source.client import Client
+from cf_invoice_source.decide.token import Token
+from cf_invoice_source.discovery import read_account_ids
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError
+from cf_invoice_source.explain import dlt_errors_explained, driver_errors_explained
+from cf_invoice_source.probe import try_writing
+from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
+from cf_invoice_source.target import Target, settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that was looked at.
+
+    Attributes:
+        what: credentials, token, accounts, account or destination.
+        state: Whether a load could go on from here; skipped where that cannot be said.
+        said: What was found, or what is wrong.
+        remedy: What to do about it; empty where nothing is wrong.
+        request: The request that was refused.
+        cf_ray: Its answer's `cf-ray`.
+        account_id: The Cloudflare account that it is about.
+    """
+
+    what: str
+    state: Literal["passed", "failed", "skipped"]
+    said: str
+    remedy: str = ""
+    request: str = ""
+    cf_ray: str = ""
+    account_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """All that was looked at, in the order in which a load needs it."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a load would fail."""
+        return any(row.state == "failed" for row in self.rows)
+
+
+def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: Sequence[str] = ()) -> Check:
+    """Look at everything that a load needs, and leave nothing behind; one cross does not hide the next.
+
+    Args:
+        pipeline_name: Name of the dlt pipeline, which need not exist.
+        destination: Any dlt destination, by its name.
+        dataset_name: Dataset (schema) for the tables.
+        account_ids: Cloudflare account IDs; else those of the settings, else all that can be seen.
+    """
+    with settings_of(pipeline_name):
+        checks = _Checks(pipeline_name, account_ids)
+        checks.look_at_cloudflare()
+        checks.look("destination", lambda: _destination(Target.of(pipeline_name, destination, dataset_name)))
+    return Check(tuple(checks.rows))
+
+
+class _SkippedError(Exception):
+    """Says why something cannot be looked at, though nothing is known to be wrong with it."""
+
+
+class _Checks:
+    """Looks at one thing after the other, and keeps what a later one needs."""
+
+    def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
+        self.rows: list[Row] = []
+        self._pipeline_name = pipeline_name
+        self._given = account_ids
+        self._account_ids: tuple[str, ...] = ()
+
+    def look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
+        """Add a row: what is found, what is wrong, or what has to be mended first."""
+        try:
+            with dlt_errors_explained():
+                row = Row(what, "passed", find(), account_id=account_id)
+        except _SkippedError as reason:
+            row = Row(what, "skipped", str(reason), account_id=account_id)
+        except InvoiceSourceError as error:
+            row = Row(what, "failed", error.cause, error.remedy, error.request, error.ray, account_id)
+        self.rows.append(row)
+
+    def look_at_cloudflare(self) -> None:
+        """Add the rows about credentials, token, accounts, and the permission on each account."""
+        self.look("credentials", self._find_credentials)
+        self.look("token", self._find_token)
+        self.look("accounts", self._find_accounts)
+        for account_id in self._account_ids or [""]:
+            self.look("account", partial(self._find_permission, account_id), account_id)
+
+    def _need(self, *whats: str) -> None:
+        for row in self.rows:
+            if row.what in whats and row.state == "failed":
+                raise _SkippedError(f"needs {row.what}")
+
+    def _find_credentials(self) -> str:
+        credentials = _credentials()
+        self._auth = credentials.to_auth()
+        kind = "an e-mail with a global API key" if isinstance(self._auth, KeyAuth) else "an API token"
+        return f"{kind}, from {where_found(credentials, self._pipeline_name)}"
+
+    def _find_token(self) -> str:
+        self._need("credentials")
+        self._client = Client(self._auth, _base_url())
+        if isinstance(self._auth, KeyAuth):
+            raise _SkippedError("Cloudflare verifies tokens only, not a global API key")
+        token = self._ask_about_token()
+        if token.status != "active":
+            raise SettingsError(
+                f"The API token is not active: it is {token.status}.", remedy=f"renew it at {TOKEN_PAGE}"
+            )
+        return f"active, expires {token.expires_on}" if token.expires_on else "active"
+
+    def _ask_about_token(self) -> Token:
+        try:
+            return self._client.token()
+        except SettingsError as refused:
+            # A token that belongs to an account is known to that account only.
+            with suppress(InvoiceSourceError):
+                for account_id in _named(self._given) or [account.id for account in self._client.accounts()]:
+                    with suppress(SettingsError):
+                        return self._client.token(account_id)
+            raise refused from None
+
+    def _find_accounts(self) -> str:
+        self._account_ids = _named(self._given)
+        if self._account_ids:
+            return f"{len(self._account_ids):,}, named by {'--account' if self._given else 'the settings'}"
+        self._need("credentials", "token")
+        self._account_ids = tuple(account.id for account in self._client.accounts())
+        return f"{len(self._account_ids):,}, all that the credentials can see"
+
+    def _find_permission(self, account_id: str) -> str:
+        self._need("credentials", "token", "accounts")
+        page = self._client.invoice_page(account_id, "all", 1)
+        return f"{page.total_count:,} invoices can be read"
+
+
+@with_config(sections=("sources", SECTION))
+def _credentials(credentials: CloudflareCredentials = dlt.secrets.value) -> CloudflareCredentials:
+    """Take the credentials from where the source takes them."""
+    return credentials
+
+
+@with_config(sections=("sources", SECTION))
+def _base_url(base_url: str | None = None) -> str:
+    return base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL
+
+
+@with_config(sections=("sources", SECTION))
+def _named(given: Sequence[str], account_id: str | Sequence[str] | None = None) -> tuple[str, ...]:
+    return read_account_ids(given or account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
+
+
+def _destination(target: Target) -> str:
+    with driver_errors_explained():
+        tried = try_writing(target)
+    if tried is None:
+        raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
+    return f"{tried} in {target.location}, dataset {target.dataset_name}"

@@ -1,0 +1,27 @@
+"""From minor units to the units that people count in, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+
+STRIPE_EXPONENTS: Mapping[str, int] = {"ISK": 2, "MGA": 0, "UGX": 2}
+"""Where Stripe's minor unit is not the one of ISO 4217 (https://docs.stripe.com/currencies#special-cases)."""
+
+_EXACT = Context(prec=1_000, traps=[Inexact, InvalidOperation, Overflow])
+"""More digits than any column holds: rounding would be an error, and cannot happen."""
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Add amounts of one currency, without the zeros that a column pads them with."""
+    added = Decimal(0)
+    for amount in amounts:
+        added = _EXACT.add(added, amount)
+    return _EXACT.normalize(added)
+
+
+def to_major(minor: Decimal, exponent: int) -> Decimal:
+    """Convert minor units to major ones, with at least the currency's own decimals: 1999 to 19.99."""
+    major = _EXACT.normalize(_EXACT.scaleb(minor, -exponent))
+    own = Decimal(1).scaleb(-exponent)
+    return major if _EXACT.remainder(major, own) else _EXACT.quantize(major, own)

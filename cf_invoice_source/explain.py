@@ -1,0 +1,126 @@
+"""Turns what dlt and the drivers below it raise into an error that says what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+)
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.exceptions import DltException, MissingDependencyException
+
+from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
+
+_TORN = ("Could not read enough bytes", "not a valid DuckDB database file")
+"""What DuckDB says of a file that it began, but had no room for."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+_WHERE_TO_SET = (
+    "set it in .dlt/secrets.toml under [destination.NAME.credentials], or in the environment as "
+    "DESTINATION__NAME__CREDENTIALS (https://dlthub.com/docs/general-usage/credentials)"
+)
+
+
+@contextmanager
+def dlt_errors_explained() -> Iterator[None]:
+    """Turn what dlt raises into an error that says what to do. A bug of ours stays itself."""
+    try:
+        yield
+    except (DltException, OSError) as error:
+        explained = _explained(error)
+        # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
+        # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
+        is_own = explained.__traceback__ or isinstance(explained, SettingsError)
+        raise explained from (explained.__cause__ if is_own else error)
+
+
+@contextmanager
+def driver_errors_explained() -> Iterator[None]:
+    """Take whatever is raised for the destination's: each driver has errors of its own."""
+    try:
+        yield
+    except (InvoiceSourceError, DltException):
+        raise
+    except Exception as error:
+        raise _destination_failed(error) from error
+
+
+def _explained(error: Exception) -> Exception:
+    """Find the error below dlt's wrappings, and say what to do about it."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, KeyboardInterrupt):  # dlt takes it for a failed step
+            raise cause
+        if known := _of_settings(cause):
+            return known
+    kept = "what is not loaded yet is kept, and " if getattr(error, "has_pending_data", False) else ""
+    deepest = causes[-1]
+    if isinstance(deepest, OSError) and deepest.errno in _UNWRITABLE:
+        return DestinationError(
+            f"dlt cannot write its working files: {deepest.strerror}.",
+            remedy="make room on that disk or set the rights (DLT_DATA_DIR names another place), "
+            f"then run again: {kept}nothing is loaded twice",
+        )
+    is_destination = any(isinstance(cause, DestinationException) for cause in causes)
+    if is_destination or getattr(error, "step", "") in {"sync", "load"}:
+        return _destination_failed(deepest, kept)
+    return error
+
+
+def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
+    """Explain a missing or wrong setting, or a missing package; an error of ours is explained already."""
+    if isinstance(cause, InvoiceSourceError):
+        return cause
+    if isinstance(cause, ConfigFieldMissingException):
+        missing = f"{cause.spec_name} lacks a setting: {', '.join(cause.traces)}."
+        return SettingsError(missing, remedy=_WHERE_TO_SET)
+    if isinstance(cause, MissingDependencyException):
+        packages = " ".join(f'"{package}"' for package in cause.dependencies)
+        return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
+    return _unusable(cause) if isinstance(cause, ConfigurationException) else None
+
+
+def _unusable(error: ConfigurationException) -> SettingsError:
+    """Say which setting cannot be used. What lies below shows its value, which may be a secret: it goes."""
+    error.__cause__ = error.__context__ = None
+    if isinstance(error, ConfigValueCannotBeCoercedException):
+        error.field_value = None
+        hint: object = error.hint
+        kind = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
+        return SettingsError(
+            f"The setting {error.field_name} cannot be read as {kind}.",
+            remedy="correct it in .dlt/config.toml, in .dlt/secrets.toml or in the environment",
+        )
+    said = " ".join(str(error).strip().splitlines()[:2])
+    return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
+
+
+def _destination_failed(error: BaseException, kept: str = "") -> DestinationError:
+    """Say what the destination's own error says, in its first line."""
+    text = str(error).rpartition("The actual reason given is: ")[2].strip()
+    first_line = (text.splitlines() or [type(error).__name__])[0]
+    check = "check its address, rights, locks and disk space"
+    if any(sign in first_line for sign in _TORN):
+        check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    return DestinationError(
+        f"The destination failed: {first_line}",
+        remedy=f"{check}, then run again: {kept}nothing is loaded twice",
+    )
+
+
+_WRAPPED = ("exception", "client_exception", "inner_exc", "__cause__")
+"""Where dlt's errors, DuckDB's and Python's keep what went wrong below them."""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk down from what dlt raised to what went wrong first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = next(filter(None, (getattr(cause, name, None) for name in _WRAPPED)), None)
