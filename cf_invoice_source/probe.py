@@ -13,6 +13,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from cf_invoice_source.staging import name_staging
 from cf_invoice_source.target import Target
 
 _SCRATCH = "cf_invoices_check_"
@@ -28,6 +29,7 @@ def try_writing(target: Target) -> str | None:
     Raises:
         Exception: Whatever dlt or the destination's driver raises where it cannot be written.
     """
+    name_staging(target.destination, target.client().config, target.pipeline_name)
     scratch = f"{_SCRATCH}{uuid4().hex}"
     client = target.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials

@@ -7,7 +7,8 @@ from hashlib import sha256
 
 import dlt
 from dlt.common.configuration.container import Container
-from dlt.common.destination.client import DestinationClientDwhConfiguration
+from dlt.common.destination import AnyDestination
+from dlt.common.destination.client import DestinationClientConfiguration, DestinationClientDwhConfiguration
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
@@ -24,11 +25,17 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     To be called before anything is loaded, also what was left behind: a package that was begun with other
     staging tables cannot be finished.
     """
-    config = pipeline.destination_client().config
+    name_staging(pipeline.destination, pipeline.destination_client().config, pipeline.pipeline_name)
+
+
+def name_staging(
+    destination: AnyDestination, config: DestinationClientConfiguration, pipeline_name: str
+) -> None:
+    """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
     if config.destination_type == "duckdb" or getattr(config, _LAYOUT, None) != _DEFAULT:
         return
-    digest = sha256(pipeline.pipeline_name.encode()).hexdigest()[:8]
-    pipeline.destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
+    digest = sha256(pipeline_name.encode()).hexdigest()[:8]
+    destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
 
 
 def separate_staging_of_the_active_pipeline() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +12,7 @@ from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import html, status
 from tests.conftest import Command, Ended, Warehouse, tree
 from tests.make import make_invoices
+from tests.postgres import Database
 
 SECRET = "simulator-token"
 """How the token of the simulator begins."""
@@ -552,3 +554,96 @@ def test_a_destination_that_nothing_can_be_tried_in_is_skipped(
     assert not (tmp_path / "invoices.db").exists()
     assert states(ended)["destination"] == SKIPPED
     assert "nothing can be tried" in said(ended, "destination")
+
+
+# A server database, with its rights
+
+
+TO_POSTGRES = ("--destination", "postgres")
+
+
+def objects(database: Database) -> list[tuple[Any, ...]]:
+    """Every schema and table that is there."""
+    tables = "SELECT table_schema, table_name FROM information_schema.tables"
+    return database.query(f"{tables} UNION SELECT nspname, '' FROM pg_namespace ORDER BY 1, 2")  # noqa: S608
+
+
+@pytest.fixture
+def loaded(simulator: Simulator, account: Account, database: Database, command: Command) -> Database:
+    """A PostgreSQL database after a first load."""
+    account.records += make_invoices(3)
+    assert command("load", *TO_POSTGRES).exit_code == 0
+    return database
+
+
+def as_role(database: Database, *grants: str) -> dict[str, str]:
+    """An environment that signs in to the database as somebody who may do just this."""
+    role = f"role_{uuid4().hex}"
+    database.query(f"CREATE ROLE {role} LOGIN PASSWORD 'role'")
+    for grant in grants:
+        database.query(f"GRANT {grant} TO {role}")
+    dsn = f"postgresql://{role}:role@127.0.0.1:{database.server.port}/{database.name}"
+    return {"DESTINATION__POSTGRES__CREDENTIALS": dsn}
+
+
+def test_an_empty_database_is_tried_and_left_empty(
+    simulator: Simulator, account: Account, database: Database, command: Command
+) -> None:
+    before = objects(database)
+
+    ended = command("check", "--json", *TO_POSTGRES)
+
+    assert "a dataset was made and dropped" in said(ended, "destination")
+    assert objects(database) == before
+    assert ended.exit_code == 0
+
+
+def test_a_database_that_was_loaded_is_tried_and_left_as_it_was(loaded: Database, command: Command) -> None:
+    before = objects(loaded)
+
+    ended = command("check", "--json", *TO_POSTGRES)
+
+    assert "a table was made and dropped" in said(ended, "destination")
+    assert objects(loaded) == before
+    assert ended.exit_code == 0
+
+
+def test_somebody_who_may_only_read_gets_a_cross(loaded: Database, command: Command) -> None:
+    env = as_role(loaded, "USAGE ON SCHEMA cf_invoices", "SELECT ON ALL TABLES IN SCHEMA cf_invoices")
+    before = objects(loaded)
+
+    ended = command("check", "--json", *TO_POSTGRES, env=env)
+
+    assert "permission denied" in destination_cross(ended)
+    assert objects(loaded) == before
+
+
+def test_rights_on_the_two_datasets_alone_are_enough(loaded: Database, command: Command) -> None:
+    schemas = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices%'")
+    env = as_role(loaded, *(f"ALL ON SCHEMA {name}" for (name,) in schemas))
+
+    ended = command("check", "--json", *TO_POSTGRES, env=env)
+
+    assert len(schemas) == 2
+    assert ended.exit_code == 0
+
+
+def test_the_staging_dataset_is_tried_too_where_it_is_missing(loaded: Database, command: Command) -> None:
+    env = as_role(loaded, "ALL ON SCHEMA cf_invoices")
+    [(staging,)] = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices_staging%'")
+    loaded.query(f"DROP SCHEMA {staging} CASCADE")
+
+    ended = command("check", "--json", *TO_POSTGRES, env=env)
+
+    assert "permission denied for database" in destination_cross(ended)
+
+
+def test_status_reads_a_server_database_as_somebody_who_may_only_read(
+    loaded: Database, command: Command
+) -> None:
+    env = as_role(loaded, "USAGE ON SCHEMA cf_invoices", "SELECT ON ALL TABLES IN SCHEMA cf_invoices")
+
+    ended = command("status", "--json", *TO_POSTGRES, env=env)
+
+    assert ended.exit_code == 0
+    assert [each["invoices"] for each in json.loads(ended.stdout)["accounts"]] == [3]
