@@ -196,7 +196,7 @@ class Client:
 def _receive(response: requests.Response, **_settings: Any) -> None:
     """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect.
 
-    It is not to look: it reads an address even where it does not follow, and fails at one that makes no sense.
+    It is not to look: it reads the address even of one that it does not follow, and some make it fail.
     """
     response.headers.pop("location", None)
     deadline = time.monotonic() + LONGEST_ANSWER_S

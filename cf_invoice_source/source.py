@@ -13,6 +13,7 @@ from dlt.extract import DltResource
 from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
+from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.bookmark import to_dict
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
@@ -58,6 +59,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         SettingsError: A setting is missing or makes no sense.
     """
     separate_staging_of_the_active_pipeline()
+    # A text stays the text that was sent; dlt would turn what looks like a time into one.
+    dlt.current.source_schema().remove_type_detection("iso_timestamp")
     auth = credentials.to_auth()
     account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
@@ -87,6 +90,7 @@ def _invoices(
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     separate_staging(dlt.current.pipeline())
     yield from _missing_tables()
+    columns = Columns(dlt.current.source_schema())
     warehouse = Warehouse(dlt.current.pipeline())
     with warehouse.connected():
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
@@ -97,7 +101,7 @@ def _invoices(
                 if package.bookmark:
                     bookmarks[package.account_id] = to_dict(package.bookmark)
             for table, rows in package.tables.items():
-                yield _marked(table, rows, file_format="jsonl")
+                yield _marked(table, [columns.fit(table, row) for row in rows], file_format="jsonl")
 
 
 def _missing_tables() -> Iterator[Any]:

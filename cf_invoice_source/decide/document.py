@@ -1,4 +1,4 @@
-"""From the bytes of an answer to a JSON document in which nothing is lost: no digit, and no field named twice."""
+"""From the bytes of an answer to a JSON document: no digit is lost, and no field that is named twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MAX_DOCUMENT_DEPTH = 200
-"""Objects and lists inside one another that an answer may have: Python reads, hashes and writes so many safely."""
+"""Objects and lists inside one another that an answer may have: so many Python surely reads and writes."""
 
 _MANY_DIGITS = 100
 """From here on a whole number is read as Decimal: int() refuses 4,300 digits, and no column holds so many."""

@@ -85,7 +85,7 @@ def read_record(record: Any) -> Invoice | Reject:
     invoice_id = _id_of(record)
     try:
         if not isinstance(record, Mapping):
-            raise _not_an_object(record)  # noqa: TRY301 - one way out for every reason
+            raise _not_an_object(record)
         values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
         values |= _unknown_fields(record)
     except UnfitError as unfit:
@@ -276,7 +276,7 @@ _SHOWN = 100
 
 
 def _is_dlts_mark(text: str) -> bool:
-    """Say whether dlt would take the text for a marked decimal, time, ... and change it (`dlt.common.json`)."""
+    """Say whether dlt would take the text for a marked decimal or time, and change it (`dlt.common.json`)."""
     return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
 
 
