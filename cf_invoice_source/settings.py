@@ -64,5 +64,5 @@ LONGEST_ANSWER_S = 120.0
 LARGEST_ANSWER_BYTES = 2**28
 """How long the body of one answer may be, unpacked: 50 invoices are about 30 kB."""
 
-MAX_COLUMNS = 200
-"""Columns that a table may have before further unknown fields share one: databases bear 1,000 and more."""
+MAX_COLUMNS = 150
+"""Columns that a table may have before further unknown fields share one: DuckDB takes rows of 200 for maps."""

@@ -15,6 +15,7 @@ from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
 from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.bookmark import to_dict
+from cf_invoice_source.decide.guess import is_guessable as has_guessable_text
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
@@ -90,7 +91,7 @@ def _invoices(
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     separate_staging(dlt.current.pipeline())
     yield from _missing_tables()
-    columns = Columns(dlt.current.source_schema())
+    columns, is_guessable = Columns(dlt.current.source_schema()), False
     warehouse = Warehouse(dlt.current.pipeline())
     with warehouse.connected():
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
@@ -101,7 +102,9 @@ def _invoices(
                 if package.bookmark:
                     bookmarks[package.account_id] = to_dict(package.bookmark)
             for table, rows in package.tables.items():
-                yield _marked(table, [columns.fit(table, row) for row in rows], file_format="jsonl")
+                fitted = [columns.fit(table, row) for row in rows]
+                is_guessable = is_guessable or any(map(has_guessable_text, fitted))
+                yield _marked(table, fitted, file_format="preferred" if is_guessable else "jsonl")
 
 
 def _missing_tables() -> Iterator[Any]:
@@ -113,7 +116,7 @@ def _missing_tables() -> Iterator[Any]:
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table; jsonl is by far the fastest format without Arrow."""
+    """Mark rows with the hints of their table; jsonl needs by far the least time and memory without Arrow."""
     made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)
 
