@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -69,27 +69,18 @@ class Columns:
             place for table in (INVOICES, CHANGES) for place in self._places((table,), (), (), name, value)
         ]
         wanted = {place[:3] for place in places}
-        if len(wanted) < len(places) or wanted & taken or not all(map(self._is_fit, places)):
+        if len(wanted) < len(places) or wanted & taken or not all(place.column for place in places):
             return False
-        if not self._have_room(places):
+        kinds: dict[str, dict[str, str]] = {}
+        for place in places:
+            columns = kinds.setdefault(place.table, dict(self._columns(place.table)))
+            if place.kind and columns.setdefault(place.column, place.kind) != place.kind:
+                return False
+        if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
             return False
         taken |= wanted
-        for place in places:
-            if place.kind:
-                self._columns(place.table)[place.column] = place.kind
+        self._known |= kinds
         return True
-
-    def _is_fit(self, place: _Place) -> bool:
-        known = self._columns(place.table).get(place.column)
-        return bool(place.column) and (known is None or place.kind in {None, known})
-
-    def _have_room(self, places: Iterable[_Place]) -> bool:
-        wanted: dict[str, set[str]] = {}
-        for place in places:
-            wanted.setdefault(place.table, set()).add(place.column)
-        return all(
-            len(columns | self._columns(table).keys()) <= MAX_COLUMNS for table, columns in wanted.items()
-        )
 
     def _columns(self, table: str) -> dict[str, str]:
         """What is known of the columns of a table, and of the tables below it: their types."""

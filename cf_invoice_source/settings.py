@@ -65,4 +65,4 @@ LARGEST_ANSWER_BYTES = 2**28
 """How long the body of one answer may be, unpacked: 50 invoices are about 30 kB."""
 
 MAX_COLUMNS = 150
-"""Columns that a table may have before further unknown fields share one: DuckDB takes rows of 200 for maps."""
+"""Columns of a table, beyond which unknown fields share one: DuckDB takes rows with 200 fields for maps."""
