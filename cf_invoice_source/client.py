@@ -218,7 +218,10 @@ _READ_BYTES = 2**16
 def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSourceError:
     """Make the error for an answer that is none, by its status."""
     status = response.status_code
-    said = "; ".join(errors) or f"HTTP {status} {readable(response.reason or '')}".rstrip()
+    said = (
+        _without_secret("; ".join(errors), response)
+        or f"HTTP {status} {readable(response.reason or '')}".rstrip()
+    )
     cause = f"Cloudflare refused the request: {said}."
     if status in _REMEDIES:
         return SettingsError(cause, remedy=_REMEDIES[status], **_of(response))
@@ -232,6 +235,14 @@ def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSou
             **_of(response),
         )
     return ApiChangedError(cause, remedy=_REPORT, **_of(response))
+
+
+def _without_secret(text: str, response: requests.Response) -> str:
+    """Take the credential out of what a server says: some repeat what they do not like."""
+    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):
+        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
+        text = text.replace(secret, "***") if secret else text
+    return text
 
 
 def _decode(response: requests.Response) -> Any:

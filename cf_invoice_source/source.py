@@ -25,6 +25,8 @@ from cf_invoice_source.warehouse import Warehouse
 
 __source_name__ = SECTION
 
+_LONGEST_DAYS = 36_500
+
 
 @dlt.source(name=SECTION, section=SECTION)
 def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's configuration
@@ -66,6 +68,10 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
         raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
+    if not 0 <= full_walk_every_days <= _LONGEST_DAYS:
+        raise SettingsError(
+            "full_walk_every_days makes no sense.", remedy=f"use a number from 0 to {_LONGEST_DAYS:,}"
+        )
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
     order = Order(
         find=lambda: account_ids or [account.id for account in client.accounts()],

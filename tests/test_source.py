@@ -781,6 +781,7 @@ def test_a_type_that_does_not_exist_is_refused(load: Load) -> None:
         load(type="automatic")
 
     assert "all, auto, manual" in caught.value.remedy
+    assert "automatic" not in str(caught.value).replace(caught.value.remedy, "")
 
 
 # Plain dlt
