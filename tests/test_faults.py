@@ -48,6 +48,7 @@ from cf_invoice_source.simulator.faults import (
     status,
     wire,
 )
+from tests.conftest import Naps
 from tests.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
 
@@ -639,7 +640,9 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
         patch.setenv(name, str(value))
     patch.chdir(place)
     patch.setattr("cf_invoice_source.client.LONGEST_ANSWER_S", 0.5)
-    patch.setattr("cf_invoice_source.pacer.sleep", lambda _seconds: None)
+    naps = Naps()
+    patch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
+    patch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)
 
 
 def leave_alone(_simulator: Simulator, _accounts: dict[str, Account]) -> None:

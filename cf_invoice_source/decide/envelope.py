@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-Result = TypeVar("Result", dict[str, Any], list[Any])
-
 from cf_invoice_source.decide.document import Doubled, Immense
+
+Result = TypeVar("Result", dict[str, Any], list[Any])
 
 
 @dataclass(frozen=True, slots=True)
