@@ -66,7 +66,7 @@ class Rows:
             "n": int(number),
             "id": reject.id,
             "reason": reject.reason,
-            "raw": _as_sent(reject.record),
+            "raw": as_sent(reject.record),
             "observed_at": self.observed_at,
         }
         self._add(REJECTS, row)
@@ -86,7 +86,7 @@ class Rows:
         self.tables.setdefault(table, []).append(row)
 
 
-def _as_sent(record: Any) -> str:
+def as_sent(record: Any) -> str:
     """Write a record as JSON, digit by digit as it was sent, and fields that are named twice twice."""
     return simplejson.dumps(record, use_decimal=True, allow_nan=True, default=_raw)
 
@@ -94,7 +94,7 @@ def _as_sent(record: Any) -> str:
 def _raw(value: Doubled | Immense) -> simplejson.RawJSON:
     if isinstance(value, Immense):
         return simplejson.RawJSON(value.text)
-    fields = (f"{simplejson.dumps(name)}: {_as_sent(item)}" for name, item in value.pairs)
+    fields = (f"{simplejson.dumps(name)}: {as_sent(item)}" for name, item in value.pairs)
     return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
 
 

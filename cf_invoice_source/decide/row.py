@@ -269,7 +269,7 @@ def _inner(name: str, key: str) -> str:
 
 def _shown(name: str) -> str:
     """Write a field's name into a reason: short, and without what could harm a column or a screen."""
-    return name[:_SHOWN].encode("ascii", "backslashreplace").decode()
+    return name[:_SHOWN].encode("unicode_escape").decode()
 
 
 _SHOWN = 100
