@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from io import BytesIO
 from threading import local
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+import urllib3
 from dlt.sources.helpers import requests
 from requests import codes
 from requests.auth import AuthBase
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
-from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
+from cf_invoice_source.decide.document import decode
+from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page, readable
 from cf_invoice_source.decide.pace import Quota, read_quota, wait_after_refusal
 from cf_invoice_source.decide.token import Token, read_token
 from cf_invoice_source.discovery import find_accounts
@@ -25,6 +25,8 @@ from cf_invoice_source.pacer import Pacer, Tally
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
+    LARGEST_ANSWER_BYTES,
+    LONGEST_ANSWER_S,
     PER_PAGE,
     PERMISSION,
     VERIFY_ACCOUNT_TOKEN,
@@ -45,8 +47,9 @@ _REMEDIES: Mapping[int, str] = {
 }
 """What to do about the statuses that asking again does not mend."""
 
+_REDIRECTS = {301, 302, 303, 307, 308}
 
-_PASSING = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, ContentDecodingError)
+_PASSING = (requests.ConnectionError, requests.Timeout)
 """What can go wrong on the way to an answer, and may be right the next time."""
 
 _REPORT = "update cf-invoice-source, or report it with the cf-ray"
@@ -164,7 +167,9 @@ class Client:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
         quota = None
         try:
-            response = self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
+            response = self._http.get(
+                url, auth=self._auth, headers=headers, allow_redirects=False, hooks={"response": _receive}
+            )
             quota = _quota(response)
         except requests.RequestException as error:
             raise TryLaterError(
@@ -188,17 +193,42 @@ class Client:
         return is_passing
 
 
+def _receive(response: requests.Response, **_settings: Any) -> None:
+    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect.
+
+    It is not to look: it reads the address even of one that it does not follow, and some make it fail.
+    """
+    response.headers.pop("location", None)
+    deadline = time.monotonic() + LONGEST_ANSWER_S
+    body = bytearray()
+    try:
+        while part := response.raw.read1(_READ_BYTES, decode_content=True):
+            body += part
+            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
+                response.close()
+                raise requests.Timeout("the answer is too slow or too long")
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
+    response.raw = BytesIO(body)
+
+
+_READ_BYTES = 2**16
+
+
 def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSourceError:
     """Make the error for an answer that is none, by its status."""
     status = response.status_code
-    said = "; ".join(errors) or f"HTTP {status} {response.reason or ''}".rstrip()
+    said = (
+        _without_secret("; ".join(errors), response)
+        or f"HTTP {status} {readable(response.reason or '')}".rstrip()
+    )
     cause = f"Cloudflare refused the request: {said}."
     if status in _REMEDIES:
         return SettingsError(cause, remedy=_REMEDIES[status], **_of(response))
     if status == codes.too_many_requests or status >= codes.server_error:
         cause = f"Cloudflare could not answer: {said}."
         return TryLaterError(cause, remedy="run again in a few minutes", **_of(response))
-    if response.is_redirect:
+    if status in _REDIRECTS:
         return SettingsError(
             f"The server redirects (HTTP {status}), and a credential is not sent on to another address.",
             remedy="set base_url to the API's own address",
@@ -207,12 +237,19 @@ def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSou
     return ApiChangedError(cause, remedy=_REPORT, **_of(response))
 
 
+def _without_secret(text: str, response: requests.Response) -> str:
+    """Take the credential out of what a server says: some repeat what they do not like."""
+    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):
+        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
 def _decode(response: requests.Response) -> Any:
-    """Decode JSON, each number with a point or an exponent as Decimal, never as a float."""
     try:
-        return json.loads(response.content, parse_float=_decimal, parse_constant=Decimal, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        kind = response.headers.get("content-type", "no content type")
+        return decode(response.content)
+    except ValueError as error:
+        kind = readable(response.headers.get("content-type", "no content type"))
         raise ApiChangedError(
             f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes).",
             remedy="check the base URL and the proxy: something in between may have answered",
@@ -227,21 +264,6 @@ def _decode_or_none(response: requests.Response) -> Any:
         return None
 
 
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # an exponent beyond what even Decimal knows
-        return Decimal("Infinity")
-
-
-def _integer(text: str) -> int | Decimal:
-    """Read a whole number; one longer than any column as Decimal, since int() refuses 4,300 digits."""
-    return int(text) if len(text) < _LONG else Decimal(text)
-
-
-_LONG = 100
-
-
 def _is_cut(response: requests.Response) -> bool:
     """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
     return response.status_code == codes.ok and not response.content.rstrip().endswith(b"}")
@@ -252,7 +274,7 @@ def _quota(response: requests.Response) -> Quota | None:
 
 
 def _of(response: requests.Response) -> dict[str, str]:
-    return {"request": f"GET {response.request.url}", "ray": response.headers.get("cf-ray", "")}
+    return {"request": f"GET {response.request.url}", "ray": readable(response.headers.get("cf-ray", ""))}
 
 
 def _name(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import simplejson
 
 from cf_invoice_source.decide.changes import Known, Verdict, judge_gone, judge_listed
+from cf_invoice_source.decide.document import Doubled, Immense
 from cf_invoice_source.decide.row import Invoice, Reject
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
 
@@ -65,7 +66,7 @@ class Rows:
             "n": int(number),
             "id": reject.id,
             "reason": reject.reason,
-            "raw": simplejson.dumps(reject.record, use_decimal=True, allow_nan=True),
+            "raw": as_sent(reject.record),
             "observed_at": self.observed_at,
         }
         self._add(REJECTS, row)
@@ -83,6 +84,18 @@ class Rows:
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self.tables.setdefault(table, []).append(row)
+
+
+def as_sent(record: Any) -> str:
+    """Write a record as JSON, digit by digit as it was sent, and fields that are named twice twice."""
+    return simplejson.dumps(record, use_decimal=True, allow_nan=True, default=_raw)
+
+
+def _raw(value: Doubled | Immense) -> simplejson.RawJSON:
+    if isinstance(value, Immense):
+        return simplejson.RawJSON(value.text)
+    fields = (f"{simplejson.dumps(name)}: {as_sent(item)}" for name, item in value.pairs)
+    return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
 
 
 def _is_same(row: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:

@@ -57,3 +57,12 @@ PACKAGE_ROWS = 10_000
 
 LOCK_WAIT_S = 600.0
 """How many seconds a load waits for another one of the same pipeline, or into the same DuckDB file."""
+
+LONGEST_ANSWER_S = 120.0
+"""How long the body of one answer may take: dlt's `request_timeout` bounds each read, not all of them."""
+
+LARGEST_ANSWER_BYTES = 2**28
+"""How long the body of one answer may be, unpacked: 50 invoices are about 30 kB."""
+
+MAX_COLUMNS = 150
+"""Columns of a table, beyond which unknown fields share one: DuckDB takes rows with 200 fields for maps."""

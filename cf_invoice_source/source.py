@@ -13,7 +13,9 @@ from dlt.extract import DltResource
 from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
+from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.bookmark import to_dict
+from cf_invoice_source.decide.guess import is_guessable as has_guessable_text
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
@@ -22,6 +24,8 @@ from cf_invoice_source.staging import separate_staging, separate_staging_of_the_
 from cf_invoice_source.warehouse import Warehouse
 
 __source_name__ = SECTION
+
+_LONGEST_DAYS = 36_500
 
 
 @dlt.source(name=SECTION, section=SECTION)
@@ -58,10 +62,16 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         SettingsError: A setting is missing or makes no sense.
     """
     separate_staging_of_the_active_pipeline()
+    # A text stays the text that was sent; dlt would turn what looks like a time into one.
+    dlt.current.source_schema().remove_type_detection("iso_timestamp")
     auth = credentials.to_auth()
     account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
         raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
+    if not 0 <= full_walk_every_days <= _LONGEST_DAYS:
+        raise SettingsError(
+            "full_walk_every_days makes no sense.", remedy=f"use a number from 0 to {_LONGEST_DAYS:,}"
+        )
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
     order = Order(
         find=lambda: account_ids or [account.id for account in client.accounts()],
@@ -93,6 +103,7 @@ def _invoices(
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     separate_staging(dlt.current.pipeline())
     yield from _missing_tables()
+    columns, is_guessable = Columns(dlt.current.source_schema()), False
     warehouse = Warehouse(dlt.current.pipeline())
     with warehouse.connected():
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
@@ -103,7 +114,9 @@ def _invoices(
                 if package.bookmark:
                     bookmarks[package.account_id] = to_dict(package.bookmark)
             for table, rows in package.tables.items():
-                yield _marked(table, rows, file_format="jsonl")
+                fitted = [columns.fit(table, row) for row in rows]
+                is_guessable = is_guessable or any(map(has_guessable_text, fitted))
+                yield _marked(table, fitted, file_format="preferred" if is_guessable else "jsonl")
 
 
 def _missing_tables() -> Iterator[Any]:
@@ -115,7 +128,7 @@ def _missing_tables() -> Iterator[Any]:
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table; jsonl is by far the fastest format without Arrow."""
+    """Mark rows with the hints of their table; jsonl needs by far the least time and memory without Arrow."""
     made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.resolve import inject_section, resolve_configuration
 from dlt.common.configuration.specs import (
     ConnectionStringCredentials,
@@ -97,6 +98,8 @@ class Target:
                 dataset_name=self.dataset_name,
                 progress=progress,
             )
+        except ConfigurationException:
+            raise  # it knows which setting it is
         except DltException as error:
             raise SettingsError(
                 f"dlt cannot make this pipeline ({type(error).__name__}).",

@@ -94,7 +94,9 @@ def expected_row(account_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
         "amount_remaining": Decimal(record["amount_remaining"]),
         "currency": record["currency"],
         "status": record.get("status"),
-        "created": None if created is None else datetime(1970, 1, 1, tzinfo=timezone.utc) + _seconds(created),
+        "created": None
+        if created is None
+        else datetime(1970, 1, 1, tzinfo=timezone.utc) + _seconds(int(created)),
         "created_by": record.get("created_by"),
         "invoice_origin": record.get("invoice_origin"),
         "description": record.get("description"),

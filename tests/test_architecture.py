@@ -25,7 +25,7 @@ LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
     {"ahead", "auth", "discovery", "explain", "hints", "pacer", "signals", "staging"},
     {"client", "tables", "target"},
-    {"locks", "overview", "probe", "rows", "walker", "warehouse"},
+    {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "loader"},
     {"accounts"},
     {"source"},

@@ -13,7 +13,6 @@ import pytest
 from cf_invoice_source import __version__
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
-    body,
     cut_body,
     cut_json,
     docs_example,
@@ -425,66 +424,6 @@ def files_with(secret: str, folder: Path) -> list[Path]:
     return [path for path in files if secret.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("way", ["token", "key"])
-def test_a_load_with_the_loudest_log_shows_no_secret(
-    simulator: Simulator,
-    account: Account,
-    warehouse: Warehouse,
-    process: Command,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    way: str,
-) -> None:
-    if way == "key":
-        simulator.api_key = f"{SECRET}-as-a-key"
-        monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
-        monkeypatch.setenv("CLOUDFLARE_EMAIL", simulator.email)
-        monkeypatch.setenv("CLOUDFLARE_API_KEY", simulator.api_key)
-    account.records += make_invoices(2)
-
-    ended = process("load", "--debug", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
-
-    assert ended.exit_code == 0
-    assert len(warehouse.ids()) == 2
-    assert "DEBUG" in ended.output
-    assert SECRET not in ended.output
-    assert files_with(SECRET, tmp_path) == []
-
-
-@pytest.mark.parametrize("broken", ["wrong token", "unreachable host", "HTML with 200"])
-def test_a_failure_with_the_loudest_log_and_a_traceback_shows_no_secret(
-    simulator: Simulator,
-    account: Account,
-    warehouse: Warehouse,
-    process: Command,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    broken: str,
-) -> None:
-    break_it, cause, _ = (ANSWERED | NOT_ANSWERED)[broken]
-    break_it(simulator, account, monkeypatch)
-
-    ended = process("load", "--debug", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
-
-    assert ended.exit_code == 1
-    assert "Traceback" in ended.stderr
-    assert cause in ended.stderr
-    assert SECRET not in ended.output
-    assert files_with(SECRET, tmp_path) == []
-
-
-def test_the_link_to_the_pdf_is_not_shown(
-    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
-) -> None:
-    """It opens without signing in."""
-    account.records += make_invoices(2)
-
-    ended = process("load", "--json", env={"RUNTIME__LOG_LEVEL": "DEBUG"})
-
-    assert ended.exit_code == 0
-    assert "pay.stripe.com" not in ended.output
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 @pytest.mark.parametrize("name", ["load", "status", "check"])
 def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
@@ -783,22 +722,6 @@ def test_the_demo_does_not_touch_the_real_account(
     assert ended.exit_code == 0
     assert len(document["accounts"]) == 3
     assert simulator.requests == []
-
-
-def test_a_bad_number_of_one_record_is_exit_code_3(
-    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
-) -> None:
-    text = (
-        '{"success": true, "result": {"invoices": [{"id": "in_1", "amount_due": NaN, "amount_paid": 0,'
-        ' "amount_remaining": 0, "currency": "usd"}], "pagination": {"has_more": false, "page": 1,'
-        ' "per_page": 50, "total_count": 1}}}'
-    )
-    simulator.faults.append(body(text.encode()))
-
-    ended = command("load")
-
-    assert ended.exit_code == 3
-    assert "NaN" in warehouse.rows("invoice_rejects")[0]["raw"]
 
 
 def test_an_account_that_is_refused_does_not_stop_the_others(

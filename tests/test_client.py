@@ -30,14 +30,13 @@ from cf_invoice_source.simulator.faults import (
     cut_json,
     drop_connection,
     edit,
-    failed_envelope,
     html,
     rate_limited,
     redirect,
     status,
 )
 from tests.conftest import Naps
-from tests.make import make_document, make_invoices
+from tests.make import make_invoices
 
 pytestmark = pytest.mark.usefixtures("dlt_here")
 
@@ -290,24 +289,6 @@ def test_a_dropped_connection_is_waited_for_a_little_longer_each_time(
 # Refusals
 
 
-@pytest.mark.parametrize(
-    ("code", "remedy"),
-    [
-        (400, "account ID"),
-        (401, "complete, active and not expired"),
-        (403, "'AI Gateway Read'"),
-        (404, "32 hexadecimal characters"),
-    ],
-)
-def test_a_refusal_says_what_to_mend(ask: Asking, simulator: Simulator, code: int, remedy: str) -> None:
-    simulator.faults.append(status(code))
-
-    with pytest.raises(SettingsError) as caught:
-        ask()
-
-    assert remedy in caught.value.remedy
-
-
 def test_a_refusal_tells_what_cloudflare_said_and_the_ray(
     ask: Asking, simulator: Simulator, account: Account
 ) -> None:
@@ -319,20 +300,6 @@ def test_a_refusal_tells_what_cloudflare_said_and_the_ray(
     assert caught.value.ray.endswith("-SIM")
     assert account.id in caught.value.request
     assert caught.value.account_id == account.id
-
-
-def test_a_failed_envelope_with_status_200_is_no_empty_page(ask: Asking, simulator: Simulator) -> None:
-    simulator.faults.append(failed_envelope(7000, "No luck today"))
-
-    with pytest.raises(InvoiceSourceError, match=r"No luck today \(code 7000\)"):
-        ask()
-
-
-def test_an_error_that_is_no_envelope_is_told_by_its_status(ask: Asking, simulator: Simulator) -> None:
-    simulator.faults.append(status(403))
-
-    with pytest.raises(SettingsError, match="HTTP 403 Forbidden"):
-        ask()
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -378,53 +345,8 @@ def test_https_to_a_server_without_it_cannot_be_reached(simulator: Simulator, ac
 # Answers of another shape
 
 
-@pytest.mark.parametrize("name", ["has_more", "page", "per_page", "total_count"])
-@pytest.mark.parametrize("value", [None, "2", [], {}, Decimal("1.5")], ids=repr)
-def test_a_pagination_of_another_type_is_malformed(
-    ask: Asking, simulator: Simulator, name: str, value: Any
-) -> None:
-    simulator.faults.append(edit(lambda document: document["result"]["pagination"].update({name: value})))
-
-    with pytest.raises(ApiChangedError, match=f"pagination.{name}"):
-        ask()
-
-
-@pytest.mark.parametrize("name", ["has_more", "page", "per_page", "total_count"])
-def test_a_pagination_without_one_of_its_fields_is_malformed(
-    ask: Asking, simulator: Simulator, name: str
-) -> None:
-    simulator.faults.append(edit(lambda document: document["result"]["pagination"].pop(name)))
-
-    with pytest.raises(ApiChangedError, match=f"pagination.{name} should be"):
-        ask()
-
-
 def move_invoices(document: Any) -> None:
     document["result"]["items"] = document["result"].pop("invoices")
-
-
-MALFORMED = {
-    "the invoices have moved": (edit(move_invoices), "result.invoices should be a list"),
-    "no pagination": (edit(lambda document: document["result"].pop("pagination")), "result.pagination"),
-    "the result is a list": (edit(lambda document: document.update(result=[])), "result should be an object"),
-    "no success": (edit(lambda document: document.pop("success")), "success should be true or false"),
-    "an object in a list": (body(b"[{}]  \n {}"), "not JSON"),
-    "two documents": (body(b"{} {}"), "not JSON"),
-    "bytes": (body(b"\xff\xfe{}"), "not JSON"),
-    "deeper than Python reads": (body(b'{"a":' * 200_000 + b"1" + b"}" * 200_000), "not JSON"),
-}
-
-
-@pytest.mark.parametrize(("fault", "what"), MALFORMED.values(), ids=MALFORMED)
-def test_an_answer_of_another_shape_is_told_with_its_ray(
-    ask: Asking, simulator: Simulator, fault: Fault, what: str
-) -> None:
-    simulator.faults.append(fault)
-
-    with pytest.raises(ApiChangedError, match=what) as caught:
-        ask()
-
-    assert caught.value.ray.endswith("-SIM")
 
 
 def test_an_answer_that_is_not_json_is_told_by_its_type_and_size_without_its_content(
@@ -436,15 +358,6 @@ def test_an_answer_that_is_not_json_is_told_by_its_type_and_size_without_its_con
         ask()
 
     assert "<" not in str(caught.value)
-
-
-def test_json_in_utf8_with_a_byte_order_mark_is_not_taken_for_a_page_of_something_else(
-    ask: Asking, simulator: Simulator
-) -> None:
-    simulator.faults.append(body(b"\xef\xbb\xbf" + str(make_document()).encode()))
-
-    with pytest.raises(ApiChangedError):
-        ask()
 
 
 # Base URLs

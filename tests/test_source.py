@@ -1,6 +1,5 @@
 """Loads into DuckDB, over real HTTP: rows, types, keys, and nothing lost."""
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -23,54 +22,9 @@ from cf_invoice_source.simulator.faults import (
     status,
 )
 from tests.conftest import Extract, Load, Warehouse
-from tests.make import CREATED_S, MISSING, expected_row, make_document, make_invoice, make_invoices
+from tests.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("simulator")
-
-TRICKY: dict[str, dict[str, Any]] = {
-    "nineteen ninety-nine": {"amount_due": Decimal("19.99")},
-    "a tenth": {"amount_due": Decimal("0.1")},
-    "29 integer digits": {"amount_due": Decimal("9" * 29)},
-    "9 fraction digits": {"amount_due": Decimal("0.123456789")},
-    "all 38 digits": {"amount_due": Decimal("12345678901234567890123456789.123456789")},
-    "more digits than a float has": {"amount_due": 9_007_199_254_740_993},
-    "negative": {"amount_due": -2178, "amount_paid": Decimal("-0.01")},
-    "with an exponent": {"amount_due": Decimal("1E+3")},
-    "zero": {"amount_due": 0, "amount_paid": 0, "amount_remaining": Decimal("0.00")},
-    "created null": {"created": None},
-    "created missing": {"created": MISSING},
-    "created at the epoch": {"created": 0},
-    "created before the epoch": {"created": -86_400},
-    "created in milliseconds": {"created": 1_767_225_600_123},
-    "created on the last second of a leap day": {"created": 1_709_251_199},
-    "nulls": dict.fromkeys(
-        [
-            "auto_advance",
-            "description",
-            "status",
-            "attempt_count",
-            "attempted",
-            "created_by",
-            "invoice_origin",
-        ]
-    ),
-    "all optional ones missing": dict.fromkeys(
-        [
-            "auto_advance",
-            "description",
-            "status",
-            "attempt_count",
-            "attempted",
-            "created_by",
-            "invoice_origin",
-        ],
-        MISSING,
-    ),
-    "emoji and quotes": {"description": "Ünïcödé 🙂 \"quoted\" 'single' \\ back, 中文, \u2028 \n\t end"},
-    "text that looks like something else": {"description": "2026-01-01", "created_by": "null", "status": "1"},
-    "an empty text": {"description": ""},
-    "a large count": {"attempt_count": 2**63 - 1},
-}
 
 
 def rows_of(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
@@ -82,21 +36,6 @@ def documented(row: dict[str, Any]) -> dict[str, Any]:
 
 
 # Exactness
-
-
-def test_every_field_of_every_invoice_is_what_the_server_holds(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    for number, fields in enumerate(TRICKY.values()):
-        account.records.append(make_invoice(id=f"in_{number}", **fields))
-    account.records += make_invoices(120)[: 120 - len(TRICKY)]
-
-    load()
-
-    rows = {key: documented(row) for key, row in rows_of(warehouse).items()}
-    assert rows == {
-        (account.id, record["id"]): expected_row(account.id, record) for record in account.records
-    }
 
 
 def test_a_made_up_world_arrives_exactly(
@@ -381,42 +320,6 @@ def test_an_invoice_without_id_keeps_its_key_when_it_is_paid(
 # Records that are no invoices
 
 
-REJECTS: dict[str, tuple[Any, str]] = {
-    "a text": ("garbage", "not an object"),
-    "null": (None, "not an object"),
-    "a number": (42, "not an object"),
-    "a list": ([], "not an object"),
-    "no amount": (make_invoice(amount_due=MISSING), "amount_due is missing"),
-    "a null amount": (make_invoice(amount_paid=None), "amount_paid is missing"),
-    "no currency": (make_invoice(currency=MISSING), "currency is missing"),
-    "an amount as text": (make_invoice(amount_due="19.99"), "amount_due is not a number"),
-    "10 fraction digits": (make_invoice(amount_due=Decimal("0.1234567891")), "more than 9 digits after"),
-    "1e40": (make_invoice(amount_due=Decimal("1E+40")), "more than 29 digits before"),
-    "NUL in a text": (make_invoice(description="a\x00b"), "character that databases cannot store"),
-    "a lone surrogate": (make_invoice(description="\ud800"), "character that databases cannot store"),
-    "NUL in the id": (make_invoice(id="in_\x00"), "character that databases cannot store"),
-    "an unknown number": (make_invoice(tax={"rate": Decimal("1E+40")}), "more than 29 digits before"),
-}
-
-
-def test_records_that_are_no_invoices_go_to_the_rejects_and_the_others_load(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    records = [record for record, _ in REJECTS.values()]
-    for number, record in enumerate(records):
-        if isinstance(record, dict) and "\x00" not in record["id"]:
-            records[number] = record | {"id": f"bad_{number}"}
-    account.records += [make_invoice(id="in_9"), *records, make_invoice(id="in_8")]
-
-    report = load()
-
-    told = [row["reason"] for row in warehouse.rows("invoice_rejects")]
-    assert len(told) == len(REJECTS)
-    assert [reason for _, reason in REJECTS.values() if not any(reason in one for one in told)] == []
-    assert warehouse.ids() == ["in_8", "in_9"]
-    assert not report.is_proven
-
-
 def test_a_single_reject_does_not_block_the_load(load: Load, account: Account, warehouse: Warehouse) -> None:
     account.records += [make_invoice(id="in_2"), make_invoice(id="in_1", amount_due=Decimal("1E+40"))]
 
@@ -436,28 +339,6 @@ def test_a_reject_is_kept_raw_with_its_exact_numbers(
     assert rejected["id"] == "in_1"
     assert '"amount_due": 0.12345678912345678901' in rejected["raw"]
     assert '"description": "AI Gateway credits"' in rejected["raw"]
-
-
-def test_numbers_that_only_python_would_read_are_rejects(
-    load: Load, simulator: Simulator, warehouse: Warehouse
-) -> None:
-    amounts = ["NaN", "Infinity", "-Infinity", "1e999999999999999999999", "1" + "0" * 5_000]
-    records = [make_invoice(id=f"in_{number}", amount_due=number) for number in range(len(amounts) + 1)]
-    text = json.dumps(make_document(*records))
-    for number, amount in enumerate(amounts):
-        text = text.replace(f'"amount_due": {number},', f'"amount_due": {amount},')
-    simulator.faults.append(body(text.encode()))
-
-    load()
-
-    assert warehouse.ids() == ["in_5"]
-    assert {row["id"] for row in warehouse.rows("invoice_rejects")} == {
-        "in_0",
-        "in_1",
-        "in_2",
-        "in_3",
-        "in_4",
-    }
 
 
 def test_equal_rejects_are_all_kept_and_not_doubled_by_the_next_run(
@@ -573,29 +454,6 @@ def test_a_server_that_ignores_the_page_number_is_a_clear_error(
 
     assert len(simulator.requests) <= 3
     assert warehouse.tables() == set() or warehouse.rows() == []
-
-
-@pytest.mark.parametrize(
-    "lie",
-    [
-        pytest.param({"has_more": True}, id="has_more is always true"),
-        pytest.param({"has_more": False}, id="has_more is always false"),
-        pytest.param({"total_count": 0}, id="total_count is zero"),
-        pytest.param({"total_count": 10_000}, id="total_count is too large"),
-        pytest.param({"per_page": 0}, id="per_page is zero"),
-        pytest.param({"page": 99}, id="page is another"),
-    ],
-)
-def test_a_lie_about_the_paging_neither_loses_an_invoice_nor_loops(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse, lie: dict[str, Any]
-) -> None:
-    account.records += make_invoices(120)
-    simulator.faults.append(edit(lambda document: document["result"]["pagination"].update(lie)))
-
-    load()
-
-    assert len(warehouse.rows()) == 120
-    assert len(simulator.requests) <= 10
 
 
 def test_a_list_that_always_says_that_more_follow_is_not_proven_but_loaded(
@@ -781,6 +639,7 @@ def test_a_type_that_does_not_exist_is_refused(load: Load) -> None:
         load(type="automatic")
 
     assert "all, auto, manual" in caught.value.remedy
+    assert "automatic" not in str(caught.value).replace(caught.value.remedy, "")
 
 
 # Plain dlt

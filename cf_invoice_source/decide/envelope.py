@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from cf_invoice_source.decide.document import Doubled, Immense
+
 Result = TypeVar("Result", dict[str, Any], list[Any])
 
 
@@ -92,9 +94,21 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
 def read_errors(document: Any) -> Iterable[str]:
     """Say what an error envelope says, as "message (code)", whatever of it is there."""
     errors = document.get("errors") if isinstance(document, Mapping) else None
-    for error in errors if isinstance(errors, list) else ():
+    for error in errors[:_MOST_ERRORS] if isinstance(errors, list) else ():
         if isinstance(error, Mapping):
-            yield f"{error.get('message', 'no message')} (code {error.get('code', 'unknown')})"
+            message, code = error.get("message", "no message"), error.get("code", "unknown")
+            yield f"{readable(message)} (code {readable(code)})"
+
+
+def readable(value: Any) -> str:
+    """Write what a server says so that a screen and every database take it: one short line, all printable."""
+    text = str(value)
+    shown = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_LINE])
+    return shown if len(text) <= _LONGEST_LINE else f"{shown}..."
+
+
+_MOST_ERRORS = 5
+_LONGEST_LINE = 300
 
 
 def whole(value: Any) -> int | None:
@@ -115,9 +129,14 @@ def _kind(value: Any) -> str:
         return "null or missing"
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int | Decimal | Immense):
         return "a number of another kind"
     return _KINDS[type(value)]
 
 
-_KINDS: Mapping[type, str] = {str: "a string", list: "a list", dict: "an object"}
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+    Doubled: "an object that names a field twice",
+}

@@ -14,6 +14,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
 from typing import Any
 
+from cf_invoice_source.decide.document import Doubled, Immense
 from cf_invoice_source.decide.settle import is_settled
 
 INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
@@ -81,11 +82,10 @@ class Reject:
 
 def read_record(record: Any) -> Invoice | Reject:
     """Turn one record of the list into an invoice, or say why it is none."""
-    given = record.get("id") if isinstance(record, Mapping) else None
-    invoice_id = given if isinstance(given, str) and given else None
+    invoice_id = _id_of(record)
     try:
         if not isinstance(record, Mapping):
-            raise UnfitError("the record is not an object")  # noqa: TRY301 - one way out for every reason
+            raise _not_an_object(record)
         values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
         values |= _unknown_fields(record)
     except UnfitError as unfit:
@@ -99,8 +99,20 @@ def read_record(record: Any) -> Invoice | Reject:
     )
 
 
+def _id_of(record: Any) -> str | None:
+    pairs = record.items() if isinstance(record, Mapping) else getattr(record, "pairs", ())
+    ids = [value for name, value in pairs if name == "id"]
+    return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
+
+
 class UnfitError(ValueError):
     """Says why a value does not fit its column."""
+
+
+def _not_an_object(value: Any) -> UnfitError:
+    if isinstance(value, Doubled):
+        return UnfitError(f"the record has the field {_shown(value.name)} twice")
+    return UnfitError("the record is not an object")
 
 
 def _money(name: str, value: Any) -> Decimal:
@@ -111,6 +123,8 @@ def _money(name: str, value: Any) -> Decimal:
 
 def _number(name: str, value: Any) -> Decimal:
     """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
+    if isinstance(value, Immense):
+        raise UnfitError(f"{name} has an exponent that no column holds")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise UnfitError(f"{name} is not a number")
     number = Decimal(value)
@@ -149,6 +163,8 @@ def _text(name: str, value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         raise UnfitError(f"{name} is not a text")
+    if _is_dlts_mark(value):
+        raise UnfitError(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
     if _storable(value) is None:
         raise UnfitError(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
     return value
@@ -193,7 +209,10 @@ _FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 """The fields of Cloudflare's published schema, each with the parser that checks it."""
 
-_RESERVED = frozenset({"account_id", "row_hash", "deleted"})
+MORE_FIELDS = "more_fields"
+"""The column for fields that cannot have one of their own, as a JSON object."""
+
+_RESERVED = ("account_id", "row_hash", "deleted", "version", "change", "observed_at", MORE_FIELDS)
 """Columns of ours: a field of the API by one of these names is kept under another."""
 
 
@@ -202,23 +221,23 @@ def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     unknown = record.keys() - _FIELDS.keys()
     if not unknown:
         return {}
-    taken = {_plain(name) for name in (*_FIELDS, *_RESERVED)}
+    taken = {_letters(name) for name in (*_FIELDS, *_RESERVED)}
     fields = {}
     for name in sorted(unknown):
         column = _text("a field's name", name) or "unnamed"
-        while _plain(column) in taken or _is_dlts(column):
+        while _letters(column) in taken or _is_dlts(column):
             column = f"api_{column}"
-        taken.add(_plain(column))
-        fields[column] = _checked(name, record[name], MAX_DEPTH)
+        taken.add(_letters(column))
+        fields[column] = _checked(_shown(name), record[name], MAX_DEPTH)
     return fields
 
 
 def _is_dlts(name: str) -> bool:
     """Say whether dlt could take a field for one of its own: `_dlt_id`, "-DLT-id" once normalized."""
-    return _plain(name).startswith("dlt")
+    return _letters(name).startswith("dlt")
 
 
-def _plain(name: str) -> str:
+def _letters(name: str) -> str:
     """Reduce a name to what surely remains different after any naming convention of dlt."""
     return "".join(filter(str.isalnum, name)).lower()
 
@@ -229,12 +248,17 @@ def _checked(name: str, value: Any, depth: int) -> Any:
         return value
     if isinstance(value, str):
         return _text(name, value)
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int | Decimal | Immense):
         return _number(name, value)
+    if isinstance(value, Doubled):
+        raise UnfitError(f"{name} has the field {_shown(value.name)} twice")
     if depth == 0:
         raise UnfitError(f"{name} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {_inner(name, key): _checked(f"{name}.{key}", item, depth - 1) for key, item in value.items()}
+        return {
+            _inner(name, key): _checked(f"{name}.{_shown(key)}", item, depth - 1)
+            for key, item in value.items()
+        }
     return [_checked(name, item, depth - 1) for item in value]
 
 
@@ -243,9 +267,22 @@ def _inner(name: str, key: str) -> str:
     return f"api_{key}" if _is_dlts(key) else key
 
 
+def _shown(name: str) -> str:
+    """Write a field's name into a reason: short, and without what could harm a column or a screen."""
+    return name[:_SHOWN].encode("unicode_escape").decode()
+
+
+_SHOWN = 100
+
+
+def _is_dlts_mark(text: str) -> bool:
+    """Say whether dlt would take the text for a marked decimal or time, and change it (`dlt.common.json`)."""
+    return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
+
+
 def _storable(text: str | None) -> str | None:
-    """Return the text, or None where some database or UTF-8 itself could not hold it."""
-    if text is None or "\x00" in text:
+    """Return the text, or None where dlt, some database or UTF-8 itself could not hold it."""
+    if text is None or "\x00" in text or _is_dlts_mark(text):
         return None
     try:
         text.encode()
@@ -269,11 +306,23 @@ def _hash(value: Any) -> str:
     """
     if isinstance(value, Mapping):
         value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain_number)
+    if isinstance(value, Doubled):
+        value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
     return sha256(text.encode()).hexdigest()[:32]
 
 
-def _plain_number(number: Decimal) -> Any:
-    if number.is_finite() and number.adjusted() < INTEGER_DIGITS and number == number.to_integral_value():
-        return int(number)
-    return {"\x00number": str(number.normalize(_WIDE))}  # no field of an invoice can have this name
+def _plain(value: Decimal | Doubled | Immense) -> Any:
+    """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
+    if isinstance(value, Doubled):
+        return {"\x00pairs": value.pairs}
+    if isinstance(value, Immense):
+        return {"\x00text": value.text}
+    if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
+        return int(value)
+    return {"\x00number": str(value.normalize(_wide_enough(value)))}
+
+
+def _wide_enough(number: Decimal) -> Context:
+    digits = len(number.as_tuple().digits)
+    return _WIDE if digits <= _WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)

@@ -1,7 +1,8 @@
 """What goes over the wire: a request as it was read, an answer as it will be sent, Cloudflare's envelopes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import simplejson
@@ -34,6 +35,29 @@ class Request:
         return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
+class Ending(Enum):
+    """How a connection ends after an answer that is no good."""
+
+    CLOSE = "close"
+    RESET = "reset"
+    HANG = "hang until the client goes"
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What is sent in place of a well-formed answer.
+
+    Attributes:
+        pieces: Gets the bytes of the whole answer, head and body, and gives what goes out, piece by piece.
+        ending: What follows the last piece.
+        pause_s: Seconds after each piece.
+    """
+
+    pieces: Callable[[bytes], Iterable[bytes]]
+    ending: Ending = Ending.CLOSE
+    pause_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class Answer:
     """What will be sent back.
@@ -43,12 +67,14 @@ class Answer:
         body: A JSON document, or bytes that go out as they are.
         headers: Names in lower case; these go out beside, or instead of, those that every answer has.
         promised_bytes: A `content-length` that lies; None for the true one.
+        wire: What becomes of all this on its way; None for nothing.
     """
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     promised_bytes: int | None = None
+    wire: Wire | None = None
 
     @property
     def is_document(self) -> bool:

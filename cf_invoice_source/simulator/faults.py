@@ -7,14 +7,15 @@ Every function here makes a `Fault` that spoils all answers it meets until `Faul
 The faults in the list wrap around each other, the first one outermost.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import gzip
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 import simplejson
 
-from cf_invoice_source.simulator.answers import Answer, Request, failure, too_many_requests
+from cf_invoice_source.simulator.answers import Answer, Ending, Request, Wire, failure, too_many_requests
 
 Answering = Callable[[Request], Answer | None]
 """How a request gets its answer; None means that the connection is closed without one."""
@@ -105,6 +106,65 @@ def cut_json() -> Fault:
     return _changing(lambda answer, content: replace(answer, body=_half(content)))
 
 
+def wire(
+    pieces: Callable[[bytes], Iterable[bytes]], ending: Ending = Ending.CLOSE, *, pause_s: float = 0.0
+) -> Fault:
+    """Send what `pieces` makes of the bytes of the true answer, head and body, and end the connection so."""
+    return _changing(lambda answer, _content: replace(answer, wire=Wire(pieces, ending, pause_s)))
+
+
+def reset_in_head() -> Fault:
+    """Reset the connection in the middle of the headers."""
+    return wire(lambda whole: [_half(_head(whole))], Ending.RESET)
+
+
+def reset_in_body() -> Fault:
+    """Reset the connection in the middle of the body."""
+    return wire(lambda whole: [whole[:-50]], Ending.RESET)
+
+
+def silence() -> Fault:
+    """Take the request, and never say anything."""
+    return wire(lambda _whole: [], Ending.HANG)
+
+
+def drip(pause_s: float) -> Fault:
+    """Send the head, and then the body byte by byte, that many seconds apart."""
+
+    def pieces(whole: bytes) -> Iterable[bytes]:
+        head = _head(whole)
+        yield head
+        for place in range(len(head), len(whole)):
+            yield whole[place : place + 1]
+
+    return wire(pieces, pause_s=pause_s)
+
+
+def cut_chunks() -> Fault:
+    """Announce chunks, send one, and close the connection without the last one."""
+
+    def pieces(whole: bytes) -> Iterable[bytes]:
+        lines = [line for line in _head(whole).split(b"\r\n") if not line.startswith(b"content-length")]
+        yield b"\r\n".join([*lines[:-2], b"transfer-encoding: chunked", b"", b""])
+        content = _half(whole[len(_head(whole)) :])
+        yield b"%x\r\n%b\r\n" % (len(content), content)
+
+    return wire(pieces)
+
+
+def encoded(encode: Callable[[bytes], bytes], encoding: str | None) -> Fault:
+    """Send the body as `encode` makes it, under this `content-encoding`."""
+    headers = {} if encoding is None else {"content-encoding": encoding}
+    return _changing(
+        lambda answer, content: replace(answer, body=encode(content), headers={**answer.headers, **headers})
+    )
+
+
+def cut_gzip() -> Fault:
+    """Send half of a compressed body under a `content-length` that says so."""
+    return encoded(lambda content: _half(gzip.compress(content)), "gzip")
+
+
 def edit(change: Callable[[Any], object]) -> Fault:
     """Let `change` alter the decoded document of each successful invoice answer, in place.
 
@@ -161,6 +221,10 @@ def _changing(change: Callable[[Answer, bytes], Answer]) -> Fault:
         return None if answer is None else change(answer, answer.encode())
 
     return Fault(spoil)
+
+
+def _head(whole: bytes) -> bytes:
+    return whole[: whole.index(b"\r\n\r\n") + 4]
 
 
 def _half(content: bytes) -> bytes:

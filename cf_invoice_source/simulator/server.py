@@ -2,6 +2,7 @@
 
 import math
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,16 +10,18 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from socketserver import ThreadingTCPServer
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from cf_invoice_source.simulator.answers import JSON_TYPE, Answer, Request, too_many_requests
+from cf_invoice_source.simulator.answers import JSON_TYPE, Answer, Ending, Request, Wire, too_many_requests
 from cf_invoice_source.simulator.api import BASE_PATH, Api
 from cf_invoice_source.simulator.faults import Fault
 
+_RESET = struct.pack("ii", 1, 0)  # close at once, and let the other side know
 _POLL_S = 0.02  # how long leaving the simulator may have to wait for the accepting thread
 
 
@@ -121,6 +124,7 @@ class _Listener(ThreadingTCPServer):
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
         self.connections: set[socket.socket] = set()
+        self.to_reset: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -129,7 +133,12 @@ class _Listener(ThreadingTCPServer):
 
     def shutdown_request(self, request: Any) -> None:
         self.connections.discard(request)
-        super().shutdown_request(request)
+        if request in self.to_reset:
+            self.to_reset.discard(request)
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            request.close()
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet about clients that have gone."""
@@ -157,10 +166,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if answer is None:
             return
+        if answer.wire:
+            self._spoil(answer, answer.wire)
+        else:
+            self._write(answer)
+
+    def _spoil(self, answer: Answer, wire: Wire) -> None:
+        """Send what a fault makes of an answer, and end the connection as it says."""
+        out, self.wfile = self.wfile, BytesIO()
+        self._write(answer)
+        whole, self.wfile = self.wfile.getvalue(), out
+        for piece in wire.pieces(whole):
+            out.write(piece)
+            out.flush()
+            time.sleep(wire.pause_s)
+        if wire.ending is Ending.RESET:
+            self.server.to_reset.add(self.connection)
+        elif wire.ending is Ending.HANG:
+            self.rfile.read(1)
+        self.close_connection = True
+
+    def _write(self, answer: Answer) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("content-length", str(answer.promised_bytes or len(answer.body)))
+        if self.close_connection:
+            self.send_header("connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)

@@ -1,0 +1,91 @@
+"""From the bytes of an answer to a JSON document: no digit is lost, and no field that is named twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+MAX_DOCUMENT_DEPTH = 200
+"""Objects and lists inside one another that an answer may have: so many Python surely reads and writes."""
+
+_MANY_DIGITS = 100
+"""From here on a whole number is read as Decimal: int() refuses 4,300 digits, and no column holds so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """An object that names a field twice: JSON does not say which of the two counts."""
+
+    pairs: tuple[tuple[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """The first field that comes again."""
+        names = [name for name, _ in self.pairs]
+        return next(name for place, name in enumerate(names) if name in names[:place])
+
+
+@dataclass(frozen=True, slots=True)
+class Immense:
+    """A number with an exponent beyond what even Decimal knows, as it was written."""
+
+    text: str
+
+
+def decode(content: bytes) -> Any:
+    """Decode JSON: whole numbers as int, others as Decimal, never as float; NaN and Infinity as Decimal.
+
+    Raises:
+        ValueError: It is not one JSON document in UTF-8, -16 or -32, or nested too deeply.
+    """
+    try:
+        document = json.loads(
+            content,
+            parse_float=_decimal,
+            parse_constant=Decimal,
+            parse_int=_integer,
+            object_pairs_hook=_object,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if _is_deeper(document, MAX_DOCUMENT_DEPTH):
+        raise ValueError("nested too deeply")
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Doubled:
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else Doubled(tuple(pairs))
+
+
+def _decimal(text: str) -> Decimal | Immense:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Immense(text)
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < _MANY_DIGITS else Decimal(text)
+
+
+def _is_deeper(document: Any, depth: int) -> bool:
+    level = [document]
+    for _ in range(depth):
+        level = [
+            inner for each in level for inner in _inside(each) if isinstance(inner, dict | list | Doubled)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, Doubled):
+        return (item for _, item in value.pairs)
+    return value if isinstance(value, list) else ()
