@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 from threading import local
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
 from dlt.sources.helpers import requests
 from requests import codes
 from requests.auth import AuthBase
 
+from cf_invoice_source.address import safe_base_url
 from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
 from cf_invoice_source.decide.document import decode
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page, readable
 from cf_invoice_source.decide.pace import Quota, read_quota, wait_after_refusal
 from cf_invoice_source.decide.token import Token, read_token
 from cf_invoice_source.discovery import find_accounts
-from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, TryLaterError
 from cf_invoice_source.pacer import Pacer, Tally
+from cf_invoice_source.refusals import REPORT, details, refused, why_unreachable
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
     LARGEST_ANSWER_BYTES,
     LONGEST_ANSWER_S,
     PER_PAGE,
-    PERMISSION,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
     VERSION,
@@ -37,22 +38,8 @@ from cf_invoice_source.settings import (
 
 Answer = TypeVar("Answer", Page, AccountsPage, Token)
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-_REMEDIES: Mapping[int, str] = {
-    400: "check the account ID (32 hexadecimal characters), the type and the credentials",
-    401: "check that the token is complete, active and not expired",
-    403: f"give the token the permission {PERMISSION!r} for this account",
-    404: "check the account ID: 32 hexadecimal characters, shown in the dashboard's address",
-}
-"""What to do about the statuses that asking again does not mend."""
-
-_REDIRECTS = {301, 302, 303, 307, 308}
-
 _PASSING = (requests.ConnectionError, requests.Timeout)
 """What can go wrong on the way to an answer, and may be right the next time."""
-
-_REPORT = "update cf-invoice-source, or report it with the cf-ray"
 
 
 class Client:
@@ -72,7 +59,7 @@ class Client:
     """
 
     def __init__(self, auth: AuthBase, base_url: str, pacer: Pacer | None = None) -> None:
-        self._base_url = _safe(base_url)
+        self._base_url = safe_base_url(base_url)
         self._auth = auth
         self._pacer = pacer or Pacer()
         self._http = requests.Client(
@@ -137,12 +124,12 @@ class Client:
         response = self._send(url, tally)
         answer = read(_decode(response))
         if isinstance(answer, Failed):
-            raise _refused(response, answer.errors)
+            raise refused(response, answer.errors)
         if isinstance(answer, Malformed):
             raise ApiChangedError(
                 f"Cloudflare's answer is not of the published shape: {answer.what}.",
-                remedy=_REPORT,
-                **_of(response),
+                remedy=REPORT,
+                **details(response),
             )
         return answer
 
@@ -160,7 +147,7 @@ class Client:
                 quota = _quota(response)
                 wait_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
             if wait_s is None:
-                raise _refused(response, tuple(read_errors(_decode_or_none(response))))
+                raise refused(response, tuple(read_errors(_decode_or_none(response))))
             self._pacer.after_refusal(wait_s)
 
     def _get(self, url: str, *, sent_at: float) -> requests.Response:
@@ -173,7 +160,7 @@ class Client:
             quota = _quota(response)
         except requests.RequestException as error:
             raise TryLaterError(
-                f"Cloudflare could not be reached: {_name(error)}.",
+                f"Cloudflare could not be reached: {why_unreachable(error)}.",
                 remedy="check the network, the proxy and the base URL, then run again",
                 request=f"GET {url}",
             ) from error
@@ -215,36 +202,6 @@ def _receive(response: requests.Response, **_settings: Any) -> None:
 _READ_BYTES = 2**16
 
 
-def _refused(response: requests.Response, errors: tuple[str, ...]) -> InvoiceSourceError:
-    """Make the error for an answer that is none, by its status."""
-    status = response.status_code
-    said = (
-        _without_secret("; ".join(errors), response)
-        or f"HTTP {status} {readable(response.reason or '')}".rstrip()
-    )
-    cause = f"Cloudflare refused the request: {said}."
-    if status in _REMEDIES:
-        return SettingsError(cause, remedy=_REMEDIES[status], **_of(response))
-    if status == codes.too_many_requests or status >= codes.server_error:
-        cause = f"Cloudflare could not answer: {said}."
-        return TryLaterError(cause, remedy="run again in a few minutes", **_of(response))
-    if status in _REDIRECTS:
-        return SettingsError(
-            f"The server redirects (HTTP {status}), and a credential is not sent on to another address.",
-            remedy="set base_url to the API's own address",
-            **_of(response),
-        )
-    return ApiChangedError(cause, remedy=_REPORT, **_of(response))
-
-
-def _without_secret(text: str, response: requests.Response) -> str:
-    """Take the credential out of what a server says: some repeat what they do not like."""
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        text = text.replace(secret, "***") if secret else text
-    return text
-
-
 def _decode(response: requests.Response) -> Any:
     try:
         return decode(response.content)
@@ -253,7 +210,7 @@ def _decode(response: requests.Response) -> Any:
         raise ApiChangedError(
             f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes).",
             remedy="check the base URL and the proxy: something in between may have answered",
-            **_of(response),
+            **details(response),
         ) from error
 
 
@@ -271,35 +228,3 @@ def _is_cut(response: requests.Response) -> bool:
 
 def _quota(response: requests.Response) -> Quota | None:
     return read_quota(response.headers.get("ratelimit", ""), response.headers.get("ratelimit-policy", ""))
-
-
-def _of(response: requests.Response) -> dict[str, str]:
-    return {"request": f"GET {response.request.url}", "ray": readable(response.headers.get("cf-ray", ""))}
-
-
-def _name(error: Exception) -> str:
-    """Name a connection error by its cause, for urllib3 wraps it several times."""
-    cause: Any = error
-    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
-        cause = cause.args[0]
-    reason = getattr(cause, "reason", None)
-    return str(reason or cause).rpartition(": ")[2] or type(error).__name__
-
-
-def _safe(base_url: str) -> str:
-    if _is_safe(base_url):
-        return base_url.rstrip("/")
-    raise SettingsError(
-        "The base URL must be an https:// address (http:// only on this machine), without user or query.",
-        remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out",
-    )
-
-
-def _is_safe(base_url: str) -> bool:
-    try:
-        parts = urlsplit(base_url)
-        is_address = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # half a bracket, or a port that is no number
-        return False
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    return is_private and is_address and not ("@" in parts.netloc or parts.query or parts.fragment)
