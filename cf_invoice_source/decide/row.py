@@ -9,27 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
 from typing import Any
 
+from cf_invoice_source.decide import fit
 from cf_invoice_source.decide.document import Doubled, Immense
+from cf_invoice_source.decide.fit import UnfitError
 from cf_invoice_source.decide.settle import is_settled
-
-INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
-"""What DECIMAL(38, 9), dlt's default for decimals, holds before and after the point."""
-
-MILLISECONDS_FROM = 10**11
-"""From here on `created` is milliseconds, as in sibling endpoints: in seconds it would be the year 5138."""
 
 MAX_DEPTH = 20
 """Objects and lists inside one another that a record may have."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
-_WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
-_SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ class Invoice:
     def created_us(self) -> int | None:
         """The time of `created` in unix microseconds."""
         created = self.values["created"]
-        return None if created is None else (created - _EPOCH) // _MICROSECOND
+        return None if created is None else (created - fit.EPOCH) // fit.MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,7 @@ def read_record(record: Any) -> Invoice | Reject:
         values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
         values |= _unknown_fields(record)
     except UnfitError as unfit:
-        return Reject(_storable(invoice_id), record, _hash(record), str(unfit))
+        return Reject(fit.storable(invoice_id), record, _hash(record), str(unfit))
     return Invoice(
         id=invoice_id,
         identity=invoice_id or _anonymous(record),
@@ -105,107 +95,27 @@ def _id_of(record: Any) -> str | None:
     return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
 
 
-class UnfitError(ValueError):
-    """Says why a value does not fit its column."""
-
-
 def _not_an_object(value: Any) -> UnfitError:
     if isinstance(value, Doubled):
-        return UnfitError(f"the record has the field {_shown(value.name)} twice")
+        return UnfitError(f"the record has the field {fit.shown(value.name)} twice")
     return UnfitError("the record is not an object")
 
 
-def _money(name: str, value: Any) -> Decimal:
-    if value is None:
-        raise UnfitError(f"{name} is missing")
-    return _number(name, value)
-
-
-def _number(name: str, value: Any) -> Decimal:
-    """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
-    if isinstance(value, Immense):
-        raise UnfitError(f"{name} has an exponent that no column holds")
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise UnfitError(f"{name} is not a number")
-    number = Decimal(value)
-    if not number.is_finite():
-        raise UnfitError(f"{name} is not a finite number")
-    if not number:
-        return Decimal(0)
-    if number.adjusted() >= INTEGER_DIGITS:
-        raise UnfitError(f"{name} has more than {INTEGER_DIGITS} digits before the point")
-    exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and -FRACTION_DIGITS <= exponent <= 0:
-        return number
-    exact = number.quantize(_SMALLEST, context=_WIDE)
-    if exact != number:
-        raise UnfitError(f"{name} has more than {FRACTION_DIGITS} digits after the point")
-    return exact
-
-
-def _integer(name: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    number = _number(name, value)
-    if number != int(number) or not -(2**63) <= number < 2**63:
-        raise UnfitError(f"{name} is not a whole number of 64 bits")
-    return int(number)
-
-
-def _flag(name: str, value: Any) -> bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    raise UnfitError(f"{name} is not true or false")
-
-
-def _text(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise UnfitError(f"{name} is not a text")
-    if _is_dlts_mark(value):
-        raise UnfitError(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
-    if _storable(value) is None:
-        raise UnfitError(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
-    return value
-
-
-def _currency(name: str, value: Any) -> str:
-    text = _text(name, value)
-    if not text:
-        raise UnfitError(f"{name} is missing")
-    return text
-
-
-def _moment(name: str, value: Any) -> datetime | None:
-    """Read unix seconds, or milliseconds, as a time in UTC, exact to the microsecond."""
-    if value is None:
-        return None
-    number = _number(name, value)
-    microseconds = number.scaleb(3 if number >= MILLISECONDS_FROM else 6, _WIDE)
-    if microseconds != microseconds.to_integral_value(context=_WIDE):
-        raise UnfitError(f"{name} is finer than a microsecond")
-    try:
-        return _EPOCH + timedelta(microseconds=int(microseconds))
-    except OverflowError:
-        raise UnfitError(f"{name} lies outside the years 1 to 9999") from None
-
-
 _FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
-    "id": _text,
-    "amount_due": _money,
-    "amount_paid": _money,
-    "amount_remaining": _money,
-    "currency": _currency,
-    "status": _text,
-    "created": _moment,
-    "created_by": _text,
-    "invoice_origin": _text,
-    "description": _text,
-    "attempt_count": _integer,
-    "attempted": _flag,
-    "auto_advance": _flag,
-    "invoice_pdf": _text,
+    "id": fit.text,
+    "amount_due": fit.money,
+    "amount_paid": fit.money,
+    "amount_remaining": fit.money,
+    "currency": fit.currency,
+    "status": fit.text,
+    "created": fit.moment,
+    "created_by": fit.text,
+    "invoice_origin": fit.text,
+    "description": fit.text,
+    "attempt_count": fit.integer,
+    "attempted": fit.flag,
+    "auto_advance": fit.flag,
+    "invoice_pdf": fit.text,
 }
 """The fields of Cloudflare's published schema, each with the parser that checks it."""
 
@@ -224,11 +134,11 @@ def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     taken = {_letters(name) for name in (*_FIELDS, *_RESERVED)}
     fields = {}
     for name in sorted(unknown):
-        column = _text("a field's name", name) or "unnamed"
+        column = fit.text("a field's name", name) or "unnamed"
         while _letters(column) in taken or _is_dlts(column):
             column = f"api_{column}"
         taken.add(_letters(column))
-        fields[column] = _checked(_shown(name), record[name], MAX_DEPTH)
+        fields[column] = _checked(fit.shown(name), record[name], MAX_DEPTH)
     return fields
 
 
@@ -247,48 +157,24 @@ def _checked(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(name, value)
+        return fit.text(name, value)
     if isinstance(value, int | Decimal | Immense):
-        return _number(name, value)
+        return fit.number(name, value)
     if isinstance(value, Doubled):
-        raise UnfitError(f"{name} has the field {_shown(value.name)} twice")
+        raise UnfitError(f"{name} has the field {fit.shown(value.name)} twice")
     if depth == 0:
         raise UnfitError(f"{name} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         return {
-            _inner(name, key): _checked(f"{name}.{_shown(key)}", item, depth - 1)
+            _inner(name, key): _checked(f"{name}.{fit.shown(key)}", item, depth - 1)
             for key, item in value.items()
         }
     return [_checked(name, item, depth - 1) for item in value]
 
 
 def _inner(name: str, key: str) -> str:
-    _text(name, key)
+    fit.text(name, key)
     return f"api_{key}" if _is_dlts(key) else key
-
-
-def _shown(name: str) -> str:
-    """Write a field's name into a reason: short, and without what could harm a column or a screen."""
-    return name[:_SHOWN].encode("unicode_escape").decode()
-
-
-_SHOWN = 100
-
-
-def _is_dlts_mark(text: str) -> bool:
-    """Say whether dlt would take the text for a marked decimal or time, and change it (`dlt.common.json`)."""
-    return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
-
-
-def _storable(text: str | None) -> str | None:
-    """Return the text, or None where dlt, some database or UTF-8 itself could not hold it."""
-    if text is None or "\x00" in text or _is_dlts_mark(text):
-        return None
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return None
-    return text
 
 
 def _anonymous(record: Mapping[str, Any]) -> str:
@@ -318,11 +204,11 @@ def _plain(value: Decimal | Doubled | Immense) -> Any:
         return {"\x00pairs": value.pairs}
     if isinstance(value, Immense):
         return {"\x00text": value.text}
-    if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
+    if value.is_finite() and value.adjusted() < fit.INTEGER_DIGITS and value == value.to_integral_value():
         return int(value)
     return {"\x00number": str(value.normalize(_wide_enough(value)))}
 
 
 def _wide_enough(number: Decimal) -> Context:
     digits = len(number.as_tuple().digits)
-    return _WIDE if digits <= _WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    return fit.WIDE if digits <= fit.WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
