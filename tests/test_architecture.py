@@ -23,7 +23,7 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"ahead", "auth", "discovery", "explain", "hints", "pacer", "signals", "staging"},
+    {"ahead", "auth", "discovery", "explain", "hints", "pacer", "receive", "signals", "staging"},
     {"client", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "loader"},

@@ -6,19 +6,18 @@ keeps what the API sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
-from hashlib import sha256
+from decimal import Decimal
 from typing import Any
 
 from cf_invoice_source.decide.document import Doubled, Immense
+from cf_invoice_source.decide.fingerprint import INTEGER_DIGITS, WIDE, fingerprint
 from cf_invoice_source.decide.settle import is_settled
 
-INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
-"""What DECIMAL(38, 9), dlt's default for decimals, holds before and after the point."""
+FRACTION_DIGITS = 9
+"""What DECIMAL(38, 9), dlt's default for decimals, holds after the point."""
 
 MILLISECONDS_FROM = 10**11
 """From here on `created` is milliseconds, as in sibling endpoints: in seconds it would be the year 5138."""
@@ -28,7 +27,6 @@ MAX_DEPTH = 20
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
-_WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 
 
@@ -89,12 +87,12 @@ def read_record(record: Any) -> Invoice | Reject:
         values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
         values |= _unknown_fields(record)
     except UnfitError as unfit:
-        return Reject(_storable(invoice_id), record, _hash(record), str(unfit))
+        return Reject(_storable(invoice_id), record, fingerprint(record), str(unfit))
     return Invoice(
         id=invoice_id,
         identity=invoice_id or _anonymous(record),
         values={name: value for name, value in values.items() if name != "id"},
-        row_hash=_hash(record),
+        row_hash=fingerprint(record),
         is_settled=is_settled(values["status"]),
     )
 
@@ -137,7 +135,7 @@ def _number(name: str, value: Any) -> Decimal:
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and -FRACTION_DIGITS <= exponent <= 0:
         return number
-    exact = number.quantize(_SMALLEST, context=_WIDE)
+    exact = number.quantize(_SMALLEST, context=WIDE)
     if exact != number:
         raise UnfitError(f"{name} has more than {FRACTION_DIGITS} digits after the point")
     return exact
@@ -182,8 +180,8 @@ def _moment(name: str, value: Any) -> datetime | None:
     if value is None:
         return None
     number = _number(name, value)
-    microseconds = number.scaleb(3 if number >= MILLISECONDS_FROM else 6, _WIDE)
-    if microseconds != microseconds.to_integral_value(context=_WIDE):
+    microseconds = number.scaleb(3 if number >= MILLISECONDS_FROM else 6, WIDE)
+    if microseconds != microseconds.to_integral_value(context=WIDE):
         raise UnfitError(f"{name} is finer than a microsecond")
     try:
         return _EPOCH + timedelta(microseconds=int(microseconds))
@@ -292,37 +290,8 @@ def _storable(text: str | None) -> str | None:
 
 
 def _anonymous(record: Mapping[str, Any]) -> str:
-    return "anonymous:" + _hash([record.get(name) for name in _NEVER_CHANGES])
+    return "anonymous:" + fingerprint([record.get(name) for name in _NEVER_CHANGES])
 
 
 _NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
 """What tells one invoice from another where the id is missing."""
-
-
-def _hash(value: Any) -> str:
-    """Hash a JSON value so that null and missing, 1 and 1.0 are the same; `invoice_pdf` does not count.
-
-    Stripe's link to the PDF carries the second in which it was made, so it differs in every answer.
-    """
-    if isinstance(value, Mapping):
-        value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
-    if isinstance(value, Doubled):
-        value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256(text.encode()).hexdigest()[:32]
-
-
-def _plain(value: Decimal | Doubled | Immense) -> Any:
-    """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
-    if isinstance(value, Doubled):
-        return {"\x00pairs": value.pairs}
-    if isinstance(value, Immense):
-        return {"\x00text": value.text}
-    if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
-        return int(value)
-    return {"\x00number": str(value.normalize(_wide_enough(value)))}
-
-
-def _wide_enough(number: Decimal) -> Context:
-    digits = len(number.as_tuple().digits)
-    return _WIDE if digits <= _WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
