@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from io import BytesIO
 from threading import local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-import urllib3
 from dlt.sources.helpers import requests
 from requests import codes
 from requests.auth import AuthBase
@@ -23,12 +21,11 @@ from cf_invoice_source.decide.token import Token, read_token
 from cf_invoice_source.discovery import find_accounts
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, TryLaterError
 from cf_invoice_source.pacer import Pacer, Tally
+from cf_invoice_source.receive import receive
 from cf_invoice_source.refusals import REPORT, details, refused, why_unreachable
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
-    LARGEST_ANSWER_BYTES,
-    LONGEST_ANSWER_S,
     PER_PAGE,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
@@ -155,7 +152,7 @@ class Client:
         quota = None
         try:
             response = self._http.get(
-                url, auth=self._auth, headers=headers, allow_redirects=False, hooks={"response": _receive}
+                url, auth=self._auth, headers=headers, allow_redirects=False, hooks={"response": receive}
             )
             quota = _quota(response)
         except requests.RequestException as error:
@@ -178,28 +175,6 @@ class Client:
             self._asking.tally.add(retries=1)
             self._pacer.retried()
         return is_passing
-
-
-def _receive(response: requests.Response, **_settings: Any) -> None:
-    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect.
-
-    It is not to look: it reads the address even of one that it does not follow, and some make it fail.
-    """
-    response.headers.pop("location", None)
-    deadline = time.monotonic() + LONGEST_ANSWER_S
-    body = bytearray()
-    try:
-        while part := response.raw.read1(_READ_BYTES, decode_content=True):
-            body += part
-            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
-                response.close()
-                raise requests.Timeout("the answer is too slow or too long")
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
-    response.raw = BytesIO(body)
-
-
-_READ_BYTES = 2**16
 
 
 def _decode(response: requests.Response) -> Any:

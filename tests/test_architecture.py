@@ -23,7 +23,8 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"address", "ahead", "auth", "discovery", "explain", "hints", "pacer", "refusals", "signals", "staging"},
+    {"address", "ahead", "auth", "discovery", "explain", "hints", "pacer", "receive", "refusals"}
+    | {"signals", "staging"},
     {"client", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "loader"},

@@ -639,7 +639,7 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     }.items():
         patch.setenv(name, str(value))
     patch.chdir(place)
-    patch.setattr("cf_invoice_source.client.LONGEST_ANSWER_S", 0.5)
+    patch.setattr("cf_invoice_source.receive.LONGEST_ANSWER_S", 0.5)
     naps = Naps()
     patch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
     patch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)

@@ -47,11 +47,11 @@ import os, sys
 from unittest.mock import patch
 from cf_invoice_source.cli import main
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
-from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs
+from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.normalize import Normalize
 
 def fail(*_arguments, **_more):
-    raise RuntimeError("made to fail")
+    raise DatabaseTerminalException(RuntimeError("made to fail"))  # which dlt does not try again
 
 def crash(*_arguments, **_more):
     os._exit(9)

@@ -6,15 +6,14 @@ keeps what the API sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
-from hashlib import sha256
+from decimal import Decimal
 from typing import Any
 
 from cf_invoice_source.decide import fit
 from cf_invoice_source.decide.document import Doubled, Immense
+from cf_invoice_source.decide.fingerprint import fingerprint
 from cf_invoice_source.decide.fit import UnfitError
 from cf_invoice_source.decide.settle import is_settled
 
@@ -79,12 +78,12 @@ def read_record(record: Any) -> Invoice | Reject:
         values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
         values |= _unknown_fields(record)
     except UnfitError as unfit:
-        return Reject(fit.storable(invoice_id), record, _hash(record), str(unfit))
+        return Reject(fit.storable(invoice_id), record, fingerprint(record), str(unfit))
     return Invoice(
         id=invoice_id,
         identity=invoice_id or _anonymous(record),
         values={name: value for name, value in values.items() if name != "id"},
-        row_hash=_hash(record),
+        row_hash=fingerprint(record),
         is_settled=is_settled(values["status"]),
     )
 
@@ -178,37 +177,8 @@ def _inner(name: str, key: str) -> str:
 
 
 def _anonymous(record: Mapping[str, Any]) -> str:
-    return "anonymous:" + _hash([record.get(name) for name in _NEVER_CHANGES])
+    return "anonymous:" + fingerprint([record.get(name) for name in _NEVER_CHANGES])
 
 
 _NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
 """What tells one invoice from another where the id is missing."""
-
-
-def _hash(value: Any) -> str:
-    """Hash a JSON value so that null and missing, 1 and 1.0 are the same; `invoice_pdf` does not count.
-
-    Stripe's link to the PDF carries the second in which it was made, so it differs in every answer.
-    """
-    if isinstance(value, Mapping):
-        value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
-    if isinstance(value, Doubled):
-        value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256(text.encode()).hexdigest()[:32]
-
-
-def _plain(value: Decimal | Doubled | Immense) -> Any:
-    """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
-    if isinstance(value, Doubled):
-        return {"\x00pairs": value.pairs}
-    if isinstance(value, Immense):
-        return {"\x00text": value.text}
-    if value.is_finite() and value.adjusted() < fit.INTEGER_DIGITS and value == value.to_integral_value():
-        return int(value)
-    return {"\x00number": str(value.normalize(_wide_enough(value)))}
-
-
-def _wide_enough(number: Decimal) -> Context:
-    digits = len(number.as_tuple().digits)
-    return fit.WIDE if digits <= fit.WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
