@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -231,14 +232,16 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
 
     from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
     from cf_invoice_source.explain import dlt_errors_explained
-    from cf_invoice_source.screen import error_document, log_error, show_error
+    from cf_invoice_source.notice import shown_by
+    from cf_invoice_source.screen import error_document, log_error, show_error, show_notice
 
     console = Console(stderr=True)
     try:
         with dlt_errors_explained():
             _keep_dlt_quiet()
             console.quiet = _logs_are_json()
-            yield console
+            with nullcontext() if console.quiet else shown_by(partial(show_notice, console)):
+                yield console
     except MixedTypesError as error:
         raise click.UsageError(str(error)) from error
     except InvoiceSourceError as error:

@@ -17,13 +17,13 @@ def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Read account IDs from a list, or from a text of the environment: with commas, or in JSON.
 
     Returns:
-        Each ID once, in the order given; none where none is named.
+        Each ID once, in the order given; none where none is named, or the text is empty.
 
     Raises:
         SettingsError: One is no account ID. It is not shown: it may be a token in the wrong place.
     """
     if isinstance(given, str):
-        given = _split(given)
+        given = _split(given) if given.strip() else ()
     account_ids = [str(account_id).strip() for account_id in given or ()]
     for number, account_id in enumerate(account_ids, 1):
         if not _ACCOUNT_ID.fullmatch(account_id):

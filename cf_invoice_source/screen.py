@@ -65,6 +65,11 @@ def log_error(error: InvoiceSourceError, *, debug: bool) -> None:
     logger.critical(error.cause, exc_info=debug, extra=_error(error))
 
 
+def show_notice(console: Console, text: str) -> None:
+    """Print why something takes long."""
+    console.print(Text(text, style="yellow"), soft_wrap=True)
+
+
 def show_error(console: Console, error: InvoiceSourceError) -> None:
     """Print an error: the cause first, then what to do, then what support needs."""
     console.print(Text.assemble(("Error: ", "bold red"), error.cause), soft_wrap=True)

@@ -57,6 +57,15 @@ def test_without_an_account_in_the_settings_all_that_the_credentials_see_are_loa
     assert report.is_proven
 
 
+@pytest.mark.parametrize("nothing", ["", " ", "[]"], ids=repr)
+def test_an_empty_setting_names_no_account(
+    world: World, dlt_here: None, monkeypatch: pytest.MonkeyPatch, nothing: str
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", nothing)
+
+    assert list_accounts() == list(world.accounts)
+
+
 @pytest.mark.parametrize(("accounts", "pages"), [(1, [1]), (50, [1]), (51, [1, 2]), (120, [1, 2, 3])])
 def test_every_page_of_the_list_of_accounts_is_asked_for_once(
     world: World, simulator: Simulator, dlt_here: None, accounts: int, pages: list[int]

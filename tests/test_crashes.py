@@ -27,7 +27,7 @@ from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, Ended, Warehouse, run_python
 from tests.exact import Query, assert_exact
 from tests.make import CREATED_S, make_invoice, make_invoices
-from tests.postgres import Database, Postgres, binaries, create_database, running
+from tests.postgres import Database, Postgres, create_database, running
 
 KILLS = int(os.environ.get("KILLS", "5"))
 
@@ -376,14 +376,11 @@ def test_a_dead_database_is_named(process: Command, listed: Account) -> None:
 
 @pytest.mark.parametrize("step", ["extract", "load"])
 def test_a_database_that_dies_under_a_load_keeps_what_is_left_and_gets_it_when_it_is_back(
-    listed: Account, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, step: str
+    postgres: Postgres, listed: Account, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     from dlt.destinations.insert_job_client import InsertValuesLoadJob
 
-    found = binaries()
-    if found is None:
-        pytest.skip("PostgreSQL is not installed")
-    with running(found) as server:
+    with running(postgres.binaries) as server:
         database = create_database(server, "warehouse")
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", database.dsn)
         store = Store("postgres", database.query)

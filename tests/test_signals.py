@@ -17,6 +17,7 @@ import pytest
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Answer, Fault, Request, Simulator
+from cf_invoice_source.simulator.faults import rate_limited
 from tests.conftest import Load, Warehouse
 from tests.exact import assert_exact
 from tests.make import make_invoices
@@ -115,15 +116,10 @@ def test_a_signal_ends_a_wait_for_the_rate_limit(
     line: str,
 ) -> None:
     held.close()
-    refused = Event()
-
-    def refuse(request: Request, answering: Callable[[Request], Answer | None]) -> Answer:
-        refused.set()
-        return Answer(429, b"{}", {"retry-after": "3"})
-
-    simulator.faults.append(Fault(refuse))
+    simulator.faults.append(rate_limited("60"))
     with running(*COMMAND) as process:
-        assert refused.wait(30)
+        assert process.stderr is not None
+        assert process.stderr.readline() == "Cloudflare's rate limit is reached: waiting 60 seconds\n"
         process.send_signal(sent)
         assert_ends(process, exit_code, line)
     simulator.faults.clear()

@@ -38,6 +38,20 @@ def documented(row: dict[str, Any]) -> dict[str, Any]:
 # Exactness
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["6f0c1d7b-e5a9-4c2a-b3d8-e9017f4426aa", "6F0C1D7B-E5A9-4C2A-B3D8-E9017F4426AA", "2026-01-01T00:00:00Z"],
+)
+def test_a_text_that_looks_like_something_else_stays_as_it_was_sent(
+    load: Load, account: Account, warehouse: Warehouse, text: str
+) -> None:
+    account.records += make_invoices(3, created_by=text)
+
+    load()
+
+    assert [row["created_by"] for row in warehouse.rows()] == [text] * 3
+
+
 def test_a_made_up_world_arrives_exactly(
     load: Load, world: World, account: Account, warehouse: Warehouse
 ) -> None:
