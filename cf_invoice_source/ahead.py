@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Thread
-from typing import Any
+from threading import Semaphore, Thread
+from weakref import finalize
 
 from dlt.common.runtime.signals import raise_if_signalled
 
@@ -18,7 +18,7 @@ _LOOK_UP_S = 0.2
 
 
 class Pool:
-    """A few threads that send requests.
+    """A few threads that send requests, started as they are needed.
 
     They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
     process alive that was told to end.
@@ -28,27 +28,31 @@ class Pool:
     """
 
     def __init__(self, size: int) -> None:
-        self._orders: SimpleQueue[tuple[Future[Page], Callable[[], Page]] | None] = SimpleQueue()
-        self._threads = [
-            Thread(target=_work, args=(self._orders,), name=f"cloudflare-{number}", daemon=True)
-            for number in range(size)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._size = size
+        self._started = 0
+        self._idle = Semaphore(0)
+        self._orders: _Orders = SimpleQueue()
+        self._end = finalize(self, _end, self._orders, size)
 
     def submit(self, ask: Callable[[], Page]) -> Future[Page]:
         """Have a page asked for."""
         future: Future[Page] = Future()
         self._orders.put((future, ask))
+        if not self._idle.acquire(blocking=False) and self._started < self._size:
+            self._started += 1
+            name = f"cloudflare-{self._started}"
+            Thread(target=_work, args=(self._orders, self._idle), name=name, daemon=True).start()
         return future
 
     def close(self) -> None:
         """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
-        for _ in self._threads:
-            self._orders.put(None)
+        self._end()
 
 
-def _work(orders: SimpleQueue[Any]) -> None:
+_Orders = SimpleQueue[tuple[Future[Page], Callable[[], Page]] | None]
+
+
+def _work(orders: _Orders, idle: Semaphore) -> None:
     while (order := orders.get()) is not None:
         future, ask = order
         if future.set_running_or_notify_cancel():
@@ -56,6 +60,13 @@ def _work(orders: SimpleQueue[Any]) -> None:
                 future.set_result(ask())
             except BaseException as error:  # noqa: BLE001 - raised again by who takes the page
                 future.set_exception(error)
+        del order, future, ask  # while the thread waits, it keeps nothing
+        idle.release()
+
+
+def _end(orders: _Orders, threads: int) -> None:
+    for _ in range(threads):
+        orders.put(None)
 
 
 @dataclass(slots=True)

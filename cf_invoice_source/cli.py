@@ -258,7 +258,14 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
 def _keep_dlt_quiet() -> None:
     import dlt
 
-    if dlt.config.get("runtime.log_level") is None:
+    from cf_invoice_source.errors import SettingsError
+
+    try:
+        is_level_set = dlt.config.get("runtime.log_level") is not None
+    except ValueError:  # dlt starts its log when its settings are first looked at
+        levels = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
+        raise SettingsError("The setting log_level is no level of a log.", remedy=f"use {levels}") from None
+    if not is_level_set:
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"
         dlt.current.run_context().initialize_runtime()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from threading import Barrier, Event, Lock
 from typing import Any
@@ -315,6 +316,15 @@ def test_a_long_account_and_short_ones_load_together_in_several_packages(
     counts = Counter(row["account_id"] for row in warehouse.rows())
     assert counts == {other.id: len(other.records) for other in others}
     assert report.is_proven
+
+
+def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> None:
+    load()
+    for thread in threading.enumerate():
+        if thread.name.startswith("cloudflare-") and "simulator" not in thread.name:
+            thread.join(WAIT_S)
+
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cloudflare-1")]
 
 
 # One rate limit for all

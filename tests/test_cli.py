@@ -370,6 +370,16 @@ def test_a_destination_without_its_settings_says_what_is_missing(
     assert len(ended.stderr.splitlines()) <= SCREEN_LINES
 
 
+def test_a_log_level_that_does_not_exist_is_told_and_not_repeated(
+    simulator: Simulator, process: Command
+) -> None:
+    ended = process("load", env={"RUNTIME__LOG_LEVEL": "nonsense"})
+
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("Error: The setting log_level")
+    assert "nonsense" not in ended.output
+
+
 def test_a_destination_that_cannot_be_written_says_so(
     simulator: Simulator, account: Account, tmp_path: Path, command: Command
 ) -> None:

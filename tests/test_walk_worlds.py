@@ -36,9 +36,7 @@ OPERATIONS = st.one_of(
     st.builds(lambda place: lambda truth: truth.delete_draft(place), PLACES),
     st.builds(lambda place: lambda truth: truth.break_amount(place), PLACES),
     st.builds(lambda place: lambda truth: truth.correct(place), PLACES),
-    st.builds(
-        lambda drop, place: lambda truth: (truth.delete_draft(drop), truth.arrive_late(place)), PLACES, PLACES
-    ),
+    st.builds(lambda drop, place: lambda truth: truth.swap(drop, place), PLACES, PLACES),
     st.just(Truth.arrive_broken),
 )
 

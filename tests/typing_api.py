@@ -12,6 +12,8 @@ from cf_invoice_source import (
     TryLaterError,
     __version__,
     cf_invoice_source,
+    create_tables,
+    list_accounts,
     load,
 )
 
@@ -28,6 +30,13 @@ def typed_credentials() -> None:
     credentials = CloudflareCredentials()
     credentials.email = "you@example.com"
     cf_invoice_source(credentials=credentials)
+
+
+def for_schedulers() -> None:
+    pipeline = dlt.pipeline("cloudflare_invoices_tables", destination="postgres", dataset_name="cf_invoices")
+    create_tables(pipeline, wait_s=60)
+    accounts: list[str] = list_accounts()
+    load(pipeline, account_id=accounts, wait_s=60)
 
 
 def with_a_report() -> str:
