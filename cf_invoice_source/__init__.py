@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SettingsError,
         TryLaterError,
     )
+    from cf_invoice_source.locks import pipeline_lock
     from cf_invoice_source.runner import Report, create_tables, list_accounts, load
     from cf_invoice_source.source import cf_invoice_source
 
@@ -42,6 +43,7 @@ _HOMES = {
     "create_tables": "runner",
     "list_accounts": "runner",
     "load": "runner",
+    "pipeline_lock": "locks",
 }
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "create_tables",
     "list_accounts",
     "load",
+    "pipeline_lock",
 ]
 
 

@@ -15,12 +15,18 @@ from filelock import FileLock, Timeout
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notice import tell
+from cf_invoice_source.settings import LOCK_WAIT_S
 from cf_invoice_source.target import database_file
 
 
 @contextmanager
-def pipeline_lock(pipeline_name: str, *, wait_s: float, pipelines_dir: str | None = None) -> Iterator[None]:
-    """Keep other loads of a pipeline waiting. To be taken before the pipeline is made; `load` takes it, too.
+def pipeline_lock(
+    pipeline_name: str, *, wait_s: float = LOCK_WAIT_S, pipelines_dir: str | None = None
+) -> Iterator[None]:
+    """Keep other loads of a pipeline waiting. `load` takes it, too.
+
+    Two programs that make one pipeline for the first time at once spoil its working directory: where that can
+    happen, take the lock before `dlt.pipeline`.
 
     Args:
         pipeline_name: Name of the dlt pipeline.

@@ -20,7 +20,7 @@ from zlib import crc32
 
 import dlt
 
-from cf_invoice_source import InvoiceSourceError, Report, list_accounts, load
+from cf_invoice_source import InvoiceSourceError, Report, list_accounts, load, pipeline_lock
 
 
 def main() -> int:
@@ -34,12 +34,10 @@ def main() -> int:
         if not mine:
             print(f"There is no account for shard {number}/{of}.")
             return 0
-        pipeline = dlt.pipeline(
-            _pipeline_name(number, of, arguments.account),
-            destination=arguments.destination,
-            dataset_name=arguments.dataset,
-        )
-        return _tell(load(pipeline, account_id=mine))
+        name = _pipeline_name(number, of, arguments.account)
+        with pipeline_lock(name):  # the next start waits where this one takes longer than the schedule allows
+            pipeline = dlt.pipeline(name, destination=arguments.destination, dataset_name=arguments.dataset)
+            return _tell(load(pipeline, account_id=mine))
     except InvoiceSourceError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

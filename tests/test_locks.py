@@ -131,10 +131,11 @@ def test_loads_into_different_files_by_different_pipelines_do_not_wait(
 def load_from_python(_number: int) -> tuple[bool, int | None]:
     import dlt
 
-    from cf_invoice_source import load
+    from cf_invoice_source import load, pipeline_lock
 
-    pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
-    report = load(pipeline)
+    with pipeline_lock("cloudflare_invoices"):
+        pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+        report = load(pipeline)
     return report.is_proven, report.accounts[0].invoices
 
 
@@ -152,8 +153,7 @@ def test_four_processes_at_once_from_python_all_come_through(
 def test_two_threads_of_one_process_wait_for_each_other(
     simulator: Simulator, listed: Account, warehouse: Warehouse, dlt_here: None
 ) -> None:
-    from cf_invoice_source import TryLaterError
-    from cf_invoice_source.locks import pipeline_lock
+    from cf_invoice_source import TryLaterError, pipeline_lock
 
     caught: list[Any] = []
 

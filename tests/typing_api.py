@@ -15,6 +15,7 @@ from cf_invoice_source import (
     create_tables,
     list_accounts,
     load,
+    pipeline_lock,
 )
 
 
@@ -34,7 +35,8 @@ def typed_credentials() -> None:
 
 def for_schedulers() -> None:
     pipeline = dlt.pipeline("cloudflare_invoices_tables", destination="postgres", dataset_name="cf_invoices")
-    create_tables(pipeline, wait_s=60)
+    with pipeline_lock("cloudflare_invoices_tables", wait_s=60):
+        create_tables(pipeline, wait_s=60)
     accounts: list[str] = list_accounts()
     load(pipeline, account_id=accounts, wait_s=60)
 
