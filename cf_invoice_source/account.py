@@ -125,7 +125,6 @@ class Account:
         """
         self.bookmark = bookmark
         walker = Walker(self.pages, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
-        asked_before = self.outcome.requests
         is_empty = warehouse.is_empty(self.account_id)
         try:
             for batch in walker.batches():
@@ -136,13 +135,13 @@ class Account:
                     self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
                 else:
                     self._take_all(rows, batch)
+                if batch.end:
+                    self.pages.drop()
                 self._note(rows, walker, batch)
-                self.outcome.requests = asked_before + walker.requests
                 rows.tables[WALKS] = [self.row()]
                 yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
         finally:
             self.pages.drop()
-            self.outcome.requests = asked_before + walker.requests
             self._meter()
 
     def fail(self, error: InvoiceSourceError) -> Package:
@@ -216,6 +215,7 @@ class Account:
                 outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
 
     def _meter(self) -> None:
+        self.outcome.requests = self.pages.requests
         meter = self.tally.meter
         self.outcome.retries, self.outcome.rate_limited = meter.retries, meter.rate_limited
         self.outcome.waited_s = round(meter.waited_s)
