@@ -52,6 +52,8 @@ class Accounts:
         order: What the load is about.
         package_rows: Rows in one package, at least; None for all in one.
         is_forgiving: Whether an account that cannot be read leaves the others alone, instead of ending all.
+        is_untouched: Whether what is given goes to the destination as it is, and nobody has put dlt's own
+            steps in between.
         doubt: Why no account's tables can be trusted before they were compared; empty if they can.
 
     Attributes:
@@ -62,6 +64,7 @@ class Accounts:
     order: Order
     package_rows: int | None = None
     is_forgiving: bool = False
+    is_untouched: bool = False
     doubt: str = ""
     accounts: list[Account] = field(default_factory=list)
     unlisted: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ def load(
     ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
-        accounts.package_rows, accounts.is_forgiving = package_rows, True
+        accounts.package_rows, accounts.is_forgiving, accounts.is_untouched = package_rows, True, True
         check_settings(pipeline)
         separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline)

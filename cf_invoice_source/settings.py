@@ -32,7 +32,7 @@ REQUESTS_AT_ONCE = 8
 limit for 5 minutes in 8 seconds: more would not make a long load faster."""
 
 PAGES_AHEAD = 4 * REQUESTS_AT_ONCE
-"""Pages of one list asked for before they are taken: what arrives while a package of 10,000 rows is loaded."""
+"""Pages of one list asked for before they are taken: they arrive while a package is loaded."""
 
 MAX_PAGES = 200_000
 """More pages than this in one walk (10 million invoices) are taken for a list that never ends."""

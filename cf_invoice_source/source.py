@@ -13,12 +13,11 @@ from dlt.extract import DltResource
 from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
-from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.bookmark import to_dict
-from cf_invoice_source.decide.guess import has_guessable_text
+from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
@@ -88,7 +87,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
 @dlt.source(name=SECTION, section=SECTION)
 def empty_tables() -> DltResource:
     """Give the tables that a pipeline does not know yet, without a row."""
-    return dlt.resource(_missing_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+    return dlt.resource(missing_tables, name=INVOICES, section=SECTION, write_disposition="merge")
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -103,8 +102,11 @@ def _invoices(
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
-    yield from _missing_tables()
-    columns, file_format = Columns(dlt.current.source_schema()), _fastest_format(pipeline)
+    yield from missing_tables()
+    delivery = Delivery(
+        pipeline, dlt.current.source_schema(), is_direct=accounts.is_untouched and not is_range
+    )
+    proven: dict[str, Any] = {}
     warehouse = Warehouse(pipeline)
     with warehouse.connected():
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
@@ -113,32 +115,10 @@ def _invoices(
                 if newest is not None:
                     created.advance(newest)
                 if package.bookmark:
-                    bookmarks[package.account_id] = to_dict(package.bookmark)
-            for table, rows in package.tables.items():
-                fitted = [columns.fit(table, row) for row in rows]
-                if any(map(has_guessable_text, fitted)):
-                    file_format = "preferred"
-                yield _marked(table, fitted, file_format=file_format)
-
-
-def _missing_tables() -> Iterator[Any]:
-    """Create what an account without invoices would not: the tables are there after the first load."""
-    known = dlt.current.source_schema().tables
-    for table in TABLES.keys() - known.keys():
-        # Without a file format: DuckDB cannot read the empty file that jsonl makes of this.
-        yield _marked(table, dlt.mark.materialize_table_schema())
-
-
-def _fastest_format(pipeline: dlt.Pipeline) -> str:
-    """Name the format that takes the least time and memory: for DuckDB not the one that dlt prefers."""
-    is_duckdb = pipeline.destination.destination_type == "dlt.destinations.duckdb"
-    return "jsonl" if is_duckdb else "preferred"
-
-
-def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table."""
-    made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
-    return dlt.mark.with_hints(rows, made, create_table_variant=True)
+                    proven[package.account_id] = to_dict(package.bookmark)
+            yield from delivery.add(package.tables)
+    yield from delivery.rest()
+    bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
 
 
 def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime | None:

@@ -130,9 +130,9 @@ class Walk:
     def take(self, page: Page) -> Trouble | None:
         """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words.
 
-        Several requests may be on their way, and the server answers them in any order. So a list that is shorter
-        than another answer said has shrunk only if that answer was known when the page was asked for. If not,
-        this one may be the older; a page that is asked for later has to confirm it.
+        Several requests may be on their way, and the server answers them in any order. So a list that is
+        shorter than another answer said has shrunk only if that answer was known when the page was asked for.
+        If not, this one may be the older; a page that is asked for later has to confirm it.
         """
         known = self._known_when_asked.pop(page.asked, self._latest)
         if page.total_count < known:
@@ -161,8 +161,8 @@ class Walk:
     def wanted(self, most: int) -> list[int]:
         """Name the pages to be on their way now, so many at most, the one with the lowest ordinal first.
 
-        They cover what is still needed as far as is known. There are none once all was seen, and confirmed; and no
-        more than good answers so far, so that little is asked in vain of a server that counts wrongly.
+        They cover what is still needed as far as is known. There are none once all was seen, and confirmed;
+        and no more than good answers so far, so that little is asked in vain of a server that counts wrongly.
         """
         pages = self._pages(min(most, self._good_answers))
         if not pages and self._unconfirmed:

@@ -514,7 +514,7 @@ def test_pages_with_what_may_have_changed_come_first_and_each_page_once() -> Non
 
 
 def overtaken() -> Walk:
-    """Pages 3 and 2 of a list, asked for at once, with an arrival between the answers: 2 was answered before."""
+    """Pages 3 and 2 of a list, asked for at once; an invoice arrived between the answers, 2 before 3."""
     walk = walk_of("fedcba")
     walk.take(page_of("fedcba", asked=1))
     assert walk.wanted(9) == [3, 2]
