@@ -1,4 +1,4 @@
-"""Rows on their way to dlt: in few large portions, and where dlt would change nothing about them, as files."""
+"""Rows on their way to dlt: in few large portions, and as files where dlt would change nothing about them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlt.common.storages.load_package import load_package_state
 
 from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.guess import has_guessable_text
-from cf_invoice_source.hints import TABLES
+from cf_invoice_source.hints import CHANGES, INVOICES, TABLES
 
 PORTION_ROWS = 20_000
 """Rows in one JSON file: DuckDB takes the columns from the first 20,480, and refuses what comes later."""
@@ -25,6 +25,9 @@ _DLTS_COLUMNS: dict[str, TColumnSchema] = {
     "_dlt_id": {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
 }
 """What dlt's normalizer adds to every table."""
+
+_WITH_CURSOR = (INVOICES, CHANGES)
+"""Tables that have `created`: dlt would add the resource's cursor to any other that it takes a file for."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -67,7 +70,8 @@ class Delivery:
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
         if any(map(has_guessable_text, rows)):
             self._file_format = "preferred"
-        if self._is_direct and self._file_format == "jsonl" and self._is_final(table, rows):
+        is_json = self._file_format == "jsonl"
+        if self._is_direct and is_json and table in _WITH_CURSOR and self._is_final(table, rows):
             yield from self._as_file(table, rows)
             return
         self._in_one_file[table] += len(rows)

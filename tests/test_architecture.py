@@ -27,7 +27,7 @@ LAYERS = (
     | {"signals", "staging"},
     {"client", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
-    {"account", "loader"},
+    {"account", "delivery", "loader"},
     {"accounts"},
     {"source"},
     {"runner"},
