@@ -89,6 +89,16 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 }
 """What holds each of our types exactly there, as the vendors' references say."""
 
+TEXT_BYTES: Mapping[str, int] = {
+    "bigquery": 10 * 2**20,
+    "clickhouse": 2**30,
+    "databricks": 16 * 2**20,
+    "motherduck": 2**30,
+    "redshift": 65_535,
+    "snowflake": 16 * 2**20,
+}
+"""How long a text may be, at least."""
+
 PARAMETERS = {"bigquery": 10_000}
 """How many parameters one query may have. The other drivers write them into the text, or set no bound."""
 
@@ -227,6 +237,10 @@ def test_a_decimal_holds_what_a_row_may_hold(contract: Contract) -> None:
 def test_a_timestamp_has_a_time_zone_and_microseconds(contract: Contract) -> None:
     assert contract.caps.supports_tz_aware_datetime
     assert contract.caps.timestamp_precision >= 6
+
+
+def test_a_text_may_be_as_long_as_the_readme_says(contract: Contract) -> None:
+    assert contract.caps.max_text_data_type_length >= TEXT_BYTES[contract.name]
 
 
 def test_each_column_is_made_with_the_type_that_holds_its_values_exactly(contract: Contract) -> None:
