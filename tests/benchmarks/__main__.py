@@ -1,59 +1,86 @@
 """How fast, against other ways to do the same.
 
-Loads made-up invoices from a server on this machine, with each contender in turn, and writes what it cost.
+Made-up invoices from a server on this machine are loaded by each contender in turn, in processes of their own.
+The results go into tests/benchmarks/results/, beside those of earlier commands: as JSON, as tables, as a plot.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from statistics import median
+from pathlib import Path
 
-from tests.benchmarks.compare import CONTENDERS, RUNS, Result, compare
+from tests.benchmarks.compare import compare
+from tests.benchmarks.contenders import CONTENDERS, is_installed
+from tests.benchmarks.experiments import EXPERIMENTS, Options
+from tests.benchmarks.plot import svg
+from tests.benchmarks.report import markdown
+from tests.benchmarks.results import FOLDER, RUNS, Results, read, write
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N")
-    parser.add_argument("--latency", type=float, nargs="+", default=[0], metavar="MS")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--runs", nargs="+", choices=RUNS, default=RUNS)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(CONTENDERS), metavar="A,B")
-    parser.add_argument("--limit", type=float, default=600, help="seconds for one run", metavar="S")
-    given = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    given = _parser().parse_args(words)
+    given.into.mkdir(parents=True, exist_ok=True)
+    results = read(given.into / "results.json")
+    if given.what == "compare":
+        _compare(results, given)
+    elif given.what != "report":
+        options = Options(
+            rounds=given.rounds,
+            latency_ms=given.latency[-1],
+            quota=given.quota,
+            window_s=given.window,
+            accounts=given.accounts,
+            limit_s=given.limit,
+        )
+        results.more[given.what] = EXPERIMENTS[given.what](options)
+    if given.what != "report":
+        write(given.into / "results.json", results, " ".join(["python -m tests.benchmarks", *words]))
+    (given.into / "results.md").write_text(markdown(results))
+    (given.into / "plot.svg").write_text(svg(results))
+    print(markdown(results))
+
+
+def _compare(results: Results, given: argparse.Namespace) -> None:
+    missing = [name for name in given.only if not is_installed(name)]
+    for name in missing:
+        print(f"{name} is left out: see its program in tests/benchmarks/contenders", file=sys.stderr)
     for latency_ms in given.latency:
         for size in given.sizes:
-            results = []
-            print(f"\n{size:,} invoices, {latency_ms:g} ms")
+            print(f"{size:,} invoices, {latency_ms:g} ms ", end="", flush=True, file=sys.stderr)
+            new = []
             for result in compare(
-                given.only,
+                [name for name in given.only if name not in missing],
                 size=size,
                 latency_ms=latency_ms,
                 rounds=given.rounds,
-                runs=given.runs,
+                runs=RUNS[: RUNS.index(given.until) + 1],
                 limit_s=given.limit,
             ):
-                results.append(result)
+                new.append(result)
                 print(".", end="", flush=True, file=sys.stderr)
             print(file=sys.stderr)
-            show(results, given.only, given.runs)
+            results.add(new)
 
 
-def show(results: Sequence[Result], names: Sequence[str], runs: Sequence[str]) -> None:
-    """Print medians."""
-    for run_name in runs:
-        for name in names:
-            mine = [result for result in results if (result.contender, result.run) == (name, run_name)]
-            good = [result for result in mine if not result.failed]
-            if not good:
-                print(f"  {run_name:8} {name:12} {mine[0].failed if mine else 'left out'}")
-                continue
-            wall, cpu, peak = (median(getattr(r, what) for r in good) for what in ("wall_s", "cpu_s", "peak_mib"))
-            exact = "exact" if all(result.is_exact for result in good) else "amounts wrong"
-            print(
-                f"  {run_name:8} {name:12} {wall:8.2f} s wall {cpu:8.2f} s cpu {peak:7.0f} MiB"
-                f" {good[0].requests:7,} requests  {exact}"
-            )
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    what = ["compare", *EXPERIMENTS, "report"]
+    add("what", nargs="?", choices=what, default="compare", help="compare by default; report only writes again")
+    add("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N", help="invoices")
+    add("--latency", type=float, nargs="+", default=[0], metavar="MS", help="milliseconds for each answer")
+    add("--rounds", type=int, default=3, help="how often; medians count")
+    add("--only", type=lambda text: text.split(","), default=list(CONTENDERS), metavar="A,B", help="who")
+    add("--until", choices=RUNS, default=RUNS[-1], help="the last of the runs of each round")
+    add("--limit", type=float, default=600, metavar="S", help="seconds that one run may take")
+    add("--quota", type=int, default=1_200, metavar="N", help="requests in a window, for quota")
+    add("--window", type=float, default=300, metavar="S", help="seconds of a window, for quota")
+    add("--accounts", type=int, nargs="+", default=[1_000, 10_000], metavar="N", help="for accounts")
+    add("--into", type=Path, default=FOLDER, metavar="FOLDER", help="where the results go")
+    return parser
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,19 +75,23 @@ def serving(**options: float) -> Iterator[Server]:
             process.terminate()
 
 
-def look_into(place: Path, table: str) -> Mapping[str, Any]:
-    """Say what a table holds: a process of its own looks, so that this one stays small.
+_LOOK = """
+import json, sys, duckdb
+file, table = sys.argv[1:]
+rows = duckdb.connect(file, read_only=True).execute(
+    "SELECT count(*), count(*) FILTER (status = 'paid'), sum(amount_due::DECIMAL(38, 9)),"
+    f" any_value(typeof(amount_due)) FROM {table}"
+)
+print(json.dumps(rows.fetchone(), default=str))
+"""
 
-    A process starts with the memory of the one that starts it, and that counts as its peak.
+
+def look_into(place: Path, table: str) -> dict[str, Any]:
+    """Say what a table holds: `invoices`, `paid` and `amount_due` as in `data.Facts`, and the `type` of amounts.
+
+    A process of its own looks, so that this one stays small: a program begins with the memory of the one that
+    starts it, and that counts towards its peak.
     """
-    program = (
-        "import json, sys, duckdb\n"
-        "file, table = sys.argv[1:]\n"
-        "rows = duckdb.connect(file, read_only=True).execute("
-        "\"SELECT count(*), count(*) FILTER (status = 'paid'), sum(amount_due::DECIMAL(38, 9))\" "
-        'f" FROM {table}").fetchone()\n'
-        "print(json.dumps([rows[0], rows[1], str(rows[2].normalize())]))"
-    )
-    command = [sys.executable, "-c", program, str(file_in(place)), table]
+    command = [sys.executable, "-c", _LOOK, str(file_in(place)), table]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return dict(zip(("invoices", "paid", "amount_due"), found, strict=True))
+    return dict(zip(("invoices", "paid", "amount_due", "type"), found, strict=True))
