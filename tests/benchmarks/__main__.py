@@ -1,7 +1,7 @@
 """How fast, against other ways to do the same.
 
-Made-up invoices from a server on this machine are loaded by each contender in turn, in processes of their own.
-The results go into tests/benchmarks/results/, beside those of earlier commands: as JSON, as tables, as a plot.
+Made-up invoices from a server on this machine are loaded by each contender in turn, each in its own process.
+The results go into tests/benchmarks/results/, beside those of earlier commands: JSON, tables and a plot.
 """
 
 import argparse
@@ -69,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     what = ["compare", *EXPERIMENTS, "report"]
-    add("what", nargs="?", choices=what, default="compare", help="compare by default; report only writes again")
+    add(
+        "what",
+        nargs="?",
+        choices=what,
+        default="compare",
+        help="compare by default; report only writes again",
+    )
     add("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N", help="invoices")
     add("--latency", type=float, nargs="+", default=[0], metavar="MS", help="milliseconds for each answer")
     add("--rounds", type=int, default=3, help="how often; medians count")

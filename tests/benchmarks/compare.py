@@ -13,8 +13,6 @@ from tests.benchmarks.measure import FailedError, run
 from tests.benchmarks.results import Result
 from tests.benchmarks.rig import Server, look_into, serving
 
-MUST_BE_EXACT = ("ours", "ours_config")
-
 
 def compare(
     names: Sequence[str], *, size: int, latency_ms: float, rounds: int, runs: Sequence[str], limit_s: float
@@ -44,8 +42,6 @@ def _round(
                 cost = run(contender.command, place=place, env=env, limit_s=limit_s)
                 requests = server.take()["requests"]
                 amounts = _judge(contender, place, expected)
-                if name in MUST_BE_EXACT and amounts != "exact":
-                    raise FailedError(f"amounts: {amounts}")
             except FailedError as error:
                 yield run_name, {"failed": str(error)}
                 return
@@ -53,15 +49,17 @@ def _round(
 
 
 def _judge(contender: Contender, place: Path, expected: Mapping[str, Any]) -> str:
-    """Look into the file. The rows must all be there; say how good the amounts are."""
+    """Look into the file. The rows must all be there; say how good the amounts are. Ours must be exact."""
     if not contender.table:
         return ""
     found = look_into(place, contender.table)
     if (found["invoices"], found["paid"]) != (expected["invoices"], expected["paid"]):
         raise FailedError(f"the table is wrong: {json.dumps(found)} instead of {json.dumps(expected)}")
-    if Decimal(found["amount_due"]) != Decimal(expected["amount_due"]):
-        return "wrong"
-    return "exact" if found["type"].startswith("DECIMAL") else "float"
+    is_right = Decimal(found["amount_due"]) == Decimal(expected["amount_due"])
+    amounts = "wrong" if not is_right else "exact" if found["type"].startswith("DECIMAL") else "float"
+    if contender.is_exact and amounts != "exact":
+        raise FailedError(f"the amounts are {amounts}: {json.dumps(found)} instead of {json.dumps(expected)}")
+    return amounts
 
 
 def _ordered(names: Sequence[str], turn: int) -> list[str]:

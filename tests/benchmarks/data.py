@@ -1,6 +1,6 @@
 """Made-up invoice lists, as bytes that are ready to be sent.
 
-An invoice is decided by its number alone, 1 being the oldest: a list that has grown begins with the same ones.
+An invoice is decided by its number alone, 1 being the oldest: a list that has grown still has the same ones.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,9 +59,9 @@ class Listing:
 def make_listing(invoices: int, *, stage: int = 0, account: str = "") -> Listing:
     """Make one account's list, newest first.
 
-    In stage 0, one in `CHANGED` invoices is open, anywhere in the list. In stage 1 these are paid, and as many
-    are new in front. In both, the newest few are open. Every link to a PDF differs from stage to stage, as it
-    does with Cloudflare from answer to answer.
+    In stage 0, one in `CHANGED` invoices is open, anywhere in the list. In stage 1 these are paid, and as
+    many are new in front. In both, the newest few are open. Every link to a PDF differs from stage to stage,
+    as it does with Cloudflare from answer to answer.
     """
     total = invoices + stage * (invoices // CHANGED)
     paid = amount_due = 0

@@ -47,7 +47,7 @@ class Options:
 
 
 def startup(options: Options) -> dict[str, Any]:
-    """Measure the least that our command can do: help, and a run with nothing new beside a bare dlt pipeline."""
+    """Measure the least that our command can do: help, and a run with nothing new, beside a bare pipeline."""
     quiet: dict[str, list[Cost]] = {"ours": [], "bare": []}
     with (
         serving(invoices=1_000) as server,
@@ -72,7 +72,7 @@ def startup(options: Options) -> dict[str, Any]:
 
 
 def ahead(options: Options) -> dict[str, Any]:
-    """Load 1,000 pages whose answers take their time, beside a program that asks for them one after the other."""
+    """Load 1,000 pages whose answers take their time, beside a program that asks for one after the other."""
     pages = 1_000
     one_by_one = script("one request after the other, nothing loaded", "one_by_one")
     found: dict[str, Any] = {"pages": pages, "latency_ms": options.latency_ms, "rounds": options.rounds}
@@ -87,7 +87,7 @@ def ahead(options: Options) -> dict[str, Any]:
 
 
 def quota(options: Options) -> dict[str, Any]:
-    """Load what takes three windows of the rate limit; at best it takes two, and the requests of the third."""
+    """Load what takes three windows of the rate limit: at best two of them, and the requests of the third."""
     invoices = 3 * options.quota * PER_PAGE
     limits = {"latency": options.latency_ms, "quota": options.quota, "window": options.window_s}
     with serving(invoices=invoices, **limits) as server, _ready(CONTENDERS["ours"], server) as start:
@@ -106,7 +106,7 @@ def quota(options: Options) -> dict[str, Any]:
 
 
 def accounts(options: Options) -> dict[str, Any]:
-    """Load many accounts with five invoices each: the first load, a run with nothing new, the size of the state."""
+    """Load many accounts with five invoices each: first load, nothing new, size of the state."""
     return {"invoices_each": 5, "runs": [_accounts(count, options) for count in options.accounts]}
 
 
@@ -115,13 +115,14 @@ def _accounts(count: int, options: Options) -> dict[str, Any]:
         serving(accounts=count, invoices=5) as server,
         _ready(CONTENDERS["ours"], server, CLOUDFLARE_ACCOUNT_ID=None) as start,
     ):
-        first, quiet = start(options), start(options)
+        first, asked = start(options), server.take()
+        quiet = start(options)
         command = [sys.executable, "-c", _STATE, str(file_in(start.place))]
         found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         stored, unpacked = json.loads(found)
         return {
             "accounts": count,
-            "requests": server.take()["requests"],
+            "requests": asked["requests"],
             "first_s": first.wall_s,
             "first_cpu_s": first.cpu_s,
             "first_mib": first.peak_mib,

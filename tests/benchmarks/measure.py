@@ -39,7 +39,13 @@ def run(command: Sequence[str], *, place: Path, env: Mapping[str, str], limit_s:
     with output.open("wb") as file:
         start = perf_counter()
         process = subprocess.Popen(
-            command, cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            command,
+            cwd=place,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
         timer = Timer(limit_s, os.killpg, (process.pid, SIGKILL))
         timer.start()

@@ -34,12 +34,13 @@ def svg(results: Results) -> str:
     names = [name for name in CONTENDERS if name not in _LEFT_OUT and results.typical(name, size, 0, "first")]
     height = _TOP + 2 * (len(names) * _STEP + 44) + 16
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
-        f' viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
         f"<style>{_STYLE}</style>",
         f'<rect class="card" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="8"/>',
         _text(16, 28, f"{size:,} invoices into DuckDB", "title"),
-        _text(16, 46, f"Shorter is better; behind each figure, how many times ours. {results.machine}", "quiet"),
+        _text(
+            16, 46, f"Shorter is better; behind each figure, how many times ours. {results.machine}", "quiet"
+        ),
     ]
     width = (_WIDTH - _LABELS - 16) // 3
     for place, ((run, figure), title) in enumerate(_PANELS.items()):
@@ -70,21 +71,29 @@ def _panel(
         length = max(1.5, value / most * room)
         kind = "bar ours" if name == "ours" else "bar"
         yield f'<rect class="{kind}" x="{left}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2"/>'
-        ratio = f" · {value / values['ours']:.2g}×" if name != "ours" and values.get("ours") else ""
+        ratio = f" · {value / values['ours']:.2g} x" if name != "ours" and values.get("ours") else ""
         yield _text(left + length + 6, y + 13, f"{_number(value)}{ratio}")
 
 
 def _size(results: Results) -> int:
     """Choose the longest list that the most contenders have loaded."""
     counts = {
-        size: len({r.contender for r in results.results if (r.size, r.latency_ms) == (size, 0) and not r.failed})
+        size: len(
+            {r.contender for r in results.results if (r.size, r.latency_ms) == (size, 0) and not r.failed}
+        )
         for size, _ in results.settings()
     }
     return max(counts, key=lambda size: (counts[size], size), default=0)
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return (
+        f"{value:,.0f}"
+        if value >= 100 or value == int(value)
+        else f"{value:.1f}"
+        if value >= 10
+        else f"{value:.2f}"
+    )
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:

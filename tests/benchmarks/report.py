@@ -31,9 +31,9 @@ def _lines(results: Results) -> Iterator[str]:
     yield ""
     yield "## How"
     yield ""
-    yield "Wall and CPU time are those of a fresh process, start-up included; memory is that of its largest process."
-    yield "Amounts: `exact` is a decimal column with the right sum, `float` a float column whose sum rounds to it;"
-    yield "`wrong` means that fractions of a cent went into another column. Measured with"
+    yield "Wall and CPU time are those of a fresh process, start-up included; memory is that of its largest"
+    yield "process. Amounts: `exact` is a decimal column with the right sum, `float` a float column whose sum"
+    yield "rounds to it; `wrong` means that those with decimals went into a column beside it. Measured with"
     yield ""
     yield "```text"
     yield from results.commands
@@ -82,24 +82,24 @@ def _experiments(results: Results) -> Iterator[str]:
         yield ""
     if "startup" in found:
         yield (
-            "- **Start-up.** A run with nothing new takes {quiet_s:.2f} s, {ratio:.2f} times a bare dlt pipeline"
-            " that asks for one page and yields nothing ({bare_s:.2f} s); `--help` {help_s:.2f} s."
+            "- **Start-up.** A run with nothing new takes {quiet_s:.2f} s, {ratio:.2f} times a bare dlt"
+            " pipeline that asks for one page and yields nothing ({bare_s:.2f} s); `--help` {help_s:.2f} s."
         ).format(**found["startup"])
     if "ahead" in found:
         yield (
-            "- **Fetching ahead.** {pages:,} pages at {latency_ms:g} ms are loaded in {ours_s:.1f} s; only asking for"
-            " them one after the other takes {one_by_one_s:.1f} s. That is a ratio of {ratio:.2f}."
+            "- **Fetching ahead.** {pages:,} pages at {latency_ms:g} ms are loaded in {ours_s:.1f} s; only"
+            " asking for them one after the other takes {one_by_one_s:.1f} s. That is a ratio of {ratio:.2f}."
         ).format(**found["ahead"])
     if "quota" in found:
         yield (
             "- **Rate limit.** With {quota:,} requests in each {window_s:g} s, {requests:,} requests took"
-            " {wall_s:.0f} s, {refused} of them refused, and were spread over the windows as {in_each_window};"
+            " {wall_s:.0f} s, {refused} of them refused; the windows had {in_each_window};"
             " {at_best_s:g} s of waiting are the least."
         ).format(**found["quota"])
     for run in found.get("accounts", {}).get("runs", []):
         yield (
-            "- **{accounts:,} accounts**, five invoices each: first load {first_s:.1f} s and {first_mib:.0f} MiB,"
-            " nothing new {quiet_s:.1f} s and {quiet_mib:.0f} MiB; the state takes {each:.0f} bytes for each account"
+            "- **{accounts:,} accounts**, five invoices each: at first {first_s:.1f} s, {first_mib:.0f} MiB;"
+            " nothing new {quiet_s:.1f} s, {quiet_mib:.0f} MiB; state {each:.0f} bytes for each account"
             " ({each_unpacked:.0f} unpacked)."
         ).format(
             **run,

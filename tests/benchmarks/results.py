@@ -91,7 +91,9 @@ class Results:
 
     def settings(self) -> list[tuple[int, float]]:
         """List what was measured: sizes and latencies."""
-        return sorted({(result.size, result.latency_ms) for result in self.results}, key=lambda s: (s[1], s[0]))
+        return sorted(
+            {(result.size, result.latency_ms) for result in self.results}, key=lambda s: (s[1], s[0])
+        )
 
 
 def read(path: Path) -> Results:
@@ -106,7 +108,9 @@ def write(path: Path, results: Results, command: str) -> None:
     """Write the file, with what this command and this machine are."""
     now = datetime.now(timezone.utc)
     results.commands = [*_without(results.commands, command), f"{now:%Y-%m-%d} {command}"]
-    results.machine = f"{cores()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    results.machine = (
+        f"{cores()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
     results.versions = {name: version(name) for name in _PACKAGES}
     path.write_text(json.dumps(asdict(results), indent=1) + "\n")
 

@@ -87,7 +87,7 @@ print(json.dumps(rows.fetchone(), default=str))
 
 
 def look_into(place: Path, table: str) -> dict[str, Any]:
-    """Say what a table holds: `invoices`, `paid` and `amount_due` as in `data.Facts`, and the `type` of amounts.
+    """Say what a table holds: `invoices`, `paid`, `amount_due` as in `data.Facts`, and the `type` of amounts.
 
     A process of its own looks, so that this one stays small: a program begins with the memory of the one that
     starts it, and that counts towards its peak.

@@ -1,7 +1,7 @@
-"""A fast Cloudflare with made-up invoices, in a process of its own: `python -m tests.benchmarks.server --help`.
+"""A fast Cloudflare with made-up invoices: `python -m tests.benchmarks.server --help`.
 
-Its answers are made ahead, so that serving one takes microseconds. Beside Cloudflare's paths it knows two of its
-own, which cost no quota and are not counted:
+Its answers are made ahead, so that serving one takes microseconds. Beside Cloudflare's paths it knows two of
+its own, which cost no quota and are not counted:
 
     GET /control/stage/1    move on to stage 1 of the lists (back to 0, too); answers what they hold
     GET /control/take       what was asked since the last time: {"requests", "refused", "at_s"}
@@ -19,7 +19,7 @@ from tests.benchmarks.data import PER_PAGE, Listing, make_directory, make_listin
 
 BASE_PATH = "/client/v4"
 HISTORY = "/ai-gateway/billing/invoice-history"
-TOKEN = "benchmark-token-that-opens-nothing-else-"  # noqa: S105 - made up
+TOKEN = "benchmark-token-that-opens-nothing-else-"
 _REFUSAL = b'{"success":false,"errors":[{"code":971,"message":"Please wait"}],"messages":[],"result":null}'
 _LOST = b'{"success":false,"errors":[{"code":7003,"message":"No route"}],"messages":[],"result":null}'
 
@@ -146,8 +146,8 @@ class Service:
 
 
 def _answer(status: int, body: bytes, headers: str = "") -> tuple[bytes, bytes]:
-    head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
-    return head.encode(), body
+    fixed = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{fixed}{headers}\r\n".encode(), body
 
 
 class Connection(asyncio.Protocol):
@@ -183,7 +183,7 @@ async def serve(service: Service) -> None:
     """Listen on a free port of the loopback interface, and say on stdout where, until the process ends."""
     server = await asyncio.get_running_loop().create_server(lambda: Connection(service), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)  # noqa: T201 - who started it waits for this line
+    print(f"http://127.0.0.1:{port}", flush=True)  # who started it waits for this line
     await server.serve_forever()
 
 

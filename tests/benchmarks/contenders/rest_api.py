@@ -6,7 +6,8 @@ https://dlthub.com/docs/dlt-ecosystem/verified-sources/rest_api/basic
 import os
 
 import dlt
-from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
+from dlt.sources.rest_api import rest_api_source
+from dlt.sources.rest_api.typing import RESTAPIConfig
 
 config: RESTAPIConfig = {
     "client": {

@@ -1,4 +1,4 @@
-"""dlt's generic REST source, with what dlt's guide to performance has to offer for one list, and exact amounts.
+"""dlt's generic REST source, tuned by dlt's guide to performance, and with exact amounts.
 
 Parquet files and no compression are the two settings that help; more workers and larger buffers do not.
 https://dlthub.com/docs/reference/performance
@@ -8,7 +8,8 @@ https://dlthub.com/docs/dlt-ecosystem/file-formats/parquet
 import os
 
 import dlt
-from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
+from dlt.sources.rest_api import rest_api_source
+from dlt.sources.rest_api.typing import RESTAPIConfig
 
 config: RESTAPIConfig = {
     "client": {

@@ -1,4 +1,4 @@
-"""A Singer tap for the invoices, built with Meltano's SDK as its guide shows. It runs in an environment of its own.
+"""A Singer tap for the invoices, built with Meltano's SDK as its guide shows, in an environment of its own.
 
 https://sdk.meltano.com/en/latest/dev_guide.html
 https://sdk.meltano.com/en/latest/guides/pagination-classes.html
