@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.compare import compare
-from tests.benchmarks.contenders import CONTENDERS, is_installed
+from tests.benchmarks.contenders import CONTENDERS, is_installed, versions
 from tests.benchmarks.experiments import EXPERIMENTS, Options
 from tests.benchmarks.plot import svg
 from tests.benchmarks.report import markdown
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         results.more[given.what] = EXPERIMENTS[given.what](options)
     if given.what != "report":
-        write(given.into / "results.json", results, " ".join(["python -m tests.benchmarks", *words]))
+        command = " ".join(["python -m tests.benchmarks", *words])
+        write(given.into / "results.json", results, command=command, versions=versions())
     (given.into / "results.md").write_text(markdown(results))
     (given.into / "plot.svg").write_text(svg(results))
     print(markdown(results))

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 FOLDER = Path(__file__).parent / "results"
 RUNS = ("first", "changed", "quiet")
 """What each contender does in one round: load all, load what 1 % of changes left, load with nothing new."""
-
-_PACKAGES = ("cf-invoice-source", "dlt", "duckdb", "pyarrow", "cloudflare")
 
 
 @dataclass(frozen=True)
@@ -104,14 +101,14 @@ def read(path: Path) -> Results:
     return Results(**document | {"results": [Result(**each) for each in document["results"]]})
 
 
-def write(path: Path, results: Results, command: str) -> None:
+def write(path: Path, results: Results, *, command: str, versions: dict[str, str]) -> None:
     """Write the file, with what this command and this machine are."""
     now = datetime.now(timezone.utc)
     results.commands = [*_without(results.commands, command), f"{now:%Y-%m-%d} {command}"]
     results.machine = (
         f"{cores()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     )
-    results.versions = {name: version(name) for name in _PACKAGES}
+    results.versions |= versions
     path.write_text(json.dumps(asdict(results), indent=1) + "\n")
 
 

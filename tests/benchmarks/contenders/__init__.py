@@ -7,6 +7,7 @@ The programs beside this file are run, never imported. Each one is told by the e
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,6 +91,27 @@ CONTENDERS: dict[str, Contender] = {
     "bare": script("A bare dlt pipeline: one page, no row", "bare_dlt"),
 }
 """By the names that the command line knows. `rest_api` needs more than 3 GiB for 100,000 invoices."""
+
+
+_VERSIONS = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({found.name: found.version for found in distributions()}))
+"""
+
+
+def versions() -> dict[str, str]:
+    """Say which versions of the packages that matter are compared."""
+    here, singer = (_packages(str(python)) for python in (sys.executable, _SINGER))
+    names = ("cf-invoice-source", "dlt", "duckdb", "pyarrow", "cloudflare")
+    named = {name: here[name] for name in names if name in here}
+    return named | {name: singer[name] for name in ("singer-sdk", "target-duckdb") if name in singer}
+
+
+def _packages(python: str) -> dict[str, str]:
+    found = subprocess.run([python, "-c", _VERSIONS], check=True, capture_output=True, text=True).stdout
+    packages: dict[str, str] = json.loads(found)
+    return packages
 
 
 def is_installed(name: str) -> bool:
