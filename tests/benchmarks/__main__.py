@@ -6,7 +6,7 @@ The results go into tests/benchmarks/results/, beside those of earlier commands:
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.benchmarks.compare import compare
@@ -23,19 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(words)
     given.into.mkdir(parents=True, exist_ok=True)
     results = read(given.into / "results.json")
-    if given.what == "compare":
-        _compare(results, given)
-    elif given.what != "report":
-        options = Options(
-            rounds=given.rounds,
-            latency_ms=given.latency[-1],
-            quota=given.quota,
-            window_s=given.window,
-            accounts=given.accounts,
-            limit_s=given.limit,
-        )
-        results.more[given.what] = EXPERIMENTS[given.what](options)
-    if given.what != "report":
+    for _ in _measure(results, given):
         command = " ".join(["python -m tests.benchmarks", *words])
         write(given.into / "results.json", results, command=command, versions=versions())
     (given.into / "results.md").write_text(markdown(results))
@@ -43,12 +31,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(markdown(results))
 
 
-def _compare(results: Results, given: argparse.Namespace) -> None:
+def _measure(results: Results, given: argparse.Namespace) -> Iterator[None]:
+    """Measure, and pause whenever there is something to keep."""
+    if given.what == "compare":
+        yield from _compare(results, given)
+    elif given.what != "report":
+        options = Options(
+            rounds=given.rounds,
+            sizes=given.sizes or [100_000, 1_000_000],
+            latency_ms=(given.latency or [50])[-1],
+            quota=given.quota,
+            window_s=given.window,
+            accounts=given.accounts,
+            limit_s=given.limit,
+        )
+        results.more[given.what] = EXPERIMENTS[given.what](options)
+        yield
+
+
+def _compare(results: Results, given: argparse.Namespace) -> Iterator[None]:
     missing = [name for name in given.only if not is_installed(name)]
     for name in missing:
         print(f"{name} is left out: see its program in tests/benchmarks/contenders", file=sys.stderr)
-    for latency_ms in given.latency:
-        for size in given.sizes:
+    for latency_ms in given.latency or [0]:
+        for size in given.sizes or [1_000, 10_000, 100_000]:
             print(f"{size:,} invoices, {latency_ms:g} ms ", end="", flush=True, file=sys.stderr)
             new = []
             for result in compare(
@@ -63,6 +69,7 @@ def _compare(results: Results, given: argparse.Namespace) -> None:
                 print(".", end="", flush=True, file=sys.stderr)
             print(file=sys.stderr)
             results.add(new)
+            yield
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,8 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         default="compare",
         help="compare by default; report only writes again",
     )
-    add("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="N", help="invoices")
-    add("--latency", type=float, nargs="+", default=[0], metavar="MS", help="milliseconds for each answer")
+    add(
+        "--sizes",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="invoices (1000 10000 100000; for growth 100000 1000000)",
+    )
+    add("--latency", type=float, nargs="+", metavar="MS", help="of each answer (0; for ahead and quota 50)")
     add("--rounds", type=int, default=3, help="how often; medians count")
     add("--only", type=lambda text: text.split(","), default=list(CONTENDERS), metavar="A,B", help="who")
     add("--until", choices=RUNS, default=RUNS[-1], help="the last of the runs of each round")

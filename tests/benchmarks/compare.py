@@ -41,15 +41,19 @@ def _round(
             try:
                 cost = run(contender.command, place=place, env=env, limit_s=limit_s)
                 requests = server.take()["requests"]
-                amounts = _judge(contender, place, expected)
+                amounts = judge(contender, place, expected)
             except FailedError as error:
                 yield run_name, {"failed": str(error)}
                 return
             yield run_name, {**asdict(cost), "requests": requests, "amounts": amounts}
 
 
-def _judge(contender: Contender, place: Path, expected: Mapping[str, Any]) -> str:
-    """Look into the file. The rows must all be there; say how good the amounts are. Ours must be exact."""
+def judge(contender: Contender, place: Path, expected: Mapping[str, Any]) -> str:
+    """Look into the file, and say how good the amounts are.
+
+    Raises:
+        FailedError: Not all rows are there, or the amounts of a contender that has to be exact are not.
+    """
     if not contender.table:
         return ""
     found = look_into(place, contender.table)

@@ -1,4 +1,4 @@
-"""What a comparison of whole lists does not show: start-up, fetching ahead, the rate limit, many accounts."""
+"""What a comparison does not show: growth, start-up, fetching ahead, the rate limit, many accounts."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.benchmarks.compare import judge
 from tests.benchmarks.contenders import CONTENDERS, OURS, Contender, script
 from tests.benchmarks.data import PER_PAGE
 from tests.benchmarks.measure import Cost, run
@@ -31,6 +32,7 @@ class Options:
 
     Attributes:
         rounds: How often each program is measured.
+        sizes: Invoices, for each of several measurements.
         latency_ms: Of each answer.
         quota: Requests in a window.
         window_s: Seconds.
@@ -39,11 +41,34 @@ class Options:
     """
 
     rounds: int
+    sizes: Sequence[int]
     latency_ms: float
     quota: int
     window_s: float
     accounts: Sequence[int]
     limit_s: float
+
+
+def growth(options: Options) -> dict[str, Any]:
+    """Load longer and longer lists; then compare every row, in a second run over the same list."""
+    return {"rounds": options.rounds, "runs": [_grown(size, options) for size in options.sizes]}
+
+
+def _grown(size: int, options: Options) -> dict[str, Any]:
+    costs: dict[str, list[Cost]] = {"first": [], "full": []}
+    with serving(invoices=size) as server:
+        for _ in range(options.rounds):
+            with _ready(CONTENDERS["ours"], server) as start:
+                costs["first"].append(start(options))
+                costs["full"].append(start(options, "--full"))
+    return {
+        "invoices": size,
+        **{
+            f"{name}_{figure}": median(getattr(cost, figure) for cost in measured)
+            for name, measured in costs.items()
+            for figure in ("wall_s", "cpu_s", "peak_mib")
+        },
+    }
 
 
 def startup(options: Options) -> dict[str, Any]:
@@ -141,17 +166,18 @@ class _Start:
     place: Path
     env: Mapping[str, str]
 
-    def __call__(self, options: Options) -> Cost:
-        return run(self.contender.command, place=self.place, env=self.env, limit_s=options.limit_s)
+    def __call__(self, options: Options, *words: str) -> Cost:
+        return run([*self.contender.command, *words], place=self.place, env=self.env, limit_s=options.limit_s)
 
 
 @contextmanager
 def _ready(contender: Contender, server: Server, **more: str | None) -> Iterator[_Start]:
-    """Give a contender a place of its own; None takes a setting away."""
+    """Give a contender a place of its own, and see that all is loaded in the end; None takes a setting away."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         place = Path(folder)
         env = {**server.environment(place), **contender.prepare(place), **more}
         yield _Start(contender, place, {name: value for name, value in env.items() if value is not None})
+        judge(contender, place, server.move_to(0))
 
 
 def _windows(at_s: Sequence[float], window_s: float) -> list[int]:
@@ -167,6 +193,7 @@ def _windows(at_s: Sequence[float], window_s: float) -> list[int]:
 
 
 EXPERIMENTS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
+    "growth": growth,
     "startup": startup,
     "ahead": ahead,
     "quota": quota,

@@ -80,6 +80,11 @@ def _experiments(results: Results) -> Iterator[str]:
         yield ""
         yield "## Beside that"
         yield ""
+    for run in found.get("growth", {}).get("runs", []):
+        yield (
+            "- **{invoices:,} invoices.** First load {first_wall_s:.1f} s, {each:.0f} µs each,"
+            " {first_peak_mib:.0f} MiB; every row compared: {full_wall_s:.1f} s, {full_peak_mib:.0f} MiB."
+        ).format(**run, each=run["first_wall_s"] / run["invoices"] * 1e6)
     if "startup" in found:
         yield (
             "- **Start-up.** A run with nothing new takes {quiet_s:.2f} s, {ratio:.2f} times a bare dlt"
