@@ -172,7 +172,7 @@ class _Start:
 
 @contextmanager
 def _ready(contender: Contender, server: Server, **more: str | None) -> Iterator[_Start]:
-    """Give a contender a place of its own, and see that all is loaded in the end; None takes a setting away."""
+    """Give a contender a place of its own; in the end, all must be loaded. None takes a setting away."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         place = Path(folder)
         env = {**server.environment(place), **contender.prepare(place), **more}

@@ -70,7 +70,10 @@ def serving(**options: float) -> Iterator[Server]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Server(process.stdout.readline().strip())
+            address = process.stdout.readline().strip()
+            if not address:
+                raise RuntimeError("The server did not start; it says why above.")
+            yield Server(address)
         finally:
             process.terminate()
 
