@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, help="how often; medians count")
     add("--only", type=lambda text: text.split(","), default=list(CONTENDERS), metavar="A,B", help="who")
     add("--until", choices=RUNS, default=RUNS[-1], help="the last of the runs of each round")
-    add("--limit", type=float, default=600, metavar="S", help="seconds that one run may take")
+    add("--limit", type=float, default=1_800, metavar="S", help="seconds that one run may take")
     add("--quota", type=int, default=1_200, metavar="N", help="requests in a window, for quota")
     add("--window", type=float, default=300, metavar="S", help="seconds of a window, for quota")
     add("--accounts", type=int, nargs="+", default=[1_000, 10_000], metavar="N", help="for accounts")

@@ -49,9 +49,14 @@ def run(command: Sequence[str], *, place: Path, env: Mapping[str, str], limit_s:
         )
         timer = Timer(limit_s, os.killpg, (process.pid, SIGKILL))
         timer.start()
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            os.killpg(process.pid, SIGKILL)
+            raise
+        finally:
+            timer.cancel()
         wall_s = perf_counter() - start
-        timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if wall_s >= limit_s:
         raise FailedError(f"took more than {limit_s:.0f} s")

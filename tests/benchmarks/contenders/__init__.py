@@ -102,7 +102,8 @@ print(json.dumps({found.name: found.version for found in distributions()}))
 
 def versions() -> dict[str, str]:
     """Say which versions of the packages that matter are compared."""
-    here, singer = (_packages(str(python)) for python in (sys.executable, _SINGER))
+    here = _packages(sys.executable)
+    singer = _packages(str(_SINGER)) if is_installed("singer") else {}
     names = ("cf-invoice-source", "dlt", "duckdb", "pyarrow", "cloudflare")
     named = {name: here[name] for name in names if name in here}
     return named | {name: singer[name] for name in ("singer-sdk", "target-duckdb") if name in singer}
