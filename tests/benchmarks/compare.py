@@ -18,7 +18,12 @@ def compare(
     names: Sequence[str], *, size: int, latency_ms: float, rounds: int, runs: Sequence[str], limit_s: float
 ) -> Iterator[Result]:
     """Let them load in turn, in another order in each round; who failed once is left out from then on."""
-    left = [name for name in names if size <= CONTENDERS[name].most]
+    left = []
+    for name in names:
+        if size <= (most := CONTENDERS[name].most):
+            left.append(name)
+        else:
+            yield Result(name, size, latency_ms, runs[0], failed=f"not tried beyond {most:,}: memory")
     with serving(invoices=size, latency=latency_ms) as server:
         for turn in range(rounds):
             for name in _ordered(left, turn):
