@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import simplejson
 from dlt.common.schema import Schema
 
+from cf_invoice_source.contract import LIST, check_growth
+from cf_invoice_source.decide.fit import shown
 from cf_invoice_source.decide.row import MORE_FIELDS
 from cf_invoice_source.hints import CHANGES, INVOICES, TABLES
 from cf_invoice_source.settings import MAX_COLUMNS
-
-_LIST = "list"
-"""What dlt names a list in a list; and here the kind of a field that has a table of its own."""
 
 _KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
 """dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
@@ -47,7 +46,11 @@ class Columns:
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fit(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a row as it is to be yielded."""
+        """Return a row as it is to be yielded.
+
+        Raises:
+            SettingsError: The schema contract freezes what one of its fields needs.
+        """
         documented = TABLES[table]["columns"].keys()
         if row.keys() <= documented:
             return row
@@ -60,6 +63,7 @@ class Columns:
             else:
                 more[name] = value
         if more:
+            self._check({table: {MORE_FIELDS: "text"}}, MORE_FIELDS)
             fitted[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
         return fitted
 
@@ -78,9 +82,15 @@ class Columns:
                 return False
         if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
             return False
+        self._check(kinds, shown(name))
         taken |= wanted
         self._known |= kinds
         return True
+
+    def _check(self, kinds: Mapping[str, Mapping[str, str]], field: str) -> None:
+        """Check what a field needs against the schema contract; a table that is new was checked above it."""
+        for table in kinds.keys() & self.schema.tables.keys():
+            check_growth(self.schema, table, field, self._columns(table), kinds[table])
 
     def _columns(self, table: str) -> dict[str, str]:
         """What is known of the columns of a table, and of the tables below it: their types."""
@@ -89,7 +99,7 @@ class Columns:
             columns = tables[table]["columns"] if table in tables else {}
             self._known[table] = {
                 **{name: kind for name, column in columns.items() if (kind := column.get("data_type"))},
-                **{name: _LIST for name, below in tables.items() if below.get("parent") == table},
+                **{name: LIST for name, below in tables.items() if below.get("parent") == table},
             }
         return self._known[table]
 
@@ -105,13 +115,11 @@ class Columns:
         elif isinstance(value, list):
             below = (*table, *path, naming.normalize_tables_path(name))
             named = naming.shorten_fragments(*below)
-            yield _Place(naming.shorten_fragments(*table), row, named if all(at) else "", _LIST)
+            yield _Place(naming.shorten_fragments(*table), row, named if all(at) else "", LIST)
             for place, item in enumerate(value):
                 item_row = (*row, named, place)
                 fields = (
-                    item
-                    if isinstance(item, Mapping)
-                    else {_LIST if isinstance(item, list) else "value": item}
+                    item if isinstance(item, Mapping) else {LIST if isinstance(item, list) else "value": item}
                 )
                 for inner, each in fields.items():
                     yield from self._places(below, item_row, (), inner, each)

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 import dlt
+from dlt.common.schema.typing import TSchemaContractDict
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
+from cf_invoice_source.contract import check_contract, read_contract
 from cf_invoice_source.decide.bookmark import to_dict
 from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import read_account_ids
@@ -36,6 +38,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
     created: dlt.sources.incremental[datetime] | None = None,
+    schema_contract: dict[str, Any] | None = None,
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
@@ -52,6 +55,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         created: A range of `created`: `dlt.sources.incremental("created", initial_value=..., end_value=...)`
             with times in UTC. It is loaded without regard to earlier runs, and proves nothing. Invoices
             that have no `created` come along.
+        schema_contract: What dlt may do with new fields, such as `{"columns": "freeze"}`. To set it as
+            `source.schema_contract` is the same.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
@@ -63,6 +68,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     separate_staging_of_the_active_pipeline()
     # A text stays the text that was sent; dlt would turn what looks like a time into one.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
+    contract = read_contract(schema_contract)
     auth = credentials.to_auth()
     account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
     if type not in INVOICE_TYPES:
@@ -81,7 +87,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         full_walk_every_s=int(full_walk_every_days * 24 * 3600),
     )
     given = {} if created is None else {"created": _including_undated(created)}
-    return _invoices(Accounts(order), **given)
+    return _invoices(Accounts(order), contract=contract, **given)
 
 
 @dlt.source(name=SECTION, section=SECTION)
@@ -96,16 +102,19 @@ def _invoices(
     created: dlt.sources.incremental[datetime] = dlt.sources.incremental(  # noqa: B008 - dlt's way
         "created", on_cursor_value_missing="include", allow_external_schedulers=False
     ),
+    contract: TSchemaContractDict | None = None,
 ) -> Iterator[Any]:
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
+    schema = dlt.current.source_schema()
+    if contract:
+        schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
+    check_contract(schema)
     yield from missing_tables()
-    delivery = Delivery(
-        pipeline, dlt.current.source_schema(), is_direct=accounts.is_untouched and not is_range
-    )
+    delivery = Delivery(pipeline, schema, is_direct=accounts.is_untouched and not is_range)
     proven: dict[str, Any] = {}
     warehouse = Warehouse(pipeline)
     with warehouse.connected():

@@ -100,7 +100,9 @@ class Warehouse(Tables):
     def is_empty(self, account_id: str) -> bool:
         """Whether nothing at all is held of an account."""
         return not any(
-            self._query(f"SELECT 1 FROM {{{table}}} WHERE {{account_id}} = %s LIMIT 1", account_id)
+            self._query(
+                f"SELECT DISTINCT {{account_id}} FROM {{{table}}} WHERE {{account_id}} = %s", account_id
+            )
             for table in (INVOICES, CHANGES, REJECTS)
         )
 
@@ -108,11 +110,13 @@ class Warehouse(Tables):
         """List an account's invoices: those with a row, and those whose latest change says they have one."""
         rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
         live = (
-            "SELECT c.{id} FROM {invoice_changes} c WHERE c.{account_id} = %s AND c.{change} <> 'deleted' "
-            "AND NOT EXISTS (SELECT 1 FROM {invoice_changes} later WHERE later.{account_id} = c.{account_id} "
-            "AND later.{id} = c.{id} AND later.{version} > c.{version})"
+            "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
+            "FROM {invoice_changes} WHERE {account_id} = %s GROUP BY {id}) latest "
+            "ON c.{id} = latest.{id} AND c.{version} = latest.newest "
+            "WHERE c.{account_id} = %s AND c.{change} <> 'deleted'"
         )
-        return {row[0] for select in (rows, live) for row in self._query(select, account_id)}
+        found = [*self._query(rows, account_id), *self._query(live, account_id, account_id)]
+        return {row[0] for row in found}
 
     def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
         """Fetch the rows of these rejects."""

@@ -25,7 +25,7 @@ LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
     {"address", "ahead", "auth", "discovery", "explain", "hints", "pacer", "receive", "refusals"}
     | {"signals", "staging"},
-    {"client", "tables", "target"},
+    {"client", "contract", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "delivery", "loader"},
     {"accounts"},

@@ -628,6 +628,27 @@ def test_help_and_usage_errors_do_not_import_dlt(arguments: list[str], exit_code
     assert ended.stderr.splitlines()[-1] == "False False"
 
 
+def test_a_load_imports_neither_pandas_nor_arrow(
+    simulator: Simulator, account: Account, warehouse: Warehouse
+) -> None:
+    """They cost start-up and memory. Nothing may even look for them: here they need not be installed."""
+    account.records += make_invoices(3)
+    program = (
+        "import sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in {'pandas', 'pyarrow'}: print('asked for', name)\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "from cf_invoice_source.cli import main; main()"
+    )
+
+    ended = run_python("-c", program, "load")
+
+    assert ended.exit_code == 0
+    assert "asked for" not in ended.stdout
+    assert len(warehouse.ids()) == 3
+
+
 def test_help_answers_at_once() -> None:
     ended, seconds = quickest("--help")
 

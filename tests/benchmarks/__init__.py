@@ -1,0 +1,1 @@
+"""How fast, against other ways to do the same: `python -m tests.benchmarks --help`. Not part of the tests."""
