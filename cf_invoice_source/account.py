@@ -111,6 +111,7 @@ class Account:
         order: str,
         rewrite: bool,
         package_rows: int,
+        is_empty: bool = False,
         is_range: bool = False,
     ) -> Iterator[Package]:
         """Walk the account's list, and give what is to be loaded.
@@ -121,11 +122,11 @@ class Account:
             order: Why a full walk is wanted; empty where the bookmark decides.
             rewrite: Whether to write every row, whatever the destination seems to hold.
             package_rows: Records in one package, at least.
+            is_empty: Whether the destination holds nothing at all of the account.
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self.bookmark = bookmark
         walker = Walker(self.pages, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
-        is_empty = warehouse.is_empty(self.account_id)
         try:
             for batch in walker.batches():
                 rows = Rows(self.account_id, datetime.now(timezone.utc))

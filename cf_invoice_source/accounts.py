@@ -72,6 +72,7 @@ class Accounts:
     _running: Iterator[Package] | None = None
     _pool: Pool | None = None
     _damage: str = ""
+    _held: set[str] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -123,6 +124,7 @@ class Accounts:
     def repair(self, wrong: list[Account]) -> None:
         """Walk these accounts once more, and compare every row."""
         self._waiting = [(account, account.outcome.doubt) for account in wrong]
+        self._held = None
 
     def note(self, wrong: list[Account]) -> None:
         """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
@@ -137,7 +139,7 @@ class Accounts:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
         self.accounts = [self.account(account_id) for account_id in account_ids]
         counts = warehouse.counts()
-        self._waiting = []
+        self._waiting, self._held = [], None
         for account in self.accounts:
             why = "asked for" if self.order.is_full else damage
             why = why or difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
@@ -164,12 +166,15 @@ class Accounts:
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
         account, order = self._take_first_ready(self._waiting or [])
+        if self._held is None:
+            self._held = warehouse.accounts()
         packages = account.packages(
             warehouse,
             from_dict(bookmarks.get(account.account_id)),
             order="a range was asked for" if is_range else order,
             rewrite=bool(self._damage),
             package_rows=package_rows,
+            is_empty=account.account_id not in self._held,
             is_range=is_range,
         )
         try:
