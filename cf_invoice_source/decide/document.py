@@ -51,7 +51,8 @@ def decode(content: bytes) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if _is_deeper(document, MAX_DOCUMENT_DEPTH):
+    opened = content.count(b"{") + content.count(b"[")  # in any of these encodings; most have too few to look on
+    if opened > MAX_DOCUMENT_DEPTH and _is_deeper(document, MAX_DOCUMENT_DEPTH):
         raise ValueError("nested too deeply")
     return document
 
