@@ -51,7 +51,7 @@ def decode(content: bytes) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    opened = content.count(b"{") + content.count(b"[")  # in any of these encodings; most have too few to look on
+    opened = content.count(b"{") + content.count(b"[")  # in each of these encodings; rarely enough to look
     if opened > MAX_DOCUMENT_DEPTH and _is_deeper(document, MAX_DOCUMENT_DEPTH):
         raise ValueError("nested too deeply")
     return document

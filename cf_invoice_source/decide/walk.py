@@ -15,6 +15,7 @@ from enum import Enum
 from cf_invoice_source.decide.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.decide.sightings import Names, Places, name_of
 
 Item = Invoice | Reject
 
@@ -108,8 +109,7 @@ class Walk:
         self._known_when_asked: dict[int, int] = {}
         self._unconfirmed = 0
         self._good_answers = 0
-        self._at: dict[int, int] = {}
-        self._ids: dict[int, int] = {}
+        self._at, self._ids = Places(), Names()
         self._held: dict[int, Item] = {}
         self._unsettled: dict[int, str] = {}
         self._rejected: dict[int, Rejected] = {}
@@ -193,7 +193,7 @@ class Walk:
 
     def has_seen(self, key: str) -> bool:
         """Whether the walk saw this key."""
-        return hash(key) in self._ids
+        return name_of(key) in self._ids
 
     def is_past_checks(self) -> bool:
         """Whether all that the mark claimed has been found at its place."""
@@ -216,14 +216,16 @@ class Walk:
 
     def _note(self, ordinal: int, item: Item) -> bool:
         """Remember what stands where; False if that contradicts what was seen before."""
-        name = hash(item.identity)
-        if self._at.get(ordinal, name) != name:
-            return False
-        if item.id is not None and self._ids.setdefault(name, ordinal) != ordinal:
-            return False
-        if ordinal not in self._at and ordinal <= self.total:
+        name = name_of(item.identity)
+        if there := self._at.get(ordinal):
+            return there == name
+        if item.id is not None:
+            if name in self._ids:
+                return False
+            self._ids.add(name)
+        if ordinal <= self.total:
             self._held[ordinal] = item
-        self._at[ordinal] = name
+        self._at.put(ordinal, name)
         return True
 
     def _contradiction(self, ordinal: int, item: Item) -> str:
@@ -290,7 +292,7 @@ class Walk:
             self._equal[item.identity] = equal
             key = f"{item.identity}:{equal.count}"
         if key is not None:
-            self._ids[hash(key)] = ordinal
+            self._ids.add(name_of(key))
         return key
 
     def _reject_key(self, ordinal: int, item: Reject) -> str:
