@@ -126,7 +126,16 @@ class Account:
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self.bookmark = bookmark
-        walker = Walker(self.pages, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
+        place = warehouse.place
+        walker = Walker(
+            self.pages,
+            bookmark,
+            order,
+            int(time.time()),
+            self.full_walk_every_s,
+            package_rows,
+            digits=place.digits,
+        )
         try:
             for batch in walker.batches():
                 rows = Rows(self.account_id, datetime.now(timezone.utc))
@@ -135,10 +144,11 @@ class Account:
                 if not is_empty:
                     self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
                 else:
-                    self._take_all(rows, batch)
+                    self._take_all(rows, batch, is_readable=place.is_readable)
                 if batch.end:
                     self.pages.drop()
                 self._note(rows, walker, batch)
+                self.outcome.doubt = self.outcome.doubt or place.doubt
                 rows.tables[WALKS] = [self.row()]
                 yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
         finally:
@@ -163,9 +173,10 @@ class Account:
             "proven": not outcome.doubt,
         }
 
-    def _take_all(self, rows: Rows, batch: Batch) -> None:
+    def _take_all(self, rows: Rows, batch: Batch, *, is_readable: bool) -> None:
         for key, invoice in batch.invoices.items():
-            rows.listed(key, invoice, UNKNOWN, None)
+            # Without a look at the changes that are there, one cannot be numbered: then none is noted.
+            rows.listed(key, invoice, UNKNOWN if is_readable else Known(change_hash=invoice.row_hash), None)
         for key, reject in batch.rejects.items():
             rows.rejected(key, reject)
 

@@ -12,8 +12,10 @@ from cf_invoice_source.account import Account, Package
 from cf_invoice_source.ahead import Pages, Pool, first_ready
 from cf_invoice_source.decide.bookmark import Bookmark, from_dict
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
 from cf_invoice_source.hints import WALKS
+from cf_invoice_source.notice import tell
 from cf_invoice_source.pacer import Tally
 from cf_invoice_source.settings import REQUESTS_AT_ONCE, InvoiceType
 from cf_invoice_source.warehouse import Warehouse
@@ -30,6 +32,7 @@ class Order:
         invoice_type: Which invoices; the dataset may hold no other.
         is_full: Whether full walks were asked for.
         full_walk_every_s: How old the last full walk may be, in seconds.
+        table_format: In which format a destination of files is to keep the tables; None for its own.
     """
 
     find: Callable[[], Sequence[str]]
@@ -38,6 +41,7 @@ class Order:
     invoice_type: InvoiceType
     is_full: bool
     full_walk_every_s: int
+    table_format: TableFormat | None = None
 
 
 @dataclass(slots=True)
@@ -132,6 +136,8 @@ class Accounts:
 
     def _begin(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> None:
         """Find the accounts, and what is known of each."""
+        if warehouse.place.limit:
+            tell(warehouse.place.limit)
         damage = self._examine(warehouse)
         account_ids = tuple(self.order.find())
         self.unlisted = ()
@@ -142,7 +148,9 @@ class Accounts:
         self._waiting, self._held = [], None
         for account in self.accounts:
             why = "asked for" if self.order.is_full else damage
-            why = why or difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
+            if warehouse.place.is_readable:
+                bookmark = from_dict(bookmarks.get(account.account_id))
+                why = why or difference(bookmark, counts[account.account_id])
             self._waiting.append((account, why))
 
     def account(self, account_id: str) -> Account:

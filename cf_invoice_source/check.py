@@ -18,6 +18,7 @@ from cf_invoice_source.decide.token import Token
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.explain import dlt_errors_explained, driver_errors_explained
+from cf_invoice_source.place import check_format, place_of
 from cf_invoice_source.probe import try_writing
 from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
 from cf_invoice_source.target import Target, settings_of
@@ -170,9 +171,18 @@ def _named(given: Sequence[str], account_id: str | Sequence[str] | None = None) 
     return read_account_ids(given or account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
 
 
+@with_config(sections=("sources", SECTION))
+def _table_format(table_format: str | None = None) -> str | None:
+    return table_format
+
+
 def _destination(target: Target) -> str:
+    client, table_format = target.client(), _table_format()
+    check_format(client, table_format)
     with driver_errors_explained():
         tried = try_writing(target)
     if tried is None:
         raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
-    return f"{tried} in {target.location}, dataset {target.dataset_name}"
+    limit = place_of(client, table_format).limit
+    said = f"{tried} in {target.location}, dataset {target.dataset_name}"
+    return f"{said}. {limit}" if limit else said

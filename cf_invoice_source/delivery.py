@@ -15,7 +15,8 @@ from dlt.common.storages.load_package import load_package_state
 
 from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.guess import has_guessable_text
-from cf_invoice_source.hints import CHANGES, INVOICES, TABLES
+from cf_invoice_source.hints import CHANGES, INVOICES, TABLES, chosen
+from cf_invoice_source.warehouse import Warehouse
 
 PORTION_ROWS = 20_000
 """Rows in one JSON file: DuckDB takes the columns from the first 20,480, and refuses what comes later."""
@@ -38,12 +39,16 @@ class Delivery:
     Args:
         pipeline: The pipeline that loads them.
         schema: The source's schema.
+        warehouse: Where they go.
         is_direct: Whether rows may go to DuckDB as files that dlt loads as they are, without a look at each
             row: that takes a third of the time. Not where a user may have put dlt's own steps in between.
     """
 
-    def __init__(self, pipeline: dlt.Pipeline, schema: dlt.Schema, *, is_direct: bool) -> None:
-        self._schema, self._columns, self._is_direct = schema, Columns(schema), is_direct
+    def __init__(
+        self, pipeline: dlt.Pipeline, schema: dlt.Schema, warehouse: Warehouse, *, is_direct: bool
+    ) -> None:
+        self._schema, self._warehouse, self._is_direct = schema, warehouse, is_direct
+        self._columns = Columns(schema, warehouse.place)
         self._folder = Path(pipeline.working_dir)
         # For DuckDB not the format that dlt prefers, but the one that takes the least time and memory.
         is_duckdb = pipeline.destination.destination_type == "dlt.destinations.duckdb"
@@ -77,7 +82,7 @@ class Delivery:
         self._in_one_file[table] += len(rows)
         if self._in_one_file[table] > PORTION_ROWS:
             self._file_format = "preferred"
-        yield marked(table, rows, file_format=self._file_format)
+        yield marked(table, rows, self._warehouse, file_format=self._file_format)
 
     def _is_final(self, table: str, rows: Rows) -> bool:
         """Whether dlt would change nothing: all columns are documented ones, under their own names."""
@@ -100,15 +105,18 @@ class Delivery:
         file.unlink()  # dlt has made a link of its own
 
 
-def missing_tables() -> Iterator[Any]:
+def missing_tables(warehouse: Warehouse) -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
+    if not warehouse.place.nests:
+        return
     known = dlt.current.source_schema().tables
     for table in TABLES.keys() - known.keys():
         # Without a file format: DuckDB cannot read the empty file that jsonl makes of this.
-        yield marked(table, dlt.mark.materialize_table_schema())
+        yield marked(table, dlt.mark.materialize_table_schema(), warehouse)
 
 
-def marked(table: str, rows: Any, **hints: Any) -> Any:
+def marked(table: str, rows: Any, warehouse: Warehouse, **hints: Any) -> Any:
     """Mark rows with the hints of their table."""
-    made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
+    own = chosen(table, warehouse.place, warehouse.table_format)
+    made = dlt.mark.make_hints(table_name=table, **own, **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)

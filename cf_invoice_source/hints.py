@@ -12,6 +12,9 @@ from typing import Any
 from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
+from cf_invoice_source.decide.place import Place, TableFormat
+from cf_invoice_source.decide.row import MORE_FIELDS
+
 INVOICES = "invoices"
 CHANGES = "invoice_changes"
 WALKS = "invoice_walks"
@@ -106,3 +109,13 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     REJECTS: _table(_REJECT_KEY, _columns(_REJECT_TYPES, _REJECT_KEY)),
 }
 """What `dlt.mark.make_hints` takes for each table, by its name; they all merge by their key."""
+
+
+def chosen(table: str, place: Place, table_format: TableFormat | None) -> dict[str, Any]:
+    """Give a table's hints, as the destination needs them and the user chose."""
+    hints = dict(TABLES[table])
+    if not place.grows and table in {INVOICES, CHANGES}:
+        hints["columns"] = {**hints["columns"], **_columns({MORE_FIELDS: "text"}, ())}
+    if table_format:
+        hints["table_format"] = table_format
+    return hints

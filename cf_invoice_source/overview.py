@@ -29,7 +29,7 @@ class Overview(Tables):
     """
 
     def __init__(self, dataset: dlt.Dataset) -> None:
-        super().__init__(lambda: dataset.sql_client)
+        super().__init__(lambda: dataset.destination_client)
         self._dataset = dataset
 
     def newest(self) -> dict[str, datetime | None]:
@@ -39,9 +39,9 @@ class Overview(Tables):
 
     def open_amounts(self) -> Iterator[tuple[str, str, Decimal]]:
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
-        yield from self._query(
-            "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
-        )
+        select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
+        for account_id, currency, amount in self._query(select):
+            yield account_id, currency, Decimal(str(amount))  # SQLite gives floats
 
     def last_walks(self) -> dict[str, dict[str, Any]]:
         """Give the row of each account's last walk, as named in `WALK`."""

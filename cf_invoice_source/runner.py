@@ -88,10 +88,12 @@ def load(
         accounts.doubt = finish_pending(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
+        warehouse.sweep()
         wrong = accounts.prove(warehouse)
         if wrong:
             accounts.repair(wrong)
             info = _load_all(pipeline, source, accounts)
+            warehouse.sweep()
             if accounts.prove(warehouse):
                 accounts.note(wrong)
                 info = _load_all(pipeline, source, accounts)

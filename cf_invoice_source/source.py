@@ -16,6 +16,7 @@ from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
 from cf_invoice_source.contract import check_contract, read_contract
 from cf_invoice_source.decide.bookmark import to_dict
+from cf_invoice_source.decide.place import TABLE_FORMATS, TableFormat
 from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
@@ -39,6 +40,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     credentials: CloudflareCredentials = dlt.secrets.value,
     created: dlt.sources.incremental[datetime] | None = None,
     schema_contract: dict[str, Any] | None = None,
+    table_format: TableFormat | None = None,
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
@@ -57,6 +59,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             that have no `created` come along.
         schema_contract: What dlt may do with new fields, such as `{"columns": "freeze"}`. To set it as
             `source.schema_contract` is the same.
+        table_format: In which format dlt's `filesystem` keeps the tables: delta or iceberg. By default it
+            writes plain files, which hold old rows among the new.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
@@ -77,6 +81,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         raise SettingsError(
             "full_walk_every_days makes no sense.", remedy=f"use a number from 0 to {_LONGEST_DAYS:,}"
         )
+    if table_format not in {None, *TABLE_FORMATS}:
+        raise SettingsError("There is no such table_format.", remedy=f"use one of {', '.join(TABLE_FORMATS)}")
     client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
     order = Order(
         find=lambda: account_ids or [account.id for account in client.accounts()],
@@ -85,15 +91,17 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         invoice_type=type,
         is_full=full,
         full_walk_every_s=int(full_walk_every_days * 24 * 3600),
+        table_format=table_format,
     )
     given = {} if created is None else {"created": _including_undated(created)}
     return _invoices(Accounts(order), contract=contract, **given)
 
 
 @dlt.source(name=SECTION, section=SECTION)
-def empty_tables() -> DltResource:
+def empty_tables(table_format: TableFormat | None = None) -> DltResource:
     """Give the tables that a pipeline does not know yet, without a row."""
-    return dlt.resource(missing_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+    tables = missing_tables(Warehouse(dlt.current.pipeline(), table_format))
+    return dlt.resource(tables, name=INVOICES, section=SECTION, write_disposition="merge")
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -113,10 +121,11 @@ def _invoices(
     if contract:
         schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
     check_contract(schema)
-    yield from missing_tables()
-    delivery = Delivery(pipeline, schema, is_direct=accounts.is_untouched and not is_range)
+    warehouse = Warehouse(pipeline, accounts.order.table_format)
+    warehouse.check()
+    yield from missing_tables(warehouse)
+    delivery = Delivery(pipeline, schema, warehouse, is_direct=accounts.is_untouched and not is_range)
     proven: dict[str, Any] = {}
-    warehouse = Warehouse(pipeline)
     with warehouse.connected():
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:

@@ -12,6 +12,8 @@ from dlt.common.destination.client import DestinationClientConfiguration, Destin
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
+from cf_invoice_source.place import dialect_of
+
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 
 
@@ -28,7 +30,11 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     destination = pipeline.destination
     is_named = destination.destination_type == _DUCKDB or _LAYOUT in destination.config_params
     if not is_named:  # to find the settings takes dlt a while
-        name_staging(destination, pipeline.destination_client().config, pipeline.pipeline_name)
+        config = pipeline.destination_client().config
+        name_staging(destination, config, pipeline.pipeline_name)
+        if dialect_of(config) == "sqlite":
+            # SQLite has one writer: of several at once some would fail, and be tried again.
+            destination.caps_params["loader_parallelism_strategy"] = "sequential"
 
 
 def name_staging(

@@ -5,46 +5,67 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.common.destination.client import JobClientBase
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.sql_client import SqlClientBase
 
-from cf_invoice_source.hints import TABLES
+from cf_invoice_source.decide.place import Place, TableFormat
+from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.place import place_of, sql_client_of
 
 
 class Tables:
-    """Asks queries about our tables. A table that is not there reads as empty.
+    """Asks queries about our tables, each row in its newest form. A table that is not there reads as empty.
 
     Args:
-        connect: Makes a client that opens a connection each time it is entered.
+        connect: Makes a client of the destination, with the schema of the tables.
+        table_format: The format that the user chose for the tables; without it, the one they have.
     """
 
-    def __init__(self, connect: Callable[[], SqlClientBase[Any]]) -> None:
+    def __init__(self, connect: Callable[[], JobClientBase], table_format: TableFormat | None = None) -> None:
         self._connect = connect
-        self._made: SqlClientBase[Any] | None = None
+        self.table_format = table_format
+        self._made: JobClientBase | None = None
         self._client: SqlClientBase[Any] | None = None
 
-    @contextmanager
-    def connected(self) -> Iterator[SqlClientBase[Any]]:
-        """Keep one connection for everything that is read inside: to open one costs more than a query."""
-        if self._client:
-            yield self._client
-            return
+    @cached_property
+    def place(self) -> Place:
+        """What the destination can do for our tables."""
         self._made = self._made or self._connect()
-        with self._made as client:
+        return place_of(self._made, self.table_format)
+
+    @contextmanager
+    def connected(self) -> Iterator[SqlClientBase[Any] | None]:
+        """Keep one connection for everything that is read inside: to open one costs more than a query.
+
+        It is None where the destination cannot be read.
+        """
+        self._made = self._made or self._connect()
+        sql_client = self._client or sql_client_of(self._made)
+        if self._client or not sql_client:
+            yield sql_client
+            return
+        with sql_client as client:
             self._client = client
             try:
                 yield client
             finally:
                 self._client = None
+                if isinstance(self._made, FilesystemClient):  # it remembers what the tables were
+                    self._made = None
 
     def _query(self, select: str, *args: Any) -> list[Any]:
         """Fetch all rows of a SELECT that has each name of a table or column in braces."""
         with self.connected() as client:
+            if not client:
+                return []
             try:
-                return list(client.execute_sql(select.format_map(_Names(client)), *args) or ())
-            except DatabaseUndefinedRelation:
+                return list(client.execute_sql(select.format_map(_Names(client, self.place)), *args) or ())
+            except DestinationUndefinedEntity:
                 return []
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
@@ -63,13 +84,21 @@ class Tables:
 
 
 class _Names(dict[str, str]):
-    """Quotes a table's or a column's name as its database wants it."""
+    """Quotes a column's name as its database wants it, and selects the rows of a table that count."""
 
-    def __init__(self, client: SqlClientBase[Any]) -> None:
+    def __init__(self, client: SqlClientBase[Any], place: Place) -> None:
         super().__init__()
         self._client = client
+        self._place = place
 
     def __missing__(self, name: str) -> str:
-        if name in TABLES:
-            return self._client.make_qualified_table_name(name)
-        return self._client.escape_column_name(name)
+        if name not in TABLES:
+            return self._client.escape_column_name(name)
+        rows = self._client.make_qualified_table_name(name)
+        if not self._place.replaces:
+            key = ", ".join(map(self._client.escape_column_name, TABLES[name]["primary_key"]))
+            newest = f"row_number() OVER (PARTITION BY {key} ORDER BY {self['_dlt_load_id']} DESC)"
+            rows = f"(SELECT * FROM (SELECT *, {newest} AS place FROM {rows}) AS placed WHERE place = 1)"
+        if name == INVOICES and not self._place.is_mirror:
+            rows = f"(SELECT * FROM {rows} AS newest WHERE {self['deleted']} IS NULL)"
+        return rows

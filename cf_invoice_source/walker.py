@@ -70,6 +70,7 @@ class Walker:
         now_s: The time, in unix seconds.
         full_walk_every_s: How old the last full walk may be, in seconds.
         package_rows: Records in one package, at least; fewer only in the last.
+        digits: How many significant digits of a number the destination keeps; None for all.
 
     Attributes:
         kind: full, incremental or has_more.
@@ -86,6 +87,7 @@ class Walker:
     now_s: int
     full_walk_every_s: int
     package_rows: int
+    digits: int | None = None
     kind: str = "full"
     why: str = ""
     requests: int = 0
@@ -124,7 +126,7 @@ class Walker:
         self.kind, self.why = "full" if start.why else "incremental", start.why
         self.total_count = first.total_count
         is_whole = bool(start.why) and not start.is_resumed
-        walk = Walk(first, start.mark)
+        walk = Walk(first, start.mark, self.digits)
         page: Page | None = first
         while page is not None:
             trouble = walk.take(page)
@@ -183,7 +185,7 @@ class Walker:
         """Walk page by page, newest first: slower, but right whatever the server counts."""
         self.kind, self._batch, self.seen, self.rejected = "has_more", Batch(), 0, 0
         self.pages.drop()
-        listing = Listing()
+        listing = Listing(self.digits)
         previous = page = first
         step: Ask | Stop | Refuse = Ask(1)
         while isinstance(step, Ask):

@@ -1,17 +1,21 @@
-"""What the destination holds: counts, ids, row hashes. It reads; only `restore` writes, and no data."""
+"""What the destination holds: counts, ids, row hashes. It reads; only `restore` and `sweep` write."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import dlt
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
 from cf_invoice_source.decide.changes import Known
+from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.place import check_format
 from cf_invoice_source.tables import Tables
 
 _CHUNK = 1_000
@@ -23,10 +27,11 @@ class Warehouse(Tables):
 
     Args:
         pipeline: The pipeline whose destination is meant.
+        table_format: The format that the user chose for the tables; without it, the one they have.
     """
 
-    def __init__(self, pipeline: dlt.Pipeline) -> None:
-        super().__init__(pipeline.sql_client)
+    def __init__(self, pipeline: dlt.Pipeline, table_format: TableFormat | None = None) -> None:
+        super().__init__(pipeline.destination_client, table_format)
         self._pipeline = pipeline
 
     def damage(self) -> str:
@@ -35,7 +40,7 @@ class Warehouse(Tables):
             return ""
         schema = self._pipeline.default_schema
         with self.connected() as client:
-            for table in schema.data_tables(seen_data_only=True):
+            for table in schema.data_tables(seen_data_only=True) if client else ():
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 qualified = client.make_qualified_table_name(table["name"])
                 try:
@@ -49,6 +54,15 @@ class Warehouse(Tables):
         with self._pipeline.destination_client() as client:
             client.update_stored_schema(force=True)
 
+    def sweep(self) -> None:
+        """Take away the deleted invoices that Iceberg keeps."""
+        client = self._pipeline.destination_client()
+        if not self.place.deletes and isinstance(client, FilesystemClient):
+            with suppress(DestinationUndefinedEntity):
+                table = client.load_open_table("iceberg", INVOICES)
+                if table.scan(row_filter="deleted = true").count():
+                    table.delete("deleted = true")
+
     def is_restored(self) -> bool:
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
         if not self._pipeline.config.restore_from_destination:
@@ -61,6 +75,14 @@ class Warehouse(Tables):
             except DestinationUndefinedEntity:
                 return False
         return stored is not None and stored.version < self._pipeline.state["_state_version"]
+
+    def check(self) -> None:
+        """Check that the tables can be kept as the user chose.
+
+        Raises:
+            SettingsError: They cannot.
+        """
+        check_format(self._pipeline.destination_client(), self.table_format)
 
     def types(self) -> set[str]:
         """Name the invoice types that were loaded into this dataset."""

@@ -262,7 +262,7 @@ def command(dlt_here: None) -> Command:
     return run
 
 
-def run_python(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
+def run_python(*arguments: str, env: Mapping[str, str | None] | None = None, timeout_s: float = 60) -> Ended:
     """Run Python for real, with the environment of the test; None takes a name out of it."""
     environment = {**os.environ, **(env or {})}
     done = subprocess.run(
@@ -270,7 +270,7 @@ def run_python(*arguments: str, env: Mapping[str, str | None] | None = None) -> 
         env={name: value for name, value in environment.items() if value is not None},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)

@@ -23,9 +23,10 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"address", "ahead", "auth", "discovery", "explain", "hints", "pacer", "receive", "refusals"}
-    | {"signals", "staging"},
-    {"client", "contract", "tables", "target"},
+    {"address", "ahead", "auth", "discovery", "explain", "hints", "open_tables", "pacer", "receive"}
+    | {"refusals", "signals"},
+    {"place"},
+    {"client", "contract", "staging", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
     {"account", "delivery", "loader"},
     {"accounts"},

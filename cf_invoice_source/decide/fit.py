@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
@@ -57,6 +58,19 @@ def number(name: str, value: Any) -> Decimal:
     if exact != given:
         raise UnfitError(f"{name} has more than {FRACTION_DIGITS} digits after the point")
     return exact
+
+
+def keep(digits: int, values: Mapping[str, Any]) -> None:
+    """Check that so many significant digits are enough for every number, however deep."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            keep(digits, value)
+        elif isinstance(value, list):
+            keep(digits, {f"{name}[{place}]": item for place, item in enumerate(value)})
+        elif isinstance(value, Decimal) and len(value.normalize(WIDE).as_tuple().digits) > digits:
+            raise UnfitError(
+                f"{shown(name)} has more than {digits} digits, the most that this destination keeps"
+            )
 
 
 def integer(name: str, value: Any) -> int | None:

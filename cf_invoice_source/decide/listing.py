@@ -29,13 +29,17 @@ class Listing:
     rejected records without an id, are told apart by their place in the list, counted from its end: that
     place stays the same when new invoices arrive in front.
 
+    Args:
+        digits: How many significant digits of a number the destination keeps; None for all.
+
     Attributes:
         seen: Different records so far.
         doubt: Why this does not prove that nothing was missed; empty when nothing speaks against it.
         rejects: Keys of the rejected records, "<record_hash>:<n>".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, digits: int | None = None) -> None:
+        self._digits = digits
         self.seen = 0
         self.doubt = ""
         self.rejects: set[str] = set()
@@ -46,7 +50,7 @@ class Listing:
 
     def take(self, page: Page) -> Taken:
         """Take in a page, and say what is new on it."""
-        records = [read_record(record) for record in page.records]
+        records = [read_record(record, self._digits) for record in page.records]
         hashes = [item.row_hash for item in records]
         if hashes == self._previous and len(set(hashes)) > 1:
             return Taken((), 0)

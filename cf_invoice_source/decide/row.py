@@ -69,8 +69,13 @@ class Reject:
         return self.id or f"rejected:{self.row_hash}"
 
 
-def read_record(record: Any) -> Invoice | Reject:
-    """Turn one record of the list into an invoice, or say why it is none."""
+def read_record(record: Any, digits: int | None = None) -> Invoice | Reject:
+    """Turn one record of the list into an invoice, or say why it is none.
+
+    Args:
+        record: What the API sent.
+        digits: How many significant digits of a number the destination keeps; None for all.
+    """
     invoice_id = _id_of(record)
     try:
         if not isinstance(record, dict):
@@ -79,6 +84,8 @@ def read_record(record: Any) -> Invoice | Reject:
         del values["id"]
         if not record.keys() <= _FIELDS.keys():
             values |= _unknown_fields(record)
+        if digits is not None:
+            fit.keep(digits, values)
     except UnfitError as unfit:
         return Reject(fit.storable(invoice_id), record, fingerprint(record), str(unfit))
     return Invoice(

@@ -93,6 +93,7 @@ class Walk:
         first: Page 1. The walk is about the list as this page describes it; later arrivals wait for the
             next run. `take` it like every other page.
         start: What is known already.
+        digits: How many significant digits of a number the destination keeps; None for all.
 
     Attributes:
         total: How many records the list had when the walk began.
@@ -101,7 +102,8 @@ class Walk:
             list is not newest first, and a walk by ordinals proves nothing.
     """
 
-    def __init__(self, first: Page, start: Mark) -> None:
+    def __init__(self, first: Page, start: Mark, digits: int | None = None) -> None:
+        self._digits = digits
         self.total = first.total_count
         self.why_troubled = ""
         self.is_ordered = True
@@ -148,7 +150,7 @@ class Walk:
             self._unconfirmed = 0
         self._latest = max(self._latest, page.total_count)
         top = page.total_count - (page.asked - 1) * page.per_page
-        sheet = {top - index: read_record(record) for index, record in enumerate(page.records)}
+        sheet = {top - index: read_record(record, self._digits) for index, record in enumerate(page.records)}
         for ordinal, item in sheet.items():
             if not self._note(ordinal, item):
                 return self._trouble(Trouble.MOVED, "a record stands at two places, or a place holds two")

@@ -1,0 +1,92 @@
+"""What a destination can do for our tables, and what of it a user has to know before a load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+TableFormat = Literal["delta", "iceberg", "native"]
+"""How a destination of files keeps tables, as dlt names it."""
+
+TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a destination does with a row that has the key of another one, or is marked deleted.
+
+    Attributes:
+        is_readable: Whether rows can be read back.
+        replaces: Whether a row takes the place of the one with its key; else both stay.
+        deletes: Whether a row that is marked deleted goes; else it stays, marked and empty.
+        nests: Whether a list in a row can have a table of its own, and a table be made without a row.
+        grows: Whether a table can get new columns.
+        digits: How many significant digits of a number it keeps; None for all that its columns have.
+    """
+
+    is_readable: bool = True
+    replaces: bool = True
+    deletes: bool = True
+    nests: bool = True
+    grows: bool = True
+    digits: int | None = None
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether the table `invoices` there is the list, row for row."""
+        return self.replaces and self.deletes
+
+    @property
+    def doubt(self) -> str:
+        """Why the tables are never proven to be the list; empty where they can be."""
+        if not self.is_readable:
+            return "this destination cannot be read back"
+        if not self.replaces:
+            return "this destination only adds rows: invoices holds old ones, too, invoice_changes is exact"
+        return ""
+
+    @property
+    def limit(self) -> str:
+        """What to know before a load, and what to do; empty where there is nothing."""
+        if not self.is_readable:
+            return (
+                "This destination cannot be read back: each row that is asked for is written again, "
+                "changes are not noted, and nothing is proven"
+            )
+        if not self.replaces:
+            return (
+                "This destination only adds rows: the table invoices will hold old ones, too. Take the "
+                "newest row of each invoice from invoice_changes (README, Destinations), or choose another "
+                "destination; files can be Delta or Iceberg tables (table_format)"
+            )
+        return ""
+
+
+EVERYTHING = Place()
+"""A destination without a limit."""
+
+SQLITE_DIGITS = 15
+"""What a REAL of SQLite surely gives back (https://www.sqlite.org/floatingpoint.html)."""
+
+
+def judge_place(
+    *, is_readable: bool, strategy: str | None, is_files: bool, table_format: str | None, dialect: str
+) -> Place:
+    """Say what a destination can do for our tables.
+
+    Args:
+        is_readable: Whether dlt can query it.
+        strategy: How dlt merges there; None where it only adds rows.
+        is_files: Whether it is dlt's destination of files.
+        table_format: In which format it will keep the tables; None for its own.
+        dialect: SQLAlchemy's name of the database; empty for other destinations.
+    """
+    is_iceberg = is_files and table_format == "iceberg"
+    return Place(
+        is_readable=is_readable,
+        replaces=strategy is not None,
+        deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
+        grows=not is_iceberg,  # and from 0.10 on it fails where a column came after the rows
+        nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
+        digits=SQLITE_DIGITS if dialect == "sqlite" else None,
+    )
