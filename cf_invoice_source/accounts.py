@@ -14,6 +14,7 @@ from cf_invoice_source.decide.bookmark import Bookmark, from_dict
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
 from cf_invoice_source.hints import WALKS
+from cf_invoice_source.notice import tell
 from cf_invoice_source.pacer import Tally
 from cf_invoice_source.settings import REQUESTS_AT_ONCE, InvoiceType
 from cf_invoice_source.warehouse import Warehouse
@@ -29,6 +30,7 @@ class Order:
         ask: Asks for a page of invoices: account, page, and where to count the trouble it has.
         invoice_type: Which invoices; the dataset may hold no other.
         is_full: Whether full walks were asked for.
+        is_refresh: Whether every row is to be written anew.
         full_walk_every_s: How old the last full walk may be, in seconds.
     """
 
@@ -37,6 +39,7 @@ class Order:
     ask: Callable[[str, int, Tally], Page]
     invoice_type: InvoiceType
     is_full: bool
+    is_refresh: bool
     full_walk_every_s: int
 
 
@@ -68,7 +71,7 @@ class Accounts:
     _waiting: list[tuple[Account, str]] | None = None
     _running: Iterator[Package] | None = None
     _pool: Pool | None = None
-    _damage: str = ""
+    _rewrites: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -118,7 +121,8 @@ class Accounts:
         return wrong
 
     def repair(self, wrong: list[Account]) -> None:
-        """Walk these accounts once more, and compare every row."""
+        """Walk these accounts once more, and write every row: no comparison shows one that is there twice."""
+        self._rewrites = True
         self._waiting = [(account, account.outcome.doubt) for account in wrong]
 
     def note(self, wrong: list[Account]) -> None:
@@ -128,6 +132,7 @@ class Accounts:
     def _begin(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> None:
         """Find the accounts, and what is known of each."""
         damage = self._examine(warehouse)
+        asked = "a refresh was asked for" if self.order.is_refresh else "asked for" * self.order.is_full
         account_ids = tuple(self.order.find())
         self.unlisted = ()
         if self.order.is_discovered:
@@ -135,10 +140,17 @@ class Accounts:
         self.accounts = [self.account(account_id) for account_id in account_ids]
         counts = warehouse.counts()
         self._waiting = []
+        lost = set()
         for account in self.accounts:
-            why = "asked for" if self.order.is_full else damage
-            why = why or difference(from_dict(bookmarks.get(account.account_id)), counts[account.account_id])
-            self._waiting.append((account, why))
+            bookmark = from_dict(bookmarks.get(account.account_id))
+            lost |= {bookmark.lost} - {""}
+            if not bookmark.is_refreshing:
+                why = difference(bookmark, counts[account.account_id])
+            else:
+                why = "" if bookmark.unfinished else "an earlier refresh was interrupted"
+            self._waiting.append((account, asked or damage or why))
+        for why in sorted(lost):
+            tell(f"All invoices are read again: {why}.")
 
     def account(self, account_id: str) -> Account:
         """Make one account's part in this load."""
@@ -161,11 +173,13 @@ class Accounts:
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
         account, order = self._take_first_ready(self._waiting or [])
+        bookmark = from_dict(bookmarks.get(account.account_id))
         packages = account.packages(
             warehouse,
-            from_dict(bookmarks.get(account.account_id)),
+            bookmark,
             order="a range was asked for" if is_range else order,
-            rewrite=bool(self._damage),
+            rewrite=self._rewrites,
+            refresh=not is_range and (self.order.is_refresh or bookmark.is_refreshing),
             package_rows=package_rows,
             is_range=is_range,
         )
@@ -190,11 +204,12 @@ class Accounts:
                 f"not {self.order.invoice_type}.",
                 remedy="load each type into a dataset of its own, with --dataset",
             )
-        self._damage = warehouse.damage()
-        if self._damage:
+        damage = warehouse.damage()
+        self._rewrites = bool(damage)
+        if damage:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
-        return self.doubt or self._damage or outdated
+        return self.doubt or damage or outdated
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:

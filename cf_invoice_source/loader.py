@@ -16,6 +16,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from cf_invoice_source.decide.bookmark import forgotten
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.warehouse import Warehouse
 
@@ -127,7 +128,9 @@ def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
         for source in state.get("sources", {}).values():
             for resource in source.get("resources", {}).values():
                 if "bookmarks" in resource:
-                    resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
+                    resource["bookmarks"] = {
+                        account_id: forgotten(stored) for account_id, stored in resource["bookmarks"].items()
+                    }
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:

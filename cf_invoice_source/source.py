@@ -35,6 +35,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     account_id: str | Sequence[str] | None = None,
     type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
     full: bool = False,
+    refresh: bool = False,
     full_walk_every_days: float = FULL_WALK_EVERY_DAYS,
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
@@ -50,6 +51,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
         type: Which invoices: all, auto (automatic top-ups) or manual.
         full: Whether to read every page and to compare every row, even where that is not due.
+        refresh: Whether to write every row of these accounts in `invoices` anew, and to delete what is not
+            listed. The other tables are kept, unlike with dlt's own `refresh`.
         full_walk_every_days: After how many days a run does so by itself.
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
@@ -85,6 +88,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         ask=lambda account_id, page, tally: client.invoice_page(account_id, type, page, tally),
         invoice_type=type,
         is_full=full,
+        is_refresh=refresh,
         full_walk_every_s=int(full_walk_every_days * 24 * 3600),
     )
     given = {} if created is None else {"created": _including_undated(created)}
@@ -107,6 +111,10 @@ def _invoices(
 ) -> Iterator[Any]:
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
+    if is_range and accounts.order.is_refresh:
+        raise SettingsError(
+            "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
+        )
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)

@@ -77,7 +77,7 @@ class Warehouse(Tables):
     def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
         """Look up what is held of these invoices; those of which nothing is held are left out."""
         rows = self._by_id("SELECT {id}, {row_hash} FROM {invoices}", account_id, ids)
-        row_hashes: dict[str, str] = dict(rows)
+        row_hashes = {invoice_id: row_hash or "" for invoice_id, row_hash in rows}  # a row by hand has none
         latest: dict[str, tuple[int, str, str]] = {}
         changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
         for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):

@@ -105,7 +105,7 @@ class Worlds(RuleBasedStateMachine):
             account = accounts_of(self.truth).account("a")
             bookmark = from_dict(self.state.get("a"))
             for package in account.packages(
-                self.warehouse, bookmark, order="", rewrite=False, package_rows=sys.maxsize
+                self.warehouse, bookmark, order="", rewrite=False, refresh=False, package_rows=sys.maxsize
             ):
                 self._keep(package)
             return account.outcome
@@ -136,6 +136,7 @@ def accounts_of(truth: Truth, package_rows: int | None = None) -> Accounts:
         ask=lambda _account_id, page, _tally: truth.page(page),
         invoice_type="all",
         is_full=False,
+        is_refresh=False,
         full_walk_every_s=10**10,
     )
     return Accounts(order, package_rows)
