@@ -16,7 +16,7 @@ from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
-from cf_invoice_source.source import cf_invoice_source, empty_tables
+from cf_invoice_source.source import cf_invoice_source, empty_tables, missing_tables
 from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
 
@@ -86,6 +86,7 @@ def load(
         check_settings(pipeline)
         separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline)
+        _upgrade(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
         wrong = accounts.prove(warehouse)
@@ -156,6 +157,12 @@ def list_accounts(**settings: Any) -> list[str]:
 def _accounts(source: DltSource) -> Accounts:
     accounts: Accounts = source.resources[INVOICES].explicit_args["accounts"]
     return accounts
+
+
+def _upgrade(pipeline: dlt.Pipeline) -> None:
+    """Create the columns that an earlier version of this package did not have, before one is read."""
+    if pipeline.default_schema_name and missing_tables(pipeline.default_schema):
+        load_package(pipeline, empty_tables())
 
 
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:

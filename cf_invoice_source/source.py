@@ -97,7 +97,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
 
 @dlt.source(name=SECTION, section=SECTION)
 def empty_tables() -> DltResource:
-    """Give the tables that a pipeline does not know yet, without a row."""
+    """Give the tables, or columns of them, that a pipeline does not know yet, without a row."""
     return dlt.resource(_missing_tables, name=INVOICES, section=SECTION, write_disposition="merge")
 
 
@@ -142,10 +142,15 @@ def _invoices(
 
 def _missing_tables() -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
-    known = dlt.current.source_schema().tables
-    for table in TABLES.keys() - known.keys():
-        # Without a file format: DuckDB cannot read the empty file that jsonl makes of this.
-        yield _marked(table, dlt.mark.materialize_table_schema())
+    for table in missing_tables(dlt.current.source_schema()):
+        # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
+        yield _marked(table, dlt.mark.materialize_table_schema(), file_format="preferred")
+
+
+def missing_tables(schema: dlt.Schema) -> list[str]:
+    """Name the tables that a schema lacks, or that an earlier version made without some column."""
+    known = {name: table["columns"].keys() for name, table in schema.tables.items()}
+    return [name for name, hints in TABLES.items() if hints["columns"].keys() - known.get(name, set())]
 
 
 def _fastest_format(pipeline: dlt.Pipeline) -> str:
