@@ -121,8 +121,7 @@ class Accounts:
         return wrong
 
     def repair(self, wrong: list[Account]) -> None:
-        """Walk these accounts once more, and write every row: no comparison shows one that is there twice."""
-        self._rewrites = True
+        """Walk these accounts once more, and compare every row."""
         self._waiting = [(account, account.outcome.doubt) for account in wrong]
 
     def note(self, wrong: list[Account]) -> None:
@@ -205,7 +204,7 @@ class Accounts:
                 remedy="load each type into a dataset of its own, with --dataset",
             )
         damage = warehouse.damage()
-        self._rewrites = bool(damage)
+        self._rewrites = bool(damage) and warehouse.loaded_as() == "merge"
         if damage:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""

@@ -12,6 +12,8 @@ from typing import Any
 from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
+from cf_invoice_source.keeping import Keeping
+
 INVOICES = "invoices"
 CHANGES = "invoice_changes"
 WALKS = "invoice_walks"
@@ -96,7 +98,8 @@ _DELETED: TColumnSchema = {"name": "deleted", "data_type": "bool", "nullable": T
 
 
 def _table(key: Sequence[str], columns: Mapping[str, TColumnSchema]) -> dict[str, Any]:
-    return {"write_disposition": "merge", "primary_key": key, "columns": columns}
+    # Without a merge key, whatever the resource has: by one, a change would replace all before it.
+    return {"write_disposition": "merge", "primary_key": key, "merge_key": (), "columns": columns}
 
 
 TABLES: Mapping[str, Mapping[str, Any]] = {
@@ -106,3 +109,26 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     REJECTS: _table(_REJECT_KEY, _columns(_REJECT_TYPES, _REJECT_KEY)),
 }
 """What `dlt.mark.make_hints` takes for each table, by its name; they all merge by their key."""
+
+ROW_VERSION = "row_version"
+"""A column that scd2 adds to `invoices`: by it, dlt tells the versions of a row from each other."""
+
+_SCD2 = {
+    "disposition": "merge",
+    "strategy": "scd2",
+    "row_version_column_name": ROW_VERSION,
+    # A row that says deleted closes the open version of its invoice, and adds none.
+    "source_filter": "deleted IS NULL",
+    "destination_scope": "CONCAT(account_id, id) IN (SELECT CONCAT(account_id, id) FROM {staging_table})",
+}
+
+
+def invoice_hints(keeping: Keeping) -> Mapping[str, Any]:
+    """Give the hints of `invoices`, as it is to be kept."""
+    if keeping == "merge":
+        return TABLES[INVOICES]
+    columns = {**TABLES[INVOICES]["columns"], "deleted": {**_DELETED, "hard_delete": False}}
+    if keeping == "append":
+        return {**TABLES[INVOICES], "write_disposition": "append", "columns": columns}
+    columns[ROW_VERSION] = {"name": ROW_VERSION, "data_type": "text", "nullable": False}
+    return {**TABLES[INVOICES], "write_disposition": _SCD2, "columns": columns}

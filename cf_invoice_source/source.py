@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import dlt
-from dlt.common.schema.typing import TSchemaContractDict
+from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
+from dlt.common.utils import uniq_id
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
@@ -20,7 +21,8 @@ from cf_invoice_source.decide.bookmark import to_dict
 from cf_invoice_source.decide.guess import has_guessable_text
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.hints import INVOICES, ROW_VERSION, TABLES, invoice_hints
+from cf_invoice_source.keeping import Keeping, read_keeping
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
@@ -36,6 +38,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
     full: bool = False,
     refresh: bool = False,
+    write_disposition: Keeping = "merge",
     full_walk_every_days: float = FULL_WALK_EVERY_DAYS,
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
@@ -53,6 +56,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         full: Whether to read every page and to compare every row, even where that is not due.
         refresh: Whether to write every row of these accounts in `invoices` anew, and to delete what is not
             listed. The other tables are kept, unlike with dlt's own `refresh`.
+        write_disposition: How `invoices` is kept: merge, a mirror; scd2, with every version of a row; append,
+            with a row for every change. `source.invoices.apply_hints(write_disposition=...)` does the same.
         full_walk_every_days: After how many days a run does so by itself.
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
@@ -92,13 +97,21 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         full_walk_every_s=int(full_walk_every_days * 24 * 3600),
     )
     given = {} if created is None else {"created": _including_undated(created)}
-    return _invoices(Accounts(order), contract=contract, **given)
+    resource = _invoices(Accounts(order), contract=contract, **given)
+    if read_keeping(write_disposition) == "scd2":
+        return resource.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+    return resource.apply_hints(write_disposition=cast("TWriteDisposition", write_disposition))
 
 
 @dlt.source(name=SECTION, section=SECTION)
 def empty_tables() -> DltResource:
     """Give the tables, or columns of them, that a pipeline does not know yet, without a row."""
-    return dlt.resource(_missing_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+    return dlt.resource(_empty_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+
+
+def _empty_tables() -> Iterator[Any]:
+    loaded_as = Warehouse(dlt.current.pipeline()).loaded_as()
+    yield from _missing_tables({**TABLES, INVOICES: invoice_hints(loaded_as or "merge")})
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -115,6 +128,8 @@ def _invoices(
         raise SettingsError(
             "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
         )
+    keeping = read_keeping(dlt.current.source().resources[INVOICES].write_disposition)
+    hints = {**TABLES, INVOICES: invoice_hints(keeping)}
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
@@ -122,10 +137,12 @@ def _invoices(
     if contract:
         schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
     check_contract(schema)
-    yield from _missing_tables()
+    yield from _missing_tables(hints)
     columns, file_format = Columns(schema), _fastest_format(pipeline)
     warehouse = Warehouse(pipeline)
+    run = uniq_id()
     with warehouse.connected():
+        _check_keeping(keeping, pipeline, warehouse, is_refresh=accounts.order.is_refresh)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:
                 newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
@@ -137,14 +154,38 @@ def _invoices(
                 fitted = [columns.fit(table, row) for row in rows]
                 if any(map(has_guessable_text, fitted)):
                     file_format = "preferred"
-                yield _marked(table, fitted, file_format=file_format)
+                if table == INVOICES and keeping == "scd2":
+                    fitted = [
+                        {**row, ROW_VERSION: f"{row['account_id']}:{row['id']}:{run}"} for row in fitted
+                    ]
+                yield _marked(table, fitted, **hints[table], file_format=file_format)
 
 
-def _missing_tables() -> Iterator[Any]:
+def _check_keeping(
+    keeping: Keeping, pipeline: dlt.Pipeline, warehouse: Warehouse, *, is_refresh: bool
+) -> None:
+    """Refuse what a destination cannot do, or what would spoil what is there."""
+    able = pipeline.destination.capabilities().supported_merge_strategies or ()
+    if keeping == "scd2" and "scd2" not in able:
+        raise SettingsError("This destination cannot load with scd2.", remedy="use merge or append")
+    loaded_as = warehouse.loaded_as()
+    if loaded_as not in {None, keeping} and warehouse.holds_invoices():
+        raise SettingsError(
+            f"The dataset was loaded with {loaded_as}, and cannot go on with {keeping}.",
+            remedy=f"set write_disposition to {loaded_as}, or load into another dataset, with --dataset",
+        )
+    if is_refresh and keeping != "merge":
+        raise SettingsError(
+            f"A refresh would write over the history that {keeping} keeps.",
+            remedy="use --full: it compares every row, and adds what is not right",
+        )
+
+
+def _missing_tables(hints: Mapping[str, Mapping[str, Any]]) -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
     for table in missing_tables(dlt.current.source_schema()):
         # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
-        yield _marked(table, dlt.mark.materialize_table_schema(), file_format="preferred")
+        yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format="preferred")
 
 
 def missing_tables(schema: dlt.Schema) -> list[str]:
@@ -160,8 +201,8 @@ def _fastest_format(pipeline: dlt.Pipeline) -> str:
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table."""
-    made = dlt.mark.make_hints(table_name=table, **TABLES[table], **hints)
+    """Mark rows with the hints of their table, and with nothing that the resource has instead."""
+    made = dlt.mark.make_hints(table_name=table, **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)
 
 

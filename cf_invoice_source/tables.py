@@ -10,7 +10,8 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
-from cf_invoice_source.hints import TABLES
+from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.keeping import Keeping
 
 
 class Tables:
@@ -22,6 +23,7 @@ class Tables:
 
     def __init__(self, connect: Callable[[], SqlClientBase[Any]]) -> None:
         self._connect = connect
+        self._loaded_as: Keeping | None = None
         self._client: SqlClientBase[Any] | None = None
 
     @contextmanager
@@ -38,17 +40,30 @@ class Tables:
                 self._client = None
 
     def _query(self, select: str, *args: Any) -> list[Any]:
-        """Fetch all rows of a SELECT that has each name of a table or column in braces."""
+        """Fetch all rows of a SELECT that has each name of a table or column in braces.
+
+        `{current}` are the rows of `invoices` that are true now, however it is kept.
+        """
         with self.connected() as client:
+            names = _Names(client)
+            names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
             try:
-                return list(client.execute_sql(select.format_map(_Names(client)), *args) or ())
+                return list(client.execute_sql(select.format_map(names), *args) or ())
             except DatabaseUndefinedRelation:
                 return []
+
+    def loaded_as(self) -> Keeping | None:
+        """Say how `invoices` has been kept so far; None where it was never loaded."""
+        self._loaded_as = self._loaded_as or self._find_keeping()
+        return self._loaded_as
+
+    def _find_keeping(self) -> Keeping | None:
+        raise NotImplementedError
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
         counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        invoices = "SELECT {account_id}, count(*) FROM {invoices} GROUP BY {account_id}"
+        invoices = "SELECT {account_id}, count(*) FROM {current} GROUP BY {account_id}"
         for account_id, count in self._query(invoices):
             counts[account_id] = (count, 0)
         rejects = (
@@ -58,6 +73,21 @@ class Tables:
         for account_id, count in self._query(rejects):
             counts[account_id] = (counts[account_id][0], count)
         return counts
+
+
+_LATER = (
+    "SELECT 1 FROM {invoices} later WHERE later.{account_id} = r.{account_id} AND later.{id} = r.{id} "
+    "AND later.{_dlt_load_id} > r.{_dlt_load_id}"
+)
+_COLUMNS = ", ".join(f"r.{{{column}}}" for column in TABLES[INVOICES]["columns"])
+_CURRENT: Mapping[Keeping, str] = {
+    "merge": "{invoices}",
+    "scd2": "(SELECT * FROM {invoices} WHERE {_dlt_valid_to} IS NULL) AS open_versions",
+    # dlt itself loads a package again that was cut off, and that leaves its rows twice.
+    "append": f"(SELECT DISTINCT {_COLUMNS} FROM {{invoices}} r "  # noqa: S608 - names of ours
+    f"WHERE r.{{deleted}} IS NULL AND NOT EXISTS ({_LATER})) AS newest_rows",
+}
+"""The rows of `invoices` that are true now, as a table."""
 
 
 class _Names(dict[str, str]):
