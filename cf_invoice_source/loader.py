@@ -45,7 +45,7 @@ def finish_pending(pipeline: dlt.Pipeline) -> str:
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
     It is too late when another load came in between, on another machine: newer rows would be overwritten.
-    Where history is kept, rows that were half loaded would be in it twice. Dropping takes the bookmarks along.
+    Where history is kept, half-loaded rows would be in it twice. Dropping takes the bookmarks along.
 
     Returns:
         Why the tables must be repaired; empty where they need not.

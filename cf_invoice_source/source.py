@@ -37,13 +37,13 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     account_id: str | Sequence[str] | None = None,
     type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
     full: bool = False,
-    refresh: bool = False,
-    write_disposition: Keeping = "merge",
     full_walk_every_days: float = FULL_WALK_EVERY_DAYS,
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
     created: dlt.sources.incremental[datetime] | None = None,
     schema_contract: dict[str, Any] | None = None,
+    refresh: bool = False,
+    write_disposition: Keeping = "merge",
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
@@ -54,10 +54,6 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
         type: Which invoices: all, auto (automatic top-ups) or manual.
         full: Whether to read every page and to compare every row, even where that is not due.
-        refresh: Whether to write every row of these accounts in `invoices` anew, and to delete what is not
-            listed. The other tables are kept, unlike with dlt's own `refresh`.
-        write_disposition: How `invoices` is kept: merge, a mirror; scd2, with every version of a row; append,
-            with a row for every change. `source.invoices.apply_hints(write_disposition=...)` does the same.
         full_walk_every_days: After how many days a run does so by itself.
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
@@ -66,6 +62,10 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             that have no `created` come along.
         schema_contract: What dlt may do with new fields, such as `{"columns": "freeze"}`. To set it as
             `source.schema_contract` is the same.
+        refresh: Whether to write every row of these accounts in `invoices` anew, and to delete what is not
+            listed. The other tables are kept, unlike with dlt's own `refresh`.
+        write_disposition: How `invoices` is kept: merge, a mirror; scd2, with every version of a row; append,
+            with a row for every change. `source.invoices.apply_hints(write_disposition=...)` does the same.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
