@@ -119,16 +119,19 @@ _SCD2 = {
     "row_version_column_name": ROW_VERSION,
     # A row that says deleted closes the open version of its invoice, and adds none.
     "source_filter": "deleted IS NULL",
-    "destination_scope": "CONCAT(account_id, id) IN (SELECT CONCAT(account_id, id) FROM {staging_table})",
 }
 
 
-def invoice_hints(keeping: Keeping) -> Mapping[str, Any]:
-    """Give the hints of `invoices`, as it is to be kept."""
+def invoice_hints(keeping: Keeping, dialect: str | None) -> Mapping[str, Any]:
+    """Give the hints of `invoices`, as it is to be kept, in the SQL of this dialect."""
     if keeping == "merge":
         return TABLES[INVOICES]
     columns = {**TABLES[INVOICES]["columns"], "deleted": {**_DELETED, "hard_delete": False}}
     if keeping == "append":
         return {**TABLES[INVOICES], "write_disposition": "append", "columns": columns}
     columns[ROW_VERSION] = {"name": ROW_VERSION, "data_type": "text", "nullable": False}
-    return {**TABLES[INVOICES], "write_disposition": _SCD2, "columns": columns}
+    # SQLite has CONCAT from 3.44 on.
+    key = "account_id || id" if dialect == "sqlite" else "CONCAT(account_id, id)"
+    scope = f"{key} IN (SELECT {key} FROM {{staging_table}})"  # noqa: S608 - names of ours
+    history = {**_SCD2, "destination_scope": scope}
+    return {**TABLES[INVOICES], "write_disposition": history, "columns": columns}

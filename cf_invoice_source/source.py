@@ -110,8 +110,14 @@ def empty_tables() -> DltResource:
 
 
 def _empty_tables() -> Iterator[Any]:
-    loaded_as = Warehouse(dlt.current.pipeline()).loaded_as()
-    yield from _missing_tables({**TABLES, INVOICES: invoice_hints(loaded_as or "merge")})
+    pipeline = dlt.current.pipeline()
+    yield from _missing_tables(_hints(Warehouse(pipeline).loaded_as() or "merge", pipeline))
+
+
+def _hints(keeping: Keeping, pipeline: dlt.Pipeline) -> Mapping[str, Mapping[str, Any]]:
+    """Give the hints of every table: here the user's choices and the destination meet."""
+    dialect = pipeline.destination.capabilities().sqlglot_dialect
+    return {**TABLES, INVOICES: invoice_hints(keeping, dialect)}
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -129,7 +135,6 @@ def _invoices(
             "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
         )
     keeping = read_keeping(dlt.current.source().resources[INVOICES].write_disposition)
-    hints = {**TABLES, INVOICES: invoice_hints(keeping)}
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
@@ -137,6 +142,7 @@ def _invoices(
     if contract:
         schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
     check_contract(schema)
+    hints = _hints(keeping, pipeline)
     yield from _missing_tables(hints)
     columns, file_format = Columns(schema), _fastest_format(pipeline)
     warehouse = Warehouse(pipeline)
