@@ -28,6 +28,7 @@ GHOST = "SELECT DISTINCT account_id, 'in_x' AS id, 'y' AS _dlt_id, 'z' AS _dlt_l
 
 SPOILT = [
     "UPDATE invoices SET tax = 0.5, status = 'void' WHERE id IN ('in_2', 'in_6', 'in_12')",
+    "UPDATE invoices SET tax = 0.25 WHERE id IN ('in_1', 'in_11')",
     "UPDATE invoices__lines SET net = 99",
     "UPDATE invoices SET row_hash = NULL WHERE id = 'in_3'",
     "DELETE FROM invoices WHERE id = 'in_5'",
