@@ -129,7 +129,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         check_settings(pipeline)
         separate_staging(pipeline)
         finish_pending(pipeline)
-        load_package(pipeline, empty_tables())
+        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
         warehouse = Warehouse(pipeline)
         if warehouse.damage():
             warehouse.restore()
@@ -162,7 +162,7 @@ def _accounts(source: DltSource) -> Accounts:
 def _upgrade(pipeline: dlt.Pipeline) -> None:
     """Create the columns that an earlier version of this package did not have, before one is read."""
     if pipeline.default_schema_name and missing_tables(pipeline.default_schema):
-        load_package(pipeline, empty_tables())
+        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
 
 
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:

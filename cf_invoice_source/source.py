@@ -104,14 +104,18 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
 
 
 @dlt.source(name=SECTION, section=SECTION)
-def empty_tables() -> DltResource:
-    """Give the tables, or columns of them, that a pipeline does not know yet, without a row."""
-    return dlt.resource(_empty_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+def empty_tables(keeping: Keeping = "merge") -> DltResource:
+    """Give the tables, or columns of them, that a pipeline does not know yet, without a row.
+
+    Args:
+        keeping: How `invoices` is kept in the dataset, if it is there.
+    """
+    tables = dlt.resource(_empty_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+    return tables(keeping)
 
 
-def _empty_tables() -> Iterator[Any]:
-    pipeline = dlt.current.pipeline()
-    yield from _missing_tables(_hints(Warehouse(pipeline).loaded_as() or "merge", pipeline))
+def _empty_tables(keeping: Keeping) -> Iterator[Any]:
+    yield from _missing_tables(_hints(keeping, dlt.current.pipeline()))
 
 
 def _hints(keeping: Keeping, pipeline: dlt.Pipeline) -> Mapping[str, Mapping[str, Any]]:

@@ -75,17 +75,18 @@ class Tables:
         return counts
 
 
-_LATER = (
-    "SELECT 1 FROM {invoices} later WHERE later.{account_id} = r.{account_id} AND later.{id} = r.{id} "
-    "AND later.{_dlt_load_id} > r.{_dlt_load_id}"
+_LATEST = (
+    "SELECT {account_id}, {id}, max({_dlt_load_id}) AS {_dlt_load_id} "
+    "FROM {invoices} GROUP BY {account_id}, {id}"
 )
 _COLUMNS = ", ".join(f"r.{{{column}}}" for column in TABLES[INVOICES]["columns"])
 _CURRENT: Mapping[Keeping, str] = {
     "merge": "{invoices}",
     "scd2": "(SELECT * FROM {invoices} WHERE {_dlt_valid_to} IS NULL) AS open_versions",
     # dlt itself loads a package again that was cut off, and that leaves its rows twice.
-    "append": f"(SELECT DISTINCT {_COLUMNS} FROM {{invoices}} r "  # noqa: S608 - names of ours
-    f"WHERE r.{{deleted}} IS NULL AND NOT EXISTS ({_LATER})) AS newest_rows",
+    "append": f"(SELECT DISTINCT {_COLUMNS} FROM {{invoices}} r JOIN ({_LATEST}) latest "  # noqa: S608
+    "ON r.{account_id} = latest.{account_id} AND r.{id} = latest.{id} "
+    "AND r.{_dlt_load_id} = latest.{_dlt_load_id} WHERE r.{deleted} IS NULL) AS newest_rows",
 }
 """The rows of `invoices` that are true now, as a table."""
 

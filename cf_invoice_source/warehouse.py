@@ -49,7 +49,9 @@ class Warehouse(Tables):
         return ""
 
     def _find_keeping(self) -> Keeping | None:
-        """Read it from the schema that is stored with the tables, whoever loaded them."""
+        """Read it from the pipeline's schema, or from the one that another has stored with the tables."""
+        if self._pipeline.default_schema_name and INVOICES in self._pipeline.default_schema.tables:
+            return keeping_of(self._pipeline.default_schema.tables[INVOICES])
         with self._pipeline.destination_client() as client:
             if not isinstance(client, WithStateSync):
                 return None
@@ -62,7 +64,7 @@ class Warehouse(Tables):
 
     def holds_invoices(self) -> bool:
         """Whether `invoices` has any row."""
-        return bool(self._query("SELECT 1 FROM {invoices} LIMIT 1"))
+        return any(count for (count,) in self._query("SELECT count(*) FROM {invoices}"))
 
     def restore(self) -> None:
         """Create missing tables and columns again; touches no data."""
