@@ -112,6 +112,7 @@ class Account:
         rewrite: bool,
         refresh: bool,
         package_rows: int,
+        is_empty: bool = False,
         is_range: bool = False,
     ) -> Iterator[Package]:
         """Walk the account's list, and give what is to be loaded.
@@ -123,12 +124,11 @@ class Account:
             rewrite: Whether to write every row, whatever the destination seems to hold.
             refresh: Whether to do so until a walk is proven, also in later runs if this one is interrupted.
             package_rows: Records in one package, at least.
+            is_empty: Whether the destination holds nothing at all of the account.
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self.bookmark = bookmark
         walker = Walker(self.pages, bookmark, order, int(time.time()), self.full_walk_every_s, package_rows)
-        asked_before = self.outcome.requests
-        is_empty = warehouse.is_empty(self.account_id)
         try:
             for batch in walker.batches():
                 rows = Rows(self.account_id, datetime.now(timezone.utc))
@@ -138,14 +138,14 @@ class Account:
                     self._compare(rows, batch, walker, warehouse, rewrite=rewrite or refresh)
                 else:
                     self._take_all(rows, batch)
+                if batch.end:
+                    self.pages.drop()
                 self._note(rows, walker, batch)
-                self.outcome.requests = asked_before + walker.requests
                 rows.tables[WALKS] = [self.row()]
                 to_remember = self._refreshing(batch) if refresh else batch.bookmark
                 yield Package(self.account_id, rows.tables, to_remember, len(batch))
         finally:
             self.pages.drop()
-            self.outcome.requests = asked_before + walker.requests
             self._meter()
 
     def fail(self, error: InvoiceSourceError) -> Package:
@@ -224,6 +224,7 @@ class Account:
                 outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
 
     def _meter(self) -> None:
+        self.outcome.requests = self.pages.requests
         meter = self.tally.meter
         self.outcome.retries, self.outcome.rate_limited = meter.retries, meter.rate_limited
         self.outcome.waited_s = round(meter.waited_s)

@@ -55,6 +55,8 @@ class Accounts:
         order: What the load is about.
         package_rows: Rows in one package, at least; None for all in one.
         is_forgiving: Whether an account that cannot be read leaves the others alone, instead of ending all.
+        is_untouched: Whether what is given goes to the destination as it is, and nobody has put dlt's own
+            steps in between.
         doubt: Why no account's tables can be trusted before they were compared; empty if they can.
 
     Attributes:
@@ -65,6 +67,7 @@ class Accounts:
     order: Order
     package_rows: int | None = None
     is_forgiving: bool = False
+    is_untouched: bool = False
     doubt: str = ""
     accounts: list[Account] = field(default_factory=list)
     unlisted: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class Accounts:
     _running: Iterator[Package] | None = None
     _pool: Pool | None = None
     _rewrites: bool = False
+    _held: set[str] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -123,6 +127,7 @@ class Accounts:
     def repair(self, wrong: list[Account]) -> None:
         """Walk these accounts once more, and compare every row."""
         self._waiting = [(account, account.outcome.doubt) for account in wrong]
+        self._held = None
 
     def note(self, wrong: list[Account]) -> None:
         """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
@@ -138,7 +143,7 @@ class Accounts:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
         self.accounts = [self.account(account_id) for account_id in account_ids]
         counts = warehouse.counts()
-        self._waiting = []
+        self._waiting, self._held = [], None
         lost = set()
         for account in self.accounts:
             bookmark = from_dict(bookmarks.get(account.account_id))
@@ -173,6 +178,8 @@ class Accounts:
     ) -> Iterator[Package]:
         account, order = self._take_first_ready(self._waiting or [])
         bookmark = from_dict(bookmarks.get(account.account_id))
+        if self._held is None:
+            self._held = warehouse.accounts()
         packages = account.packages(
             warehouse,
             bookmark,
@@ -180,6 +187,7 @@ class Accounts:
             rewrite=self._rewrites,
             refresh=not is_range and (self.order.is_refresh or bookmark.is_refreshing),
             package_rows=package_rows,
+            is_empty=account.account_id not in self._held,
             is_range=is_range,
         )
         try:

@@ -12,6 +12,7 @@ from weakref import finalize
 from dlt.common.runtime.signals import raise_if_signalled
 
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.settings import PAGES_AHEAD
 
 _LOOK_UP_S = 0.2
 """How long a signal may have to wait while an answer is waited for."""
@@ -76,16 +77,23 @@ class Pages:
     Args:
         ask: Asks for a page by its number.
         submit: Has a thread do it.
+        ahead: How many pages to have asked for at once.
+
+    Attributes:
+        requests: Pages asked for, whether or not they were taken.
     """
 
     ask: Callable[[int], Page]
     submit: Callable[[Callable[[], Page]], Future[Page]]
+    ahead: int = PAGES_AHEAD
+    requests: int = 0
     _coming: dict[int, Future[Page]] = field(default_factory=dict)
 
     def expect(self, page: int) -> Future[Page]:
         """Have a page asked for now, for it will be needed."""
         if page not in self._coming:
             self._coming[page] = self.submit(lambda: self.ask(page))
+            self.requests += 1
         return self._coming[page]
 
     def __call__(self, page: int) -> Page:
@@ -100,13 +108,15 @@ class Pages:
 
     def drop(self) -> None:
         """Let go of the pages that nobody took."""
-        for future in self._coming.values():
-            future.cancel()
+        self.requests -= sum(future.cancel() for future in self._coming.values())
         self._coming.clear()
 
 
 def first_ready(coming: Sequence[Future[Page]]) -> int:
     """Wait for the first of some pages, and say which it is. A signal ends the wait."""
-    while not wait(coming, _LOOK_UP_S, FIRST_COMPLETED).done:
+    while True:
+        for place, future in enumerate(coming):
+            if future.done():
+                return place
+        wait(coming, _LOOK_UP_S, FIRST_COMPLETED)
         raise_if_signalled()
-    return next(place for place, future in enumerate(coming) if future.done())

@@ -11,12 +11,13 @@ from dlt.extract import DltSource
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.delivery import incomplete_tables
 from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
-from cf_invoice_source.source import cf_invoice_source, empty_tables, missing_tables
+from cf_invoice_source.source import cf_invoice_source, empty_tables
 from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
 
@@ -82,7 +83,7 @@ def load(
     ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
-        accounts.package_rows, accounts.is_forgiving = package_rows, True
+        accounts.package_rows, accounts.is_forgiving, accounts.is_untouched = package_rows, True, True
         check_settings(pipeline)
         separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline)
@@ -161,7 +162,7 @@ def _accounts(source: DltSource) -> Accounts:
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:
     """Create the columns that an earlier version of this package did not have, before one is read."""
-    if pipeline.default_schema_name and missing_tables(pipeline.default_schema):
+    if pipeline.default_schema_name and incomplete_tables(pipeline.default_schema):
         load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
 
 

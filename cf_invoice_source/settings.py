@@ -31,6 +31,9 @@ REQUESTS_AT_ONCE = 8
 """Requests on their way at the same time, for all accounts together. At 50 ms each, these spend Cloudflare's
 limit for 5 minutes in 8 seconds: more would not make a long load faster."""
 
+PAGES_AHEAD = 4 * REQUESTS_AT_ONCE
+"""Pages of one list asked for before they are taken: they arrive while a package is loaded."""
+
 MAX_PAGES = 200_000
 """More pages than this in one walk (10 million invoices) are taken for a list that never ends."""
 

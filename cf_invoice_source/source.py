@@ -9,19 +9,17 @@ from typing import Any, cast
 
 import dlt
 from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
-from dlt.common.utils import uniq_id
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
-from cf_invoice_source.columns import Columns
 from cf_invoice_source.contract import check_contract, read_contract
 from cf_invoice_source.decide.bookmark import to_dict
-from cf_invoice_source.decide.guess import has_guessable_text
+from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.hints import INVOICES, ROW_VERSION, TABLES, invoice_hints
+from cf_invoice_source.hints import INVOICES, TABLES, invoice_hints
 from cf_invoice_source.keeping import Keeping, read_keeping
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
@@ -115,7 +113,7 @@ def empty_tables(keeping: Keeping = "merge") -> DltResource:
 
 
 def _empty_tables(keeping: Keeping) -> Iterator[Any]:
-    yield from _missing_tables(_hints(keeping, dlt.current.pipeline()))
+    yield from missing_tables(_hints(keeping, dlt.current.pipeline()))
 
 
 def _hints(keeping: Keeping, pipeline: dlt.Pipeline) -> Mapping[str, Mapping[str, Any]]:
@@ -147,10 +145,12 @@ def _invoices(
         schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
     check_contract(schema)
     hints = _hints(keeping, pipeline)
-    yield from _missing_tables(hints)
-    columns, file_format = Columns(schema), _fastest_format(pipeline)
+    yield from missing_tables(hints)
+    # With versions dlt has to look at some rows, and counts the columns of the others as left out.
+    is_direct = accounts.is_untouched and not is_range and keeping == "merge"
+    delivery = Delivery(pipeline, schema, hints, is_direct=is_direct)
+    proven: dict[str, Any] = {}
     warehouse = Warehouse(pipeline)
-    run = uniq_id()
     with warehouse.connected():
         _check_keeping(keeping, pipeline, warehouse, is_refresh=accounts.order.is_refresh)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
@@ -159,16 +159,10 @@ def _invoices(
                 if newest is not None:
                     created.advance(newest)
                 if package.bookmark:
-                    bookmarks[package.account_id] = to_dict(package.bookmark)
-            for table, rows in package.tables.items():
-                fitted = [columns.fit(table, row) for row in rows]
-                if any(map(has_guessable_text, fitted)):
-                    file_format = "preferred"
-                if table == INVOICES and keeping == "scd2":
-                    fitted = [
-                        {**row, ROW_VERSION: f"{row['account_id']}:{row['id']}:{run}"} for row in fitted
-                    ]
-                yield _marked(table, fitted, **hints[table], file_format=file_format)
+                    proven[package.account_id] = to_dict(package.bookmark)
+            yield from delivery.add(package.tables)
+    yield from delivery.rest()
+    bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
 
 
 def _check_keeping(
@@ -189,31 +183,6 @@ def _check_keeping(
             f"A refresh would write over the history that {keeping} keeps.",
             remedy="use --full: it compares every row, and adds what is not right",
         )
-
-
-def _missing_tables(hints: Mapping[str, Mapping[str, Any]]) -> Iterator[Any]:
-    """Create what an account without invoices would not: the tables are there after the first load."""
-    for table in missing_tables(dlt.current.source_schema()):
-        # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
-        yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format="preferred")
-
-
-def missing_tables(schema: dlt.Schema) -> list[str]:
-    """Name the tables that a schema lacks, or that an earlier version made without some column."""
-    known = {name: table["columns"].keys() for name, table in schema.tables.items()}
-    return [name for name, hints in TABLES.items() if hints["columns"].keys() - known.get(name, set())]
-
-
-def _fastest_format(pipeline: dlt.Pipeline) -> str:
-    """Name the format that takes the least time and memory: for DuckDB not the one that dlt prefers."""
-    is_duckdb = pipeline.destination.destination_type == "dlt.destinations.duckdb"
-    return "jsonl" if is_duckdb else "preferred"
-
-
-def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table, and with nothing that the resource has instead."""
-    made = dlt.mark.make_hints(table_name=table, **hints)
-    return dlt.mark.with_hints(rows, made, create_table_variant=True)
 
 
 def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime | None:

@@ -25,7 +25,10 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     To be called before anything is loaded, also what was left behind: a package that was begun with other
     staging tables cannot be finished.
     """
-    name_staging(pipeline.destination, pipeline.destination_client().config, pipeline.pipeline_name)
+    destination = pipeline.destination
+    is_named = destination.destination_type == _DUCKDB or _LAYOUT in destination.config_params
+    if not is_named:  # to find the settings takes dlt a while
+        name_staging(destination, pipeline.destination_client().config, pipeline.pipeline_name)
 
 
 def name_staging(
@@ -45,4 +48,5 @@ def separate_staging_of_the_active_pipeline() -> None:
             separate_staging(dlt.current.pipeline())
 
 
+_DUCKDB = "dlt.destinations.duckdb"
 _LAYOUT = "staging_dataset_name_layout"

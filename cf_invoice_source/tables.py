@@ -18,12 +18,13 @@ class Tables:
     """Asks queries about our tables. A table that is not there reads as empty.
 
     Args:
-        connect: Makes a client that opens a connection when it is entered.
+        connect: Makes a client that opens a connection each time it is entered.
     """
 
     def __init__(self, connect: Callable[[], SqlClientBase[Any]]) -> None:
         self._connect = connect
         self._loaded_as: Keeping | None = None
+        self._made: SqlClientBase[Any] | None = None
         self._client: SqlClientBase[Any] | None = None
 
     @contextmanager
@@ -32,7 +33,8 @@ class Tables:
         if self._client:
             yield self._client
             return
-        with self._connect() as client:
+        self._made = self._made or self._connect()
+        with self._made as client:
             self._client = client
             try:
                 yield client

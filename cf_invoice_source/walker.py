@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
+from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.listing import Listing
@@ -63,7 +64,7 @@ class Walker:
     """Walks one account's list once.
 
     Args:
-        ask: Asks for a page by its number.
+        pages: The pages of the list.
         bookmark: What is remembered of the account.
         order: Why a full walk is wanted; empty where the bookmark decides.
         now_s: The time, in unix seconds.
@@ -73,13 +74,13 @@ class Walker:
     Attributes:
         kind: full, incremental or has_more.
         why: Why a full walk was needed; empty for an incremental one.
-        requests: Pages asked for.
+        requests: Pages taken.
         total_count: Length of the list by page 1.
         seen: Records looked at.
         rejected: Those of them that were rejected.
     """
 
-    ask: Callable[[int], Page]
+    pages: Pages
     bookmark: Bookmark
     order: str
     now_s: int
@@ -109,6 +110,7 @@ class Walker:
                 return
             self._batch = Batch()
             self.bookmark = replace(self.bookmark, unfinished=None)
+            self.pages.drop()
         yield from self._flush(None, End("the list did not come to rest while it was read"))
 
     def _by_ordinals(self, first: Page) -> Generator[Batch, None, Trouble | None]:
@@ -136,10 +138,21 @@ class Walker:
             if not walk.is_ordered:
                 self.why = "the list is not ordered by created, newest first"
                 return Trouble.PAGING
-            number = walk.next_page()
-            if number is not None and len(self._batch) >= self.package_rows and walk.is_past_checks():
+            wanted = self._expect(walk)
+            if wanted and len(self._batch) >= self.package_rows and walk.is_past_checks():
                 yield from self._flush(self._on_the_way(walk))
-            page = None if number is None else self._ask(number)
+            page = self._ask(wanted[0]) if wanted else None
+        yield from self._finish(walk, is_full=bool(start.why), is_whole=is_whole)
+        return None
+
+    def _expect(self, walk: Walk) -> list[int]:
+        """Have the pages asked for that are needed next, and name them."""
+        wanted = walk.wanted(self.pages.ahead)
+        for number in wanted:
+            self.pages.expect(number)
+        return wanted
+
+    def _finish(self, walk: Walk, *, is_full: bool, is_whole: bool) -> Iterator[Batch]:
         mark = walk.mark()
         end = End("", walk.has_seen if is_whole else None, frozenset(r.key for r in mark.rejected.values()))
         yield from self._flush(
@@ -147,11 +160,10 @@ class Walker:
                 mark=mark,
                 invoices=mark.ordinal - len(mark.rejected),
                 rejects=len(mark.rejected),
-                full_walk_at=self.now_s if start.why or is_whole else self.bookmark.full_walk_at,
+                full_walk_at=self.now_s if is_full or is_whole else self.bookmark.full_walk_at,
             ),
             end,
         )
-        return None
 
     def _collect(self, walk: Walk) -> None:
         for key, item in walk.release():
@@ -170,6 +182,7 @@ class Walker:
     def _by_has_more(self, first: Page) -> Iterator[Batch]:
         """Walk page by page, newest first: slower, but right whatever the server counts."""
         self.kind, self._batch, self.seen, self.rejected = "has_more", Batch(), 0, 0
+        self.pages.drop()
         listing = Listing()
         previous = page = first
         step: Ask | Stop | Refuse = Ask(1)
@@ -214,4 +227,4 @@ class Walker:
                 f"The list does not end: {MAX_PAGES:,} pages were read.",
                 remedy="run again; if it stays so, report it",
             )
-        return self.ask(page)
+        return self.pages(page)

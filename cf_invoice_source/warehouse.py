@@ -124,14 +124,13 @@ class Warehouse(Tables):
         rows = (dict(zip(columns, row, strict=True)) for row in self._by_id(select, account_id, ids))
         return {row["id"]: row for row in rows}
 
-    def is_empty(self, account_id: str) -> bool:
-        """Whether nothing at all is held of an account."""
-        return not any(
-            self._query(
-                f"SELECT DISTINCT {{account_id}} FROM {{{table}}} WHERE {{account_id}} = %s", account_id
-            )
+    def accounts(self) -> set[str]:
+        """Name the accounts of which anything is held."""
+        return {
+            row[0]
             for table in (INVOICES, CHANGES, REJECTS)
-        )
+            for row in self._query(f"SELECT DISTINCT {{account_id}} FROM {{{table}}}")
+        }
 
     def ids(self, account_id: str) -> set[str]:
         """List an account's invoices: those with a row, and those whose latest change says they have one."""

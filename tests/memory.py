@@ -41,8 +41,9 @@ class MemoryWarehouse(Warehouse):
     def types(self) -> set[str]:
         return {row["type"] for row in self.tables["invoice_walks"].values()}
 
-    def is_empty(self, account_id: str) -> bool:
-        return not any(self.tables[name] for name in ("invoices", "invoice_changes", "invoice_rejects"))
+    def accounts(self) -> set[str]:
+        tables = ("invoices", "invoice_changes", "invoice_rejects")
+        return {row["account_id"] for name in tables for row in self.tables[name].values()}
 
     def counts(self) -> dict[str, tuple[int, int]]:
         return {"a": (len(self.tables["invoices"]), len(self.rejects("a")))}

@@ -28,7 +28,7 @@ LAYERS = (
     | {"signals", "staging"},
     {"client", "contract", "tables", "target"},
     {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
-    {"account", "loader"},
+    {"account", "delivery", "loader"},
     {"accounts"},
     {"source"},
     {"runner"},

@@ -332,7 +332,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         warehouse.newest_load()
         warehouse.known("a", IDS)
         warehouse.rows("a", IDS)
-        warehouse.is_empty("a")
+        warehouse.accounts()
         warehouse.ids("a")
         warehouse.reject_rows("a", keys)
         warehouse.rejects("a")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cf_invoice_source.account import Outcome, Package
-from cf_invoice_source.accounts import Accounts, Order
+from cf_invoice_source.accounts import Order
 from cf_invoice_source.decide.bookmark import Bookmark, Mark, from_dict, to_dict
 from tests.memory import MemoryWarehouse
+from tests.scheduled import Schedule, ScheduledAccounts
 from tests.truth import Truth
 
 STATUSES = st.sampled_from(["draft", "open", "paid", "void", "uncollectible", None])
@@ -44,13 +45,21 @@ OPERATIONS = st.one_of(
 class Worlds(RuleBasedStateMachine):
     """A list that changes, and loads that copy it."""
 
-    @initialize(per_page=st.integers(1, 6), size=st.integers(0, 12), is_bare=st.booleans())
-    def begin(self, per_page: int, size: int, is_bare: bool) -> None:
-        """A bare world has only what the walk itself proves: no counts, no repair, and no power cuts.
+    @initialize(
+        per_page=st.integers(1, 6),
+        size=st.integers(0, 12),
+        is_bare=st.booleans(),
+        ahead=st.sampled_from([1, 2, 9]),
+        answers=st.lists(st.integers(0, 8), min_size=1, max_size=12),
+    )
+    def begin(self, per_page: int, size: int, is_bare: bool, ahead: int, answers: list[int]) -> None:
+        """So many requests are on their way at once, and are answered in any order.
+
+        A bare world has only what the walk itself proves: no counts, no repair, and no power cuts.
 
         There every record has an id: without one, equal records cannot be told apart by looking at pages.
         """
-        self.is_bare = is_bare
+        self.is_bare, self.ahead, self.answers = is_bare, ahead, answers
         self.truth = Truth(per_page, all_have_ids=is_bare)
         self.warehouse = MemoryWarehouse()
         self.state: dict[str, Any] = {}
@@ -102,14 +111,14 @@ class Worlds(RuleBasedStateMachine):
     def _load(self, package_rows: int, packages: int = 99) -> Outcome:
         self.truth.asked = 0
         if self.is_bare:
-            account = accounts_of(self.truth).account("a")
+            account = self._accounts().account("a")
             bookmark = from_dict(self.state.get("a"))
             for package in account.packages(
                 self.warehouse, bookmark, order="", rewrite=False, refresh=False, package_rows=sys.maxsize
             ):
                 self._keep(package)
             return account.outcome
-        accounts = accounts_of(self.truth, package_rows)
+        accounts = self._accounts(package_rows)
         is_repaired = False
         while not accounts.is_done:
             for package in accounts.packages(self.warehouse, self.state, is_range=False):
@@ -123,13 +132,18 @@ class Worlds(RuleBasedStateMachine):
                 accounts.repair(wrong)
         return accounts.accounts[0].outcome
 
+    def _accounts(self, package_rows: int | None = None) -> ScheduledAccounts:
+        accounts = accounts_of(self.truth, package_rows)
+        accounts.schedule, accounts.ahead = Schedule(self.answers), self.ahead
+        return accounts
+
     def _keep(self, package: Package) -> None:
         self.warehouse.load(package)
         if package.bookmark:
             self.state["a"] = json.loads(json.dumps(to_dict(package.bookmark)))
 
 
-def accounts_of(truth: Truth, package_rows: int | None = None) -> Accounts:
+def accounts_of(truth: Truth, package_rows: int | None = None) -> ScheduledAccounts:
     order = Order(
         find=lambda: ["a"],
         is_discovered=False,
@@ -139,7 +153,7 @@ def accounts_of(truth: Truth, package_rows: int | None = None) -> Accounts:
         is_refresh=False,
         full_walk_every_s=10**10,
     )
-    return Accounts(order, package_rows)
+    return ScheduledAccounts(order, package_rows)
 
 
 Worlds.TestCase.settings = settings(

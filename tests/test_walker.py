@@ -1,15 +1,17 @@
 """The order of requests, and what each package may claim: whole walks over a list that can change."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.row import read_record
-from cf_invoice_source.errors import ApiChangedError
+from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
 from cf_invoice_source.settings import MAX_RESTARTS
 from cf_invoice_source.walker import Batch, End, Walker
 from tests.truth import Truth
@@ -18,6 +20,16 @@ NOW_S, WEEK_S = 10_000_000, 604_800
 
 Changes = Mapping[int, Callable[[Truth], object]]
 """What happens to the list right before the n-th request of a walk."""
+
+
+def at_once(ask: Callable[[], Page]) -> Future[Page]:
+    """Send a request, and wait for its answer."""
+    future: Future[Page] = Future()
+    try:
+        future.set_result(ask())
+    except InvoiceSourceError as error:
+        future.set_exception(error)
+    return future
 
 
 def a_truth(count: int, *, per_page: int = 2, status: str = "paid") -> Truth:
@@ -80,7 +92,8 @@ def walk(
         return lie(truth.page(number))
 
     truth.between = between
-    walked = Walked(Walker(ask, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows))
+    pages = Pages(ask, at_once, ahead=1)
+    walked = Walked(Walker(pages, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows))
     for batch in walked.walker.batches():
         walked.batches.append(batch)
         if len(walked.batches) == packages:
@@ -254,7 +267,7 @@ def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again
 
     walked = walk(truth, interrupted.bookmark)
 
-    assert interrupted.asked == [1, 6, 5, 4, 3]
+    assert interrupted.asked == [1, 6, 5, 4, 3, 2]
     assert walked.asked == [1, 6, 3, 2]
     assert interrupted.rows | walked.rows == truth.invoices()
     assert walked.bookmark == Bookmark(Mark(12, "in_12"), None, 12, 0, NOW_S)
@@ -286,7 +299,7 @@ def test_a_package_is_not_cut_before_the_checks_are_past() -> None:
 
     walked = walk(truth, bookmark, package_rows=1, packages=1)
 
-    assert walked.asked == [1, 12, 6, 3]
+    assert walked.asked == [1, 12, 6, 3, 2]
     assert walked.bookmark.mark == Mark(20, "in_20", {1: "in_1", 13: "in_13"})
 
 

@@ -21,8 +21,7 @@ def fingerprint(value: Any) -> str:
         value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
     if isinstance(value, Doubled):
         value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256(text.encode()).hexdigest()[:32]
+    return sha256(_JSON.encode(value).encode()).hexdigest()[:32]
 
 
 def _plain(value: Decimal | Doubled | Immense) -> Any:
@@ -39,3 +38,6 @@ def _plain(value: Decimal | Doubled | Immense) -> Any:
 def _wide_enough(number: Decimal) -> Context:
     digits = len(number.as_tuple().digits)
     return WIDE if digits <= WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

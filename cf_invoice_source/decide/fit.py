@@ -20,6 +20,10 @@ WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 
 
+_SURELY_FITS = 2**63
+"""Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
+
+
 class UnfitError(ValueError):
     """Says why a value does not fit its column."""
 
@@ -33,6 +37,8 @@ def money(name: str, value: Any) -> Decimal:
 
 def number(name: str, value: Any) -> Decimal:
     """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
+    if type(value) is int and abs(value) < _SURELY_FITS:
+        return Decimal(value)
     if isinstance(value, Immense):
         raise UnfitError(f"{name} has an exponent that no column holds")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -55,8 +61,8 @@ def number(name: str, value: Any) -> Decimal:
 
 def integer(name: str, value: Any) -> int | None:
     """Read a whole number that a BIGINT holds."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and abs(value) < _SURELY_FITS):
+        return value
     given = number(name, value)
     if given != int(given) or not -(2**63) <= given < 2**63:
         raise UnfitError(f"{name} is not a whole number of 64 bits")
@@ -76,6 +82,8 @@ def text(name: str, value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         raise UnfitError(f"{name} is not a text")
+    if value.isascii() and "\x00" not in value:
+        return value
     if _is_dlts_mark(value):
         raise UnfitError(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
     if storable(value) is None:

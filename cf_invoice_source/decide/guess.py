@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 _GUESSABLE = re.compile(
@@ -21,8 +20,11 @@ def has_guessable_text(value: Any) -> bool:
 
     Where all texts of a column look alike, "2026-01-01T00:00:00Z" becomes "2026-01-01 00:00:00+00".
     """
-    if isinstance(value, str):
-        return bool(_GUESSABLE.match(value)) and not _PLAIN_UUID.fullmatch(value)
-    if isinstance(value, Mapping):
-        return any(map(has_guessable_text, value.values()))
-    return isinstance(value, list) and any(map(has_guessable_text, value))
+    kind = type(value)
+    if kind is str:
+        return _GUESSABLE.match(value) is not None and not _PLAIN_UUID.fullmatch(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list:
+        return False
+    return any(map(has_guessable_text, value))

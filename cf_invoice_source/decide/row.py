@@ -73,24 +73,28 @@ def read_record(record: Any) -> Invoice | Reject:
     """Turn one record of the list into an invoice, or say why it is none."""
     invoice_id = _id_of(record)
     try:
-        if not isinstance(record, Mapping):
+        if not isinstance(record, dict):
             raise _not_an_object(record)
-        values = {name: _FIELDS[name](name, record.get(name)) for name in _FIELDS}
-        values |= _unknown_fields(record)
+        values = {name: read(name, record.get(name)) for name, read in _FIELDS.items()}
+        del values["id"]
+        if not record.keys() <= _FIELDS.keys():
+            values |= _unknown_fields(record)
     except UnfitError as unfit:
         return Reject(fit.storable(invoice_id), record, fingerprint(record), str(unfit))
     return Invoice(
         id=invoice_id,
         identity=invoice_id or _anonymous(record),
-        values={name: value for name, value in values.items() if name != "id"},
+        values=values,
         row_hash=fingerprint(record),
         is_settled=is_settled(values["status"]),
     )
 
 
 def _id_of(record: Any) -> str | None:
-    pairs = record.items() if isinstance(record, Mapping) else getattr(record, "pairs", ())
-    ids = [value for name, value in pairs if name == "id"]
+    if isinstance(record, dict):
+        ids = [record.get("id")]
+    else:
+        ids = [value for name, value in getattr(record, "pairs", ()) if name == "id"]
     return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
 
 
@@ -137,8 +141,6 @@ _RESERVED = (
 def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """Take over what the schema does not know: numbers as Decimal, no field over another's column."""
     unknown = record.keys() - _FIELDS.keys()
-    if not unknown:
-        return {}
     taken = {_letters(name) for name in (*_FIELDS, *_RESERVED)}
     fields = {}
     for name in sorted(unknown):

@@ -106,6 +106,9 @@ class Walk:
         self.why_troubled = ""
         self.is_ordered = True
         self._latest, self._per_page = first.total_count, first.per_page
+        self._known_when_asked: dict[int, int] = {}
+        self._unconfirmed = 0
+        self._good_answers = 0
         self._at: dict[int, int] = {}
         self._ids: dict[int, int] = {}
         self._held: dict[int, Item] = {}
@@ -126,29 +129,48 @@ class Walk:
             self._numbers[row_hash] = max(self._numbers[row_hash], int(number))
 
     def take(self, page: Page) -> Trouble | None:
-        """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words."""
-        if page.total_count < self._latest:
-            shrank = f"the list shrank from {self._latest:,} to {page.total_count:,} during the walk"
+        """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words.
+
+        Several requests may be on their way, and the server answers them in any order. So a list that is
+        shorter than another answer said has shrunk only if that answer was known when the page was asked for.
+        If not, this one may be the older; a page that is asked for later has to confirm it.
+        """
+        known = self._known_when_asked.pop(page.asked, self._latest)
+        if page.total_count < known:
+            shrank = f"the list shrank from {known:,} to {page.total_count:,} during the walk"
             return self._trouble(Trouble.MOVED, shrank)
         if page.per_page != self._per_page:
             return self._trouble(Trouble.PAGING, f"per_page went from {self._per_page} to {page.per_page}")
         if doubt := distrust(page):
             return self._trouble(Trouble.PAGING, doubt)
-        self._latest = page.total_count
+        if page.total_count < self._latest:
+            self._unconfirmed = self._latest
+        elif known == self._latest:
+            self._unconfirmed = 0
+        self._latest = max(self._latest, page.total_count)
         top = page.total_count - (page.asked - 1) * page.per_page
         sheet = {top - index: read_record(record) for index, record in enumerate(page.records)}
         for ordinal, item in sheet.items():
             if not self._note(ordinal, item):
                 return self._trouble(Trouble.MOVED, "a record stands at two places, or a place holds two")
+        self._good_answers += 1
         for ordinal, item in sheet.items():
             if why := self._contradiction(ordinal, item):
                 return self._trouble(Trouble.MARK, why)
         return None
 
-    def next_page(self) -> int | None:
-        """Name the page that covers the lowest ordinal still needed; None when all were seen."""
-        lowest = self._lowest_needed()
-        return None if lowest > self.total else (self._latest - lowest) // self._per_page + 1
+    def wanted(self, most: int) -> list[int]:
+        """Name the pages to be on their way now, so many at most, the one with the lowest ordinal first.
+
+        They cover what is still needed as far as is known. There are none once all was seen, and confirmed;
+        and no more than good answers so far, so that little is asked in vain of a server that counts wrongly.
+        """
+        pages = self._pages(min(most, self._good_answers))
+        if not pages and self._unconfirmed:
+            pages = [1]
+        for page in pages:
+            self._known_when_asked.setdefault(page, self._latest)
+        return pages
 
     def release(self) -> Iterator[tuple[str, Item]]:
         """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
@@ -219,6 +241,28 @@ class Walk:
         if created_us is not None:
             self.is_ordered = self.is_ordered and (self._newest_us is None or created_us >= self._newest_us)
             self._newest_us = created_us
+
+    def _pages(self, most: int) -> list[int]:
+        pages: list[int] = []
+        covered = 0
+        for ordinal in reversed(self._checks):
+            if ordinal > covered and ordinal not in self._at and len(pages) < most:
+                pages.append(self._page_of(ordinal))
+                covered = self._top_of(pages[-1])
+        ordinal = max(covered + 1, self._dense)
+        while ordinal <= self.total and len(pages) < most:
+            if ordinal in self._at:
+                ordinal += 1
+            else:
+                pages.append(self._page_of(ordinal))
+                ordinal = self._top_of(pages[-1]) + 1
+        return pages
+
+    def _page_of(self, ordinal: int) -> int:
+        return (self._latest - ordinal) // self._per_page + 1
+
+    def _top_of(self, page: int) -> int:
+        return self._latest - (page - 1) * self._per_page
 
     def _lowest_needed(self) -> int:
         while self._checks and self._checks[-1] in self._at:

@@ -84,6 +84,11 @@ class Went:
     asked: list[int] = field(default_factory=list)
 
 
+def next_page(walk: Walk) -> int | None:
+    """The page that is needed next, if one is."""
+    return next(iter(walk.wanted(1)), None)
+
+
 def go(names: Any, mark: Mark = NOTHING, *, per_page: int = 2, arrivals: Any = ()) -> Went:
     """Walk a list, while so many invoices arrive before each further page; nothing may be wrong with it."""
     records, coming = a_list(names), list(arrivals)
@@ -94,7 +99,7 @@ def go(names: Any, mark: Mark = NOTHING, *, per_page: int = 2, arrivals: Any = (
         for key, item in went.walk.release():
             assert key not in went.items
             went.items[key] = item
-        number = went.walk.next_page()
+        number = next_page(went.walk)
         if number is None:
             return went
         for _ in range(coming.pop() if coming else 0):
@@ -413,55 +418,55 @@ def test_a_claim_is_only_about_its_ordinal() -> None:
 def test_the_frontier_is_fetched_as_a_check_although_it_is_known() -> None:
     walk = walk_of("edcba", Mark(3, "c"))
 
-    assert walk.next_page() == 2
+    assert next_page(walk) == 2
 
     assert walk.take(page_of("edxba", asked=2)) is Trouble.MARK
 
 
 def test_nothing_else_is_fetched_when_page_1_shows_the_frontier() -> None:
-    assert walk_of("dcba", Mark(3, "c")).next_page() is None
+    assert next_page(walk_of("dcba", Mark(3, "c"))) is None
 
 
 def test_an_empty_list_needs_nothing_else() -> None:
-    assert walk_of("").next_page() is None
+    assert next_page(walk_of("")) is None
 
 
 def test_the_oldest_page_comes_first() -> None:
     walk = walk_of("gfedcba")
 
-    assert walk.next_page() == 4
+    assert next_page(walk) == 4
 
     walk.take(page_of("gfedcba", asked=4))
-    assert walk.next_page() == 3
+    assert next_page(walk) == 3
 
 
 def test_only_the_pages_of_unsettled_and_rejected_records_are_needed_below_the_frontier() -> None:
     names = ["j", "i", "h", "g", "f", "E", "d", "c", "!", "a"]
     walk = walk_of(names, Mark(9, "i", {5: "e"}, {2: Rejected(f"{hash_of(BROKEN)}:1", None)}))
 
-    assert walk.next_page() == 5
+    assert next_page(walk) == 5
     walk.take(page_of(names, asked=5))
-    assert walk.next_page() == 3
+    assert next_page(walk) == 3
     walk.take(page_of(names, asked=3))
-    assert walk.next_page() is None
+    assert next_page(walk) is None
 
 
 def test_a_page_moves_when_the_list_grows() -> None:
     walk = walk_of("fedcba")
-    assert walk.next_page() == 3
+    assert next_page(walk) == 3
 
     walk.take(page_of("yxfedcba", asked=3))
 
-    assert walk.next_page() == 4
+    assert next_page(walk) == 4
 
 
 def test_a_record_that_slid_to_the_next_page_is_not_fetched_twice() -> None:
     walk = walk_of("dcba")
-    assert walk.next_page() == 2
+    assert next_page(walk) == 2
 
     walk.take(page_of("xdcba", asked=2))
 
-    assert walk.next_page() == 3
+    assert next_page(walk) == 3
 
 
 def test_a_record_that_slides_onto_a_page_fetched_later_is_given_and_counted_once() -> None:
@@ -480,9 +485,61 @@ def test_later_arrivals_are_neither_needed_nor_given() -> None:
     walk.take(page_of("xdcba", asked=1))
     walk.take(page_of("xdcba", asked=2))
 
-    assert walk.next_page() is None
+    assert next_page(walk) is None
     assert keys(walk) == ["a", "b", "c", "d"]
     assert walk.mark().ordinal == 4
+
+
+# Several pages on their way
+
+
+def test_as_many_pages_are_asked_for_as_good_answers_have_come_up_to_a_limit() -> None:
+    walk = walk_of("lkjihgfedcba")
+    assert walk.wanted(3) == [6]
+
+    walk.take(page_of("lkjihgfedcba", asked=6))
+    assert walk.wanted(3) == [5, 4]
+
+    walk.take(page_of("lkjihgfedcba", asked=5))
+    walk.take(page_of("lkjihgfedcba", asked=4))
+    assert walk.wanted(3) == [3, 2]
+
+
+def test_pages_with_what_may_have_changed_come_first_and_each_page_once() -> None:
+    walk = walk_of("jihgfedcba", Mark(4, "d", {1: "a", 3: "c"}))
+    walk.take(page_of("jihgfedcba", asked=1))
+    walk.take(page_of("jihgfedcba", asked=1))
+
+    assert walk.wanted(9) == [5, 4, 3]
+
+
+def overtaken() -> Walk:
+    """Pages 3 and 2 of a list, asked for at once; an invoice arrived between the answers, 2 before 3."""
+    walk = walk_of("fedcba")
+    walk.take(page_of("fedcba", asked=1))
+    assert walk.wanted(9) == [3, 2]
+    walk.take(page_of("xfedcba", asked=3))
+    assert walk.wanted(1) == [4]
+    walk.take(page_of("xfedcba", asked=4))
+    assert walk.take(page_of("fedcba", asked=2)) is None
+    return walk
+
+
+def test_an_answer_that_may_be_older_than_another_shows_no_shrinking_but_calls_for_confirmation() -> None:
+    walk = overtaken()
+
+    assert walk.wanted(9) == [1]
+    assert walk.take(page_of("xfedcba")) is None
+    assert walk.wanted(9) == []
+    assert keys(walk) == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_a_list_that_did_shrink_meanwhile_is_found_by_that_confirmation() -> None:
+    walk = overtaken()
+    walk.wanted(9)
+
+    assert walk.take(page_of("fedcba")) is Trouble.MOVED
+    assert walk.why_troubled == "the list shrank from 7 to 6 during the walk"
 
 
 # What is given, and when
@@ -566,10 +623,10 @@ def test_pages_already_fetched_count_towards_the_full_walk() -> None:
     walk.widen()
 
     assert keys(walk) == ["a", "b"]
-    assert walk.next_page() == 3
+    assert next_page(walk) == 3
     walk.take(page_of(names, asked=3))
     assert keys(walk) == ["c", "d", "e", "f", "g", "h"]
-    assert walk.next_page() is None
+    assert next_page(walk) is None
     assert walk.mark() == Mark(8, "h", {1: "a"})
 
 

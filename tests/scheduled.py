@@ -1,0 +1,60 @@
+"""Requests on their way at the same time, answered in an order that a test decides: no threads, no chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from cf_invoice_source.account import Account
+from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.decide.envelope import Page
+
+
+@dataclass
+class Schedule:
+    """A server that answers when somebody waits, and then whichever request it likes first.
+
+    Attributes:
+        order: Which of the requests on their way is answered next, again and again.
+    """
+
+    order: Sequence[int] = (0,)
+    answered: int = 0
+    on_their_way: list[_Request] = field(default_factory=list)
+
+    def submit(self, ask: Callable[[], Page]) -> Future[Page]:
+        request = _Request(self, ask)
+        self.on_their_way.append(request)
+        return request
+
+    def answer_one(self) -> None:
+        place = self.order[self.answered % len(self.order)] % len(self.on_their_way)
+        self.answered += 1
+        request = self.on_their_way.pop(place)
+        if request.set_running_or_notify_cancel():
+            request.set_result(request.ask())
+
+
+class _Request(Future[Page]):
+    def __init__(self, schedule: Schedule, ask: Callable[[], Page]) -> None:
+        super().__init__()
+        self.schedule, self.ask = schedule, ask
+
+    def done(self) -> bool:
+        while not super().done():
+            self.schedule.answer_one()
+        return True
+
+
+@dataclass(slots=True)
+class ScheduledAccounts(Accounts):
+    """Accounts whose requests a schedule answers."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    ahead: int = 1
+
+    def account(self, account_id: str) -> Account:
+        account = Accounts.account(self, account_id)
+        account.pages.submit, account.pages.ahead = self.schedule.submit, self.ahead
+        return account
