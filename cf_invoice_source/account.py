@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -110,6 +110,7 @@ class Account:
         *,
         order: str,
         rewrite: bool,
+        refresh: bool,
         package_rows: int,
         is_empty: bool = False,
         is_range: bool = False,
@@ -121,6 +122,7 @@ class Account:
             bookmark: What is remembered of the account.
             order: Why a full walk is wanted; empty where the bookmark decides.
             rewrite: Whether to write every row, whatever the destination seems to hold.
+            refresh: Whether to do so until a walk is proven, also in later runs if this one is interrupted.
             package_rows: Records in one package, at least.
             is_empty: Whether the destination holds nothing at all of the account.
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
@@ -142,7 +144,7 @@ class Account:
                 if is_range:
                     batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
                 if not is_empty:
-                    self._compare(rows, batch, walker, warehouse, rewrite=rewrite)
+                    self._compare(rows, batch, walker, warehouse, rewrite=rewrite or refresh)
                 else:
                     self._take_all(rows, batch, is_readable=place.is_readable)
                 if batch.end:
@@ -150,7 +152,8 @@ class Account:
                 self._note(rows, walker, batch)
                 self.outcome.doubt = self.outcome.doubt or place.doubt
                 rows.tables[WALKS] = [self.row()]
-                yield Package(self.account_id, rows.tables, batch.bookmark, len(batch))
+                to_remember = self._refreshing(batch) if refresh else batch.bookmark
+                yield Package(self.account_id, rows.tables, to_remember, len(batch))
         finally:
             self.pages.drop()
             self._meter()
@@ -172,6 +175,11 @@ class Account:
             **{column: getattr(outcome, column) for column in _FROM_OUTCOME},
             "proven": not outcome.doubt,
         }
+
+    def _refreshing(self, batch: Batch) -> Bookmark:
+        """Say what to remember in the course of a refresh: that it is not over before its end is proven."""
+        is_over = batch.end is not None and not batch.end.doubt
+        return replace(batch.bookmark or self.bookmark, is_refreshing=not is_over)
 
     def _take_all(self, rows: Rows, batch: Batch, *, is_readable: bool) -> None:
         for key, invoice in batch.invoices.items():

@@ -31,6 +31,7 @@ class Order:
         ask: Asks for a page of invoices: account, page, and where to count the trouble it has.
         invoice_type: Which invoices; the dataset may hold no other.
         is_full: Whether full walks were asked for.
+        is_refresh: Whether every row is to be written anew.
         full_walk_every_s: How old the last full walk may be, in seconds.
         table_format: In which format a destination of files is to keep the tables; None for its own.
     """
@@ -40,6 +41,7 @@ class Order:
     ask: Callable[[str, int, Tally], Page]
     invoice_type: InvoiceType
     is_full: bool
+    is_refresh: bool
     full_walk_every_s: int
     table_format: TableFormat | None = None
 
@@ -75,7 +77,7 @@ class Accounts:
     _waiting: list[tuple[Account, str]] | None = None
     _running: Iterator[Package] | None = None
     _pool: Pool | None = None
-    _damage: str = ""
+    _rewrites: bool = False
     _held: set[str] | None = None
 
     @property
@@ -139,6 +141,7 @@ class Accounts:
         if warehouse.place.limit:
             tell(warehouse.place.limit)
         damage = self._examine(warehouse)
+        asked = "a refresh was asked for" if self.order.is_refresh else "asked for" * self.order.is_full
         account_ids = tuple(self.order.find())
         self.unlisted = ()
         if self.order.is_discovered:
@@ -146,12 +149,18 @@ class Accounts:
         self.accounts = [self.account(account_id) for account_id in account_ids]
         counts = warehouse.counts()
         self._waiting, self._held = [], None
+        lost = set()
         for account in self.accounts:
-            why = "asked for" if self.order.is_full else damage
-            if warehouse.place.is_readable:
-                bookmark = from_dict(bookmarks.get(account.account_id))
-                why = why or difference(bookmark, counts[account.account_id])
-            self._waiting.append((account, why))
+            bookmark = from_dict(bookmarks.get(account.account_id))
+            lost |= {bookmark.lost} - {""}
+            why = ""
+            if bookmark.is_refreshing:
+                why = "" if bookmark.unfinished else "an earlier refresh was interrupted"
+            elif warehouse.place.is_readable:
+                why = difference(bookmark, counts[account.account_id])
+            self._waiting.append((account, asked or damage or why))
+        for why in sorted(lost):
+            tell(f"All invoices are read again: {why}.")
 
     def account(self, account_id: str) -> Account:
         """Make one account's part in this load."""
@@ -174,13 +183,15 @@ class Accounts:
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
         account, order = self._take_first_ready(self._waiting or [])
+        bookmark = from_dict(bookmarks.get(account.account_id))
         if self._held is None:
             self._held = warehouse.accounts()
         packages = account.packages(
             warehouse,
-            from_dict(bookmarks.get(account.account_id)),
+            bookmark,
             order="a range was asked for" if is_range else order,
-            rewrite=bool(self._damage),
+            rewrite=self._rewrites,
+            refresh=not is_range and (self.order.is_refresh or bookmark.is_refreshing),
             package_rows=package_rows,
             is_empty=account.account_id not in self._held,
             is_range=is_range,
@@ -206,11 +217,12 @@ class Accounts:
                 f"not {self.order.invoice_type}.",
                 remedy="load each type into a dataset of its own, with --dataset",
             )
-        self._damage = warehouse.damage()
-        if self._damage:
+        damage = warehouse.damage()
+        self._rewrites = bool(damage) and warehouse.loaded_as() == "merge"
+        if damage:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
-        return self.doubt or self._damage or outdated
+        return self.doubt or damage or outdated
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:

@@ -78,6 +78,7 @@ _output = _options(
     "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: all]"
 )
 @click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
+@click.option("--refresh", is_flag=True, help="Write every row of invoices anew; the other tables are kept.")
 @_place
 @click.option(
     "--wait",
@@ -93,6 +94,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     accounts: tuple[str, ...],
     invoice_type: str | None,
     full: bool,
+    refresh: bool,
     destination: str,
     dataset: str,
     pipeline_name: str | None,
@@ -115,7 +117,12 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from cf_invoice_source.target import Target
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
-        settings: dict[str, Any] = {"account_id": accounts, "type": invoice_type, "full": full}
+        settings: dict[str, Any] = {
+            "account_id": accounts,
+            "type": invoice_type,
+            "full": full,
+            "refresh": refresh,
+        }
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
         target = Target.of(name, destination, dataset)
         with pipeline_lock(name, wait_s=wait_s):

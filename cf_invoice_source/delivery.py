@@ -12,11 +12,12 @@ from dlt.common.json import json
 from dlt.common.normalizers.utils import generate_dlt_ids
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.storages.load_package import load_package_state
+from dlt.common.utils import uniq_id
 
 from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.guess import has_guessable_text
-from cf_invoice_source.hints import CHANGES, INVOICES, TABLES, chosen
-from cf_invoice_source.warehouse import Warehouse
+from cf_invoice_source.decide.place import Place
+from cf_invoice_source.hints import CHANGES, INVOICES, ROW_VERSION, TABLES
 
 PORTION_ROWS = 20_000
 """Rows in one JSON file: DuckDB takes the columns from the first 20,480, and refuses what comes later."""
@@ -31,6 +32,7 @@ _WITH_CURSOR = (INVOICES, CHANGES)
 """Tables that have `created`: dlt would add the resource's cursor to any other that it takes a file for."""
 
 Rows = Sequence[Mapping[str, Any]]
+TableHints = Mapping[str, Mapping[str, Any]]
 
 
 class Delivery:
@@ -39,16 +41,17 @@ class Delivery:
     Args:
         pipeline: The pipeline that loads them.
         schema: The source's schema.
-        warehouse: Where they go.
+        hints: What `dlt.mark.make_hints` takes for each table.
+        place: What the destination can do.
         is_direct: Whether rows may go to DuckDB as files that dlt loads as they are, without a look at each
             row: that takes a third of the time. Not where a user may have put dlt's own steps in between.
     """
 
     def __init__(
-        self, pipeline: dlt.Pipeline, schema: dlt.Schema, warehouse: Warehouse, *, is_direct: bool
+        self, pipeline: dlt.Pipeline, schema: dlt.Schema, hints: TableHints, place: Place, *, is_direct: bool
     ) -> None:
-        self._schema, self._warehouse, self._is_direct = schema, warehouse, is_direct
-        self._columns = Columns(schema, warehouse.place)
+        self._hints, self._run = hints, uniq_id()
+        self._schema, self._columns, self._is_direct = schema, Columns(schema, place), is_direct
         self._folder = Path(pipeline.working_dir)
         # For DuckDB not the format that dlt prefers, but the one that takes the least time and memory.
         is_duckdb = pipeline.destination.destination_type == "dlt.destinations.duckdb"
@@ -60,7 +63,7 @@ class Delivery:
         """Take in rows by table, and yield full portions."""
         for table, rows in tables.items():
             waiting = self._waiting.setdefault(table, [])
-            waiting += [self._columns.fit(table, row) for row in rows]
+            waiting += [self._versioned(table, self._columns.fit(table, row)) for row in rows]
             while len(waiting) >= PORTION_ROWS:
                 yield from self._portion(table, waiting[:PORTION_ROWS])
                 del waiting[:PORTION_ROWS]
@@ -72,6 +75,12 @@ class Delivery:
                 yield from self._portion(table, waiting)
         self._waiting.clear()
 
+    def _versioned(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make a row another version than those that are there, where versions are kept."""
+        if ROW_VERSION not in self._hints[table]["columns"]:
+            return row
+        return {**row, ROW_VERSION: f"{row['account_id']}:{row['id']}:{self._run}"}
+
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
         if any(map(has_guessable_text, rows)):
             self._file_format = "preferred"
@@ -82,7 +91,7 @@ class Delivery:
         self._in_one_file[table] += len(rows)
         if self._in_one_file[table] > PORTION_ROWS:
             self._file_format = "preferred"
-        yield marked(table, rows, self._warehouse, file_format=self._file_format)
+        yield _marked(table, rows, **self._hints[table], file_format=self._file_format)
 
     def _is_final(self, table: str, rows: Rows) -> bool:
         """Whether dlt would change nothing: all columns are documented ones, under their own names."""
@@ -105,18 +114,22 @@ class Delivery:
         file.unlink()  # dlt has made a link of its own
 
 
-def missing_tables(warehouse: Warehouse) -> Iterator[Any]:
+def missing_tables(hints: TableHints, place: Place) -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
-    if not warehouse.place.nests:
+    if not place.nests:
         return
-    known = dlt.current.source_schema().tables
-    for table in TABLES.keys() - known.keys():
-        # Without a file format: DuckDB cannot read the empty file that jsonl makes of this.
-        yield marked(table, dlt.mark.materialize_table_schema(), warehouse)
+    for table in incomplete_tables(dlt.current.source_schema()):
+        # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
+        yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format="preferred")
 
 
-def marked(table: str, rows: Any, warehouse: Warehouse, **hints: Any) -> Any:
-    """Mark rows with the hints of their table."""
-    own = chosen(table, warehouse.place, warehouse.table_format)
-    made = dlt.mark.make_hints(table_name=table, **own, **hints)
+def incomplete_tables(schema: dlt.Schema) -> list[str]:
+    """Name the tables that a schema lacks, or that an earlier version made without some column."""
+    known = {name: table["columns"].keys() for name, table in schema.tables.items()}
+    return [name for name, hints in TABLES.items() if hints["columns"].keys() - known.get(name, set())]
+
+
+def _marked(table: str, rows: Any, **hints: Any) -> Any:
+    """Mark rows with the hints of their table, and with nothing that the resource has instead."""
+    made = dlt.mark.make_hints(table_name=table, **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)

@@ -14,6 +14,7 @@ from dlt.common.schema.typing import TColumnSchema
 
 from cf_invoice_source.decide.place import Place, TableFormat
 from cf_invoice_source.decide.row import MORE_FIELDS
+from cf_invoice_source.keeping import Keeping
 
 INVOICES = "invoices"
 CHANGES = "invoice_changes"
@@ -99,7 +100,8 @@ _DELETED: TColumnSchema = {"name": "deleted", "data_type": "bool", "nullable": T
 
 
 def _table(key: Sequence[str], columns: Mapping[str, TColumnSchema]) -> dict[str, Any]:
-    return {"write_disposition": "merge", "primary_key": key, "columns": columns}
+    # Without a merge key, whatever the resource has: by one, a change would replace all before it.
+    return {"write_disposition": "merge", "primary_key": key, "merge_key": (), "columns": columns}
 
 
 TABLES: Mapping[str, Mapping[str, Any]] = {
@@ -110,12 +112,48 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
 }
 """What `dlt.mark.make_hints` takes for each table, by its name; they all merge by their key."""
 
+ROW_VERSION = "row_version"
+"""A column that scd2 adds to `invoices`: by it, dlt tells the versions of a row from each other."""
 
-def chosen(table: str, place: Place, table_format: TableFormat | None) -> dict[str, Any]:
-    """Give a table's hints, as the destination needs them and the user chose."""
-    hints = dict(TABLES[table])
-    if not place.grows and table in {INVOICES, CHANGES}:
-        hints["columns"] = {**hints["columns"], **_columns({MORE_FIELDS: "text"}, ())}
-    if table_format:
-        hints["table_format"] = table_format
-    return hints
+_SCD2 = {
+    "disposition": "merge",
+    "strategy": "scd2",
+    "row_version_column_name": ROW_VERSION,
+    # A row that says deleted closes the open version of its invoice, and adds none.
+    "source_filter": "deleted IS NULL",
+}
+
+
+def table_hints(
+    keeping: Keeping, dialect: str | None, place: Place, table_format: TableFormat | None
+) -> dict[str, dict[str, Any]]:
+    """Give the hints of every table: here the user's choices and the destination meet.
+
+    Args:
+        keeping: How `invoices` is to be kept.
+        dialect: sqlglot's name for the SQL of the destination.
+        place: What the destination can do.
+        table_format: In which format a destination of files is to keep the tables; None for its own.
+    """
+    tables = {name: dict(hints) for name, hints in TABLES.items()}
+    tables[INVOICES] |= _kept(keeping, dialect)
+    for name, hints in tables.items():
+        if not place.grows and name in {INVOICES, CHANGES}:
+            hints["columns"] = {**hints["columns"], **_columns({MORE_FIELDS: "text"}, ())}
+        if table_format:
+            hints["table_format"] = table_format
+    return tables
+
+
+def _kept(keeping: Keeping, dialect: str | None) -> dict[str, Any]:
+    """Give what `invoices` has of its own where it is no mirror."""
+    if keeping == "merge":
+        return {}
+    columns = {**TABLES[INVOICES]["columns"], "deleted": {**_DELETED, "hard_delete": False}}
+    if keeping == "append":
+        return {"write_disposition": "append", "columns": columns}
+    columns[ROW_VERSION] = {"name": ROW_VERSION, "data_type": "text", "nullable": False}
+    # SQLite has CONCAT from 3.44 on.
+    key = "account_id || id" if dialect == "sqlite" else "CONCAT(account_id, id)"
+    scope = f"{key} IN (SELECT {key} FROM {{staging_table}})"  # noqa: S608 - names of ours
+    return {"write_disposition": {**_SCD2, "destination_scope": scope}, "columns": columns}

@@ -16,6 +16,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from cf_invoice_source.decide.bookmark import forgotten
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.warehouse import Warehouse
 
@@ -44,7 +45,7 @@ def finish_pending(pipeline: dlt.Pipeline) -> str:
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
     It is too late when another load came in between, on another machine: newer rows would be overwritten.
-    Dropping takes the bookmarks along.
+    Where history is kept, half-loaded rows would be in it twice. Dropping takes the bookmarks along.
 
     Returns:
         Why the tables must be repaired; empty where they need not.
@@ -58,8 +59,10 @@ def finish_pending(pipeline: dlt.Pipeline) -> str:
     if not left:
         return ""
     is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
-    is_outdated = Warehouse(pipeline).newest_load() > min(left)
-    is_finished = not (is_being_dropped or is_outdated) and _is_finished(pipeline)
+    warehouse = Warehouse(pipeline)
+    is_outdated = warehouse.newest_load() > min(left)
+    keeps_history = warehouse.loaded_as() in {"scd2", "append"}
+    is_finished = not (is_being_dropped or is_outdated or keeps_history) and _is_finished(pipeline)
     if not is_finished:
         pipeline.abort_packages()
         _forget_bookmarks(pipeline)
@@ -127,7 +130,9 @@ def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
         for source in state.get("sources", {}).values():
             for resource in source.get("resources", {}).values():
                 if "bookmarks" in resource:
-                    resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
+                    resource["bookmarks"] = {
+                        account_id: forgotten(stored) for account_id, stored in resource["bookmarks"].items()
+                    }
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:

@@ -14,6 +14,7 @@ from dlt.common.time import ensure_datetime_in_tz
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.keeping import Keeping, keeping_of
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
 
@@ -32,14 +33,18 @@ class Overview(Tables):
         super().__init__(lambda: dataset.destination_client)
         self._dataset = dataset
 
+    def _find_keeping(self) -> Keeping | None:
+        table = self._dataset.schema.tables.get(INVOICES)
+        return keeping_of(table) if table else None
+
     def newest(self) -> dict[str, datetime | None]:
         """Give the newest `created` of each account that has invoices."""
-        rows = self._query("SELECT {account_id}, max({created}) FROM {invoices} GROUP BY {account_id}")
+        rows = self._query("SELECT {account_id}, max({created}) FROM {current} GROUP BY {account_id}")
         return {account_id: _time(created) for account_id, created in rows}
 
     def open_amounts(self) -> Iterator[tuple[str, str, Decimal]]:
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
-        select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
+        select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {current} WHERE {status} = 'open'"
         for account_id, currency, amount in self._query(select):
             yield account_id, currency, Decimal(str(amount))  # SQLite gives floats
 

@@ -11,6 +11,7 @@ from dlt.extract import DltSource
 
 from cf_invoice_source.account import Outcome
 from cf_invoice_source.accounts import Accounts
+from cf_invoice_source.delivery import incomplete_tables
 from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
@@ -86,6 +87,7 @@ def load(
         check_settings(pipeline)
         separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline)
+        _upgrade(pipeline)
         info = _load_all(pipeline, source, accounts)
         warehouse = Warehouse(pipeline)
         warehouse.sweep()
@@ -130,7 +132,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         check_settings(pipeline)
         separate_staging(pipeline)
         finish_pending(pipeline)
-        load_package(pipeline, empty_tables())
+        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
         warehouse = Warehouse(pipeline)
         if warehouse.damage():
             warehouse.restore()
@@ -158,6 +160,12 @@ def list_accounts(**settings: Any) -> list[str]:
 def _accounts(source: DltSource) -> Accounts:
     accounts: Accounts = source.resources[INVOICES].explicit_args["accounts"]
     return accounts
+
+
+def _upgrade(pipeline: dlt.Pipeline) -> None:
+    """Create the columns that an earlier version of this package did not have, before one is read."""
+    if pipeline.default_schema_name and incomplete_tables(pipeline.default_schema):
+        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
 
 
 def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import dlt
-from dlt.common.schema.typing import TSchemaContractDict
+from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
@@ -20,7 +20,8 @@ from cf_invoice_source.decide.place import TABLE_FORMATS, TableFormat
 from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import read_account_ids
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.hints import INVOICES, table_hints
+from cf_invoice_source.keeping import Keeping, read_keeping
 from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
@@ -41,6 +42,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     created: dlt.sources.incremental[datetime] | None = None,
     schema_contract: dict[str, Any] | None = None,
     table_format: TableFormat | None = None,
+    refresh: bool = False,
+    write_disposition: Keeping = "merge",
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
@@ -61,6 +64,10 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             `source.schema_contract` is the same.
         table_format: In which format dlt's `filesystem` keeps the tables: delta or iceberg. By default it
             writes plain files, which hold old rows among the new.
+        refresh: Whether to write every row of these accounts in `invoices` anew, and to delete what is not
+            listed. The other tables are kept, unlike with dlt's own `refresh`.
+        write_disposition: How `invoices` is kept: merge, a mirror; scd2, with every version of a row; append,
+            with a row for every change. `source.invoices.apply_hints(write_disposition=...)` does the same.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
@@ -90,18 +97,38 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         ask=lambda account_id, page, tally: client.invoice_page(account_id, type, page, tally),
         invoice_type=type,
         is_full=full,
+        is_refresh=refresh,
         full_walk_every_s=int(full_walk_every_days * 24 * 3600),
         table_format=table_format,
     )
     given = {} if created is None else {"created": _including_undated(created)}
-    return _invoices(Accounts(order), contract=contract, **given)
+    resource = _invoices(Accounts(order), contract=contract, **given)
+    if read_keeping(write_disposition) == "scd2":
+        return resource.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+    return resource.apply_hints(write_disposition=cast("TWriteDisposition", write_disposition))
 
 
 @dlt.source(name=SECTION, section=SECTION)
-def empty_tables(table_format: TableFormat | None = None) -> DltResource:
-    """Give the tables that a pipeline does not know yet, without a row."""
-    tables = missing_tables(Warehouse(dlt.current.pipeline(), table_format))
-    return dlt.resource(tables, name=INVOICES, section=SECTION, write_disposition="merge")
+def empty_tables(keeping: Keeping = "merge", table_format: TableFormat | None = None) -> DltResource:
+    """Give the tables, or columns of them, that a pipeline does not know yet, without a row.
+
+    Args:
+        keeping: How `invoices` is kept in the dataset, if it is there.
+        table_format: In which format a destination of files is to keep the tables; None for its own.
+    """
+    tables = dlt.resource(_empty_tables, name=INVOICES, section=SECTION, write_disposition="merge")
+    return tables(keeping, table_format)
+
+
+def _empty_tables(keeping: Keeping, table_format: TableFormat | None) -> Iterator[Any]:
+    pipeline = dlt.current.pipeline()
+    warehouse = Warehouse(pipeline, table_format)
+    yield from missing_tables(_hints(keeping, pipeline, warehouse), warehouse.place)
+
+
+def _hints(keeping: Keeping, pipeline: dlt.Pipeline, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    dialect = pipeline.destination.capabilities().sqlglot_dialect
+    return table_hints(keeping, dialect, warehouse.place, warehouse.table_format)
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -114,6 +141,11 @@ def _invoices(
 ) -> Iterator[Any]:
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
+    if is_range and accounts.order.is_refresh:
+        raise SettingsError(
+            "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
+        )
+    keeping = read_keeping(dlt.current.source().resources[INVOICES].write_disposition)
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
@@ -123,10 +155,14 @@ def _invoices(
     check_contract(schema)
     warehouse = Warehouse(pipeline, accounts.order.table_format)
     warehouse.check()
-    yield from missing_tables(warehouse)
-    delivery = Delivery(pipeline, schema, warehouse, is_direct=accounts.is_untouched and not is_range)
+    hints = _hints(keeping, pipeline, warehouse)
+    yield from missing_tables(hints, warehouse.place)
+    # With versions dlt has to look at some rows, and counts the columns of the others as left out.
+    is_direct = accounts.is_untouched and not is_range and keeping == "merge"
+    delivery = Delivery(pipeline, schema, hints, warehouse.place, is_direct=is_direct)
     proven: dict[str, Any] = {}
     with warehouse.connected():
+        _check_keeping(keeping, pipeline, warehouse, is_refresh=accounts.order.is_refresh)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:
                 newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
@@ -137,6 +173,26 @@ def _invoices(
             yield from delivery.add(package.tables)
     yield from delivery.rest()
     bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
+
+
+def _check_keeping(
+    keeping: Keeping, pipeline: dlt.Pipeline, warehouse: Warehouse, *, is_refresh: bool
+) -> None:
+    """Refuse what a destination cannot do, or what would spoil what is there."""
+    able = pipeline.destination.capabilities().supported_merge_strategies or ()
+    if keeping == "scd2" and "scd2" not in able:
+        raise SettingsError("This destination cannot load with scd2.", remedy="use merge or append")
+    loaded_as = warehouse.loaded_as()
+    if loaded_as not in {None, keeping} and warehouse.holds_invoices():
+        raise SettingsError(
+            f"The dataset was loaded with {loaded_as}, and cannot go on with {keeping}.",
+            remedy=f"set write_disposition to {loaded_as}, or load into another dataset, with --dataset",
+        )
+    if is_refresh and keeping != "merge":
+        raise SettingsError(
+            f"A refresh would write over the history that {keeping} keeps.",
+            remedy="use --full: it compares every row, and adds what is not right",
+        )
 
 
 def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime | None:

@@ -15,6 +15,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.decide.place import Place, TableFormat
 from cf_invoice_source.hints import INVOICES, TABLES
+from cf_invoice_source.keeping import Keeping
 from cf_invoice_source.place import place_of, sql_client_of
 
 
@@ -29,6 +30,7 @@ class Tables:
     def __init__(self, connect: Callable[[], JobClientBase], table_format: TableFormat | None = None) -> None:
         self._connect = connect
         self.table_format = table_format
+        self._loaded_as: Keeping | None = None
         self._made: JobClientBase | None = None
         self._client: SqlClientBase[Any] | None = None
 
@@ -59,19 +61,32 @@ class Tables:
                     self._made = None
 
     def _query(self, select: str, *args: Any) -> list[Any]:
-        """Fetch all rows of a SELECT that has each name of a table or column in braces."""
+        """Fetch all rows of a SELECT that has each name of a table or column in braces.
+
+        `{current}` are the rows of `invoices` that are true now, however it is kept.
+        """
         with self.connected() as client:
             if not client:
                 return []
+            names = _Names(client, self.place)
+            names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
             try:
-                return list(client.execute_sql(select.format_map(_Names(client, self.place)), *args) or ())
+                return list(client.execute_sql(select.format_map(names), *args) or ())
             except DestinationUndefinedEntity:
                 return []
+
+    def loaded_as(self) -> Keeping | None:
+        """Say how `invoices` has been kept so far; None where it was never loaded."""
+        self._loaded_as = self._loaded_as or self._find_keeping()
+        return self._loaded_as
+
+    def _find_keeping(self) -> Keeping | None:
+        raise NotImplementedError
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
         counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        invoices = "SELECT {account_id}, count(*) FROM {invoices} GROUP BY {account_id}"
+        invoices = "SELECT {account_id}, count(*) FROM {current} GROUP BY {account_id}"
         for account_id, count in self._query(invoices):
             counts[account_id] = (count, 0)
         rejects = (
@@ -81,6 +96,22 @@ class Tables:
         for account_id, count in self._query(rejects):
             counts[account_id] = (counts[account_id][0], count)
         return counts
+
+
+_LATEST = (
+    "SELECT {account_id}, {id}, max({_dlt_load_id}) AS {_dlt_load_id} "
+    "FROM {invoices} GROUP BY {account_id}, {id}"
+)
+_COLUMNS = ", ".join(f"r.{{{column}}}" for column in TABLES[INVOICES]["columns"])
+_CURRENT: Mapping[Keeping, str] = {
+    "merge": "{invoices}",
+    "scd2": "(SELECT * FROM {invoices} WHERE {_dlt_valid_to} IS NULL) AS open_versions",
+    # dlt itself loads a package again that was cut off, and that leaves its rows twice.
+    "append": f"(SELECT DISTINCT {_COLUMNS} FROM {{invoices}} r JOIN ({_LATEST}) latest "
+    "ON r.{account_id} = latest.{account_id} AND r.{id} = latest.{id} "
+    "AND r.{_dlt_load_id} = latest.{_dlt_load_id} WHERE r.{deleted} IS NULL) AS newest_rows",
+}
+"""The rows of `invoices` that are true now, as a table."""
 
 
 class _Names(dict[str, str]):

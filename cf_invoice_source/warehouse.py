@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -15,7 +17,9 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from cf_invoice_source.decide.changes import Known
 from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.keeping import Keeping, keeping_of
 from cf_invoice_source.place import check_format
+from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
 
 _CHUNK = 1_000
@@ -48,6 +52,24 @@ class Warehouse(Tables):
                 except Exception:  # noqa: BLE001 - each database says "no such column" its own way
                     return f"the table {table['name']}, or a column of it, is missing"
         return ""
+
+    def _find_keeping(self) -> Keeping | None:
+        """Read it from the pipeline's schema, or from the one that another has stored with the tables."""
+        if self._pipeline.default_schema_name and INVOICES in self._pipeline.default_schema.tables:
+            return keeping_of(self._pipeline.default_schema.tables[INVOICES])
+        with self._pipeline.destination_client() as client:
+            if not isinstance(client, WithStateSync):
+                return None
+            try:
+                stored = client.get_stored_schema(SECTION)
+            except DestinationUndefinedEntity:
+                return None
+        table = json.loads(stored.schema)["tables"].get(INVOICES) if stored else None
+        return keeping_of(table) if table else None
+
+    def holds_invoices(self) -> bool:
+        """Whether `invoices` has any row."""
+        return any(count for (count,) in self._query("SELECT count(*) FROM {invoices}"))
 
     def restore(self) -> None:
         """Create missing tables and columns again; touches no data."""
@@ -98,8 +120,13 @@ class Warehouse(Tables):
 
     def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
         """Look up what is held of these invoices; those of which nothing is held are left out."""
-        rows = self._by_id("SELECT {id}, {row_hash} FROM {invoices}", account_id, ids)
-        row_hashes: dict[str, str] = dict(rows)
+        rows = list(self._by_id("SELECT {id}, {row_hash} FROM {current}", account_id, ids))
+        times = Counter(invoice_id for invoice_id, _ in rows)
+        # A row that is there twice, or that was made by hand, is not the one that we wrote.
+        row_hashes = {
+            invoice_id: row_hash if row_hash and times[invoice_id] == 1 else ""
+            for invoice_id, row_hash in rows
+        }
         latest: dict[str, tuple[int, str, str]] = {}
         changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
         for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
@@ -115,7 +142,7 @@ class Warehouse(Tables):
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
         columns = list(TABLES[INVOICES]["columns"])
-        select = _select(columns, INVOICES)
+        select = _select(columns, "current")
         rows = (dict(zip(columns, row, strict=True)) for row in self._by_id(select, account_id, ids))
         return {row["id"]: row for row in rows}
 
@@ -129,7 +156,7 @@ class Warehouse(Tables):
 
     def ids(self, account_id: str) -> set[str]:
         """List an account's invoices: those with a row, and those whose latest change says they have one."""
-        rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
+        rows = "SELECT {id} FROM {current} WHERE {account_id} = %s"
         live = (
             "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
             "FROM {invoice_changes} WHERE {account_id} = %s GROUP BY {id}) latest "

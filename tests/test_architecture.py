@@ -23,6 +23,7 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
+    {"keeping"},
     {"address", "ahead", "auth", "discovery", "explain", "hints", "open_tables", "pacer", "receive"}
     | {"refusals", "signals"},
     {"place"},

@@ -69,6 +69,7 @@ DAMAGE = {
     "a row deleted": "DELETE FROM invoices WHERE id = 'in_5'",
     "a row too many": "INSERT INTO invoices BY NAME (SELECT * REPLACE ('in_forged' AS id, 'x' AS _dlt_id) "
     "FROM invoices LIMIT 1)",
+    "a row doubled": "INSERT INTO invoices BY NAME (SELECT * REPLACE ('x' AS _dlt_id) FROM invoices LIMIT 1)",
     "a column dropped": "ALTER TABLE invoices DROP COLUMN amount_due",
     "the rejects dropped": "DROP TABLE invoice_rejects",
     "the walks dropped": "DROP TABLE invoice_walks",

@@ -114,7 +114,7 @@ class Worlds(RuleBasedStateMachine):
             account = self._accounts().account("a")
             bookmark = from_dict(self.state.get("a"))
             for package in account.packages(
-                self.warehouse, bookmark, order="", rewrite=False, package_rows=sys.maxsize
+                self.warehouse, bookmark, order="", rewrite=False, refresh=False, package_rows=sys.maxsize
             ):
                 self._keep(package)
             return account.outcome
@@ -150,6 +150,7 @@ def accounts_of(truth: Truth, package_rows: int | None = None) -> ScheduledAccou
         ask=lambda _account_id, page, _tally: truth.page(page),
         invoice_type="all",
         is_full=False,
+        is_refresh=False,
         full_walk_every_s=10**10,
     )
     return ScheduledAccounts(order, package_rows)

@@ -25,6 +25,9 @@ def plain_dlt() -> None:
     pipeline.run(cf_invoice_source(account_id="one"))
     pipeline.run(cf_invoice_source(account_id=["one", "two"], type="auto"))
     pipeline.run(cf_invoice_source("one", base_url="https://api.cloudflare.com/client/v4"))
+    history = cf_invoice_source("one", write_disposition="scd2")
+    history.invoices.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+    load(pipeline, refresh=True)
 
 
 def typed_credentials() -> None:

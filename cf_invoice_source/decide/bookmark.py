@@ -79,6 +79,8 @@ class Bookmark:
         invoices: Rows that the table holds for this account, by the last proven walk; None for none yet.
         rejects: Records that it could not hold, likewise.
         full_walk_at: When the last full walk was completed, in unix seconds.
+        is_refreshing: Whether a refresh has begun, and no proven walk has ended it yet.
+        lost: Why what was stored cannot be used; empty where it can, or nothing was.
     """
 
     mark: Mark | None = None
@@ -86,6 +88,8 @@ class Bookmark:
     invoices: int | None = None
     rejects: int = 0
     full_walk_at: int | None = None
+    is_refreshing: bool = False
+    lost: str = field(default="", compare=False)
 
 
 def to_dict(bookmark: Bookmark) -> dict[str, Any]:
@@ -97,23 +101,34 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
         "invoices": bookmark.invoices,
         "rejects": bookmark.rejects,
         "full_walk_at": bookmark.full_walk_at,
+        **({"is_refreshing": True} if bookmark.is_refreshing else {}),
     }
 
 
 def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
-    """Read a bookmark; one of an unknown version or shape reads as none, so that a full walk follows."""
+    """Read a bookmark; one of an unknown version or shape reads as `lost`, so that a full walk follows."""
+    if not stored:
+        return Bookmark()
     try:
-        if not stored or stored["version"] != VERSION:
-            return Bookmark()
+        if stored.keys() == {"is_refreshing"}:
+            return Bookmark(is_refreshing=_is(stored["is_refreshing"], bool))
+        if stored["version"] != VERSION:
+            return Bookmark(lost=f"the bookmark is of version {_is(stored['version'], int)}, not {VERSION}")
         return Bookmark(
             mark=_mark_from_dict(stored["mark"]),
             unfinished=_mark_from_dict(stored["unfinished"]),
             invoices=_is(stored["invoices"], int, NoneType),
             rejects=_is(stored["rejects"], int),
             full_walk_at=_is(stored["full_walk_at"], int, NoneType),
+            is_refreshing=_is(stored.get("is_refreshing", False), bool),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Bookmark()
+        return Bookmark(lost="the bookmark cannot be read")
+
+
+def forgotten(stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Write a bookmark that remembers only that there was one, and whether a refresh has begun."""
+    return {"is_refreshing": True} if from_dict(stored).is_refreshing else {}
 
 
 def bare(key: str) -> str:

@@ -132,7 +132,16 @@ _FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
 MORE_FIELDS = "more_fields"
 """The column for fields that cannot have one of their own, as a JSON object."""
 
-_RESERVED = ("account_id", "row_hash", "deleted", "version", "change", "observed_at", MORE_FIELDS)
+_RESERVED = (
+    "account_id",
+    "row_hash",
+    "deleted",
+    "version",
+    "change",
+    "observed_at",
+    "row_version",
+    MORE_FIELDS,
+)
 """Columns of ours: a field of the API by one of these names is kept under another."""
 
 

@@ -63,7 +63,8 @@ def plan(bookmark: Bookmark, total: int, *, order: str, now_s: int, full_walk_ev
         return Start(unfinished, "an earlier full walk was interrupted", is_resumed=True)
     if mark is None:
         is_first = bookmark.invoices is None
-        return Start(NOTHING, "first run" if is_first else "the server's counting was not to be trusted")
+        why = "first run" if is_first else "the server's counting was not to be trusted"
+        return Start(NOTHING, bookmark.lost or why)
     if total < mark.ordinal:
         return Start(NOTHING, f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}")
     if bookmark.full_walk_at is None or now_s - bookmark.full_walk_at >= full_walk_every_s:

@@ -16,6 +16,7 @@ from cf_invoice_source.decide.bookmark import (
     Mark,
     Rejected,
     bare,
+    forgotten,
     from_dict,
     to_dict,
 )
@@ -28,6 +29,8 @@ MARK = Mark(
     anonymous={"anonymous:4d": Equal(2, 1_767_225_600_000_000), "anonymous:5e": Equal(1, None)},
 )
 BOOKMARK = Bookmark(MARK, Mark(3, "in_3"), invoices=7, rejects=2, full_walk_at=1_767_225_600)
+
+REFRESHING = replace(BOOKMARK, is_refreshing=True)
 
 
 # What must stand where
@@ -86,7 +89,13 @@ MARKS = st.builds(
     st.dictionaries(TEXT, st.builds(Equal, WHOLE, st.none() | st.integers()), max_size=3),
 )
 BOOKMARKS = st.builds(
-    Bookmark, st.none() | MARKS, st.none() | MARKS, st.none() | WHOLE, WHOLE, st.none() | WHOLE
+    Bookmark,
+    st.none() | MARKS,
+    st.none() | MARKS,
+    st.none() | WHOLE,
+    WHOLE,
+    st.none() | WHOLE,
+    st.booleans(),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | TEXT,
@@ -126,9 +135,37 @@ def test_nothing_stored_or_no_dict_reads_as_none(stored: Any) -> None:
     assert from_dict(stored) == Bookmark()
 
 
-@pytest.mark.parametrize("version", [0, VERSION + 1, "1", None])
-def test_an_unknown_version_reads_as_none(version: Any) -> None:
-    assert from_dict(to_dict(BOOKMARK) | {"version": version}) == Bookmark()
+@pytest.mark.parametrize("stored", [None, {}])
+def test_where_nothing_was_stored_nothing_is_lost(stored: Any) -> None:
+    assert from_dict(stored).lost == ""
+
+
+@pytest.mark.parametrize("version", [0, VERSION + 1])
+def test_another_version_reads_as_none_and_says_so(version: int) -> None:
+    read = from_dict({"version": version, "shape": "of another time"})
+
+    assert read == Bookmark()
+    assert read.lost == f"the bookmark is of version {version}, not 1"
+
+
+@pytest.mark.parametrize("version", ["1", None, 1.5])
+def test_a_version_that_is_none_reads_as_none_and_says_so(version: Any) -> None:
+    read = from_dict(to_dict(BOOKMARK) | {"version": version})
+
+    assert read == Bookmark()
+    assert read.lost == "the bookmark cannot be read"
+
+
+@pytest.mark.parametrize(("bookmark", "kept"), [(BOOKMARK, {}), (REFRESHING, {"is_refreshing": True})])
+def test_a_bookmark_that_is_forgotten_still_says_whether_a_refresh_has_begun(
+    bookmark: Bookmark, kept: dict[str, Any]
+) -> None:
+    stored = forgotten(to_dict(bookmark))
+
+    assert stored == kept
+    assert forgotten(stored) == kept
+    assert from_dict(stored) == Bookmark(is_refreshing=bookmark.is_refreshing)
+    assert from_dict(stored).lost == ""
 
 
 @pytest.mark.parametrize("name", to_dict(BOOKMARK))
