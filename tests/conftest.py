@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import uuid4
@@ -293,13 +293,18 @@ class Naps(list[float]):
         super().__init__()
         self.now = 1000.0
         self._lock = Lock()
+        self._looked = local()
+
+    def clock(self) -> float:
+        """Look at the clock: from that moment on, this thread counts the seconds that it will wait."""
+        self._looked.at = self.now
+        return self.now
 
     def sleep(self, seconds: float) -> None:
         """Wait, in whatever thread: two that wait for the same moment move the clock once."""
-        began = self.now
         with self._lock:
             self.append(seconds)
-            self.now = max(self.now, began + seconds)
+            self.now = max(self.now, getattr(self._looked, "at", self.now) + seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -308,7 +313,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
     naps = Naps()
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=naps.sleep))
     monkeypatch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
-    monkeypatch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)
+    monkeypatch.setattr("cf_invoice_source.pacer.monotonic", naps.clock)
     return naps
 
 

@@ -8,12 +8,16 @@ from typing import Any
 
 from cf_invoice_source.account import Package
 from cf_invoice_source.decide.changes import Known
+from cf_invoice_source.decide.place import EVERYTHING
 from cf_invoice_source.hints import TABLES
+from cf_invoice_source.keeping import Keeping
 from cf_invoice_source.warehouse import Warehouse
 
 
 class MemoryWarehouse(Warehouse):
     """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.Warehouse`."""
+
+    place = EVERYTHING  # type: ignore[assignment] # found once, there
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in TABLES}
@@ -31,6 +35,9 @@ class MemoryWarehouse(Warehouse):
     @contextmanager
     def connected(self) -> Iterator[Any]:
         yield None
+
+    def loaded_as(self) -> Keeping:
+        return "merge"
 
     def damage(self) -> str:
         return ""

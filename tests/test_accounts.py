@@ -330,12 +330,13 @@ def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> No
 # One rate limit for all
 
 
-def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_none_of_it_idle(
+def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_little_of_it_idle(
     load: Load, simulator: Simulator, world: World, naps: Naps
 ) -> None:
+    """Answers that overtake each other may leave one request less for each that is on its way, of 8 at most."""
     for _ in range(99):
         world.add_account(invoices=1)
-    simulator.quota, simulator.window_s, simulator.clock = 10, 60, lambda: naps.now
+    simulator.quota, simulator.window_s, simulator.clock = 40, 60, lambda: naps.now
     began = naps.now
 
     report = load()
@@ -343,7 +344,7 @@ def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_
     requests = len(simulator.requests)
     assert requests == 102
     assert sum(outcome.rate_limited for outcome in report.accounts) == 0
-    assert naps.now - began <= 60 * (requests // 10 + 1)
+    assert naps.now - began <= 60 * (requests // (40 - 8))
     assert sum(outcome.waited_s for outcome in report.accounts) > 0
 
 

@@ -642,7 +642,7 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     patch.setattr("cf_invoice_source.receive.LONGEST_ANSWER_S", 0.5)
     naps = Naps()
     patch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
-    patch.setattr("cf_invoice_source.pacer.monotonic", lambda: naps.now)
+    patch.setattr("cf_invoice_source.pacer.monotonic", naps.clock)
 
 
 def leave_alone(_simulator: Simulator, _accounts: dict[str, Account]) -> None:

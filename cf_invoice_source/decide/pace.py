@@ -63,18 +63,28 @@ class Budget:
     Times are seconds of the caller's clock.
 
     Attributes:
-        left: Requests that may be sent before the window ends; None while nothing is known.
+        reported: The least that an answer said is left in this window; None while nothing is known.
+        begun_at: When this window began, if an earlier one was known.
         ends_at: When this window ends.
         held_until: Until when an answer 429 asked to send nothing.
         policy: The limit itself, if known.
         on_their_way: Requests sent and not answered: the server may not have counted them yet.
     """
 
-    left: int | None = None
+    reported: int | None = None
+    begun_at: float = 0.0
     ends_at: float = 0.0
     held_until: float = 0.0
     policy: Policy | None = None
     on_their_way: int = 0
+
+    @property
+    def left(self) -> int | None:
+        """How many requests may be sent before the window ends, for certain; None while nothing is known.
+
+        Whatever was answered is counted in the least that any answer said.
+        """
+        return None if self.reported is None else self.reported - self.on_their_way
 
     def wait_s(self, now: float) -> float:
         """Say how many seconds to wait before the next request."""
@@ -83,32 +93,38 @@ class Budget:
 
     def sent(self, now: float) -> Budget:
         """Count a request. In a new window, the policy says what may be sent until an answer does."""
-        left, ends_at = self.left, self.ends_at
-        if now >= ends_at:
-            left = self.policy.requests if self.policy else None
-            ends_at = now + self.policy.window_s + _SAME_WINDOW_S if self.policy else ends_at
-        left = None if left is None else left - 1
-        return replace(self, left=left, ends_at=ends_at, on_their_way=self.on_their_way + 1)
+        window = self
+        if now >= self.ends_at:
+            window = replace(self, reported=None)
+            if policy := self.policy:
+                ends_at = now + policy.window_s + _SAME_WINDOW_S
+                window = replace(self, reported=policy.requests, begun_at=now, ends_at=ends_at)
+        return replace(window, on_their_way=self.on_their_way + 1)
 
     def answered(self, quota: Quota | None, *, sent_at: float, now: float) -> Budget:
-        """Take over what an answer says.
+        """Take over what an answer says; without a word, the request may have been counted all the same.
 
         Answers may be late, and in another order than the server counted them: within a window, what is left
         only falls, and the earliest end that any of them allows is the true one.
         """
-        on_their_way = self.on_their_way - 1
+        after = replace(self, on_their_way=self.on_their_way - 1)
         if quota is None:
-            return replace(self, on_their_way=on_their_way)
-        left, ends_at = quota.left - on_their_way, now + quota.reset_s
-        is_later_window = sent_at + quota.reset_s > self.ends_at + _SAME_WINDOW_S
-        if self.left is not None and not is_later_window:
-            left, ends_at = min(left, self.left), min(ends_at, self.ends_at)
-        return Budget(left, ends_at, self.held_until, quota.policy or self.policy, on_their_way)
+            return replace(after, reported=None if self.reported is None else self.reported - 1)
+        ends_at = sent_at + quota.reset_s
+        if sent_at < self.begun_at and ends_at <= self.begun_at + _SAME_WINDOW_S:
+            return after  # it tells of the window before
+        reported, policy = quota.left, quota.policy or self.policy
+        if self.reported is not None and ends_at <= self.ends_at + _SAME_WINDOW_S:
+            reported = min(reported, self.reported)
+            return replace(
+                after, reported=reported, ends_at=min(now + quota.reset_s, self.ends_at), policy=policy
+            )
+        return replace(after, reported=reported, ends_at=now + quota.reset_s, policy=policy)
 
     def refused(self, wait_s: float, now: float) -> Budget:
         """Send nothing for so many seconds, as an answer 429 asks; after that, what is left is not known."""
         held_until = max(self.held_until, now + wait_s)
-        return replace(self, left=None, ends_at=held_until, held_until=held_until)
+        return replace(self, reported=None, ends_at=held_until, held_until=held_until)
 
 
 @dataclass(frozen=True, slots=True)

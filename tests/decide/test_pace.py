@@ -115,7 +115,24 @@ def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
 
     late = budget.answered(Quota(9, 30), sent_at=0, now=12)
 
-    assert (late.left, late.ends_at) == (7, 30)
+    assert (budget.left, late.left, late.ends_at) == (7, 8, 30)
+
+
+def test_once_all_is_answered_the_least_that_was_said_is_left_whatever_the_order() -> None:
+    budget = Budget().sent(0).sent(0).sent(0)
+
+    for left in (5, 7, 6):
+        budget = answered(budget, Quota(left, 30))
+
+    assert budget.left == 5
+
+
+def test_an_answer_of_the_window_before_does_not_count_in_the_next() -> None:
+    spent = answered(Budget().sent(0).sent(0), Quota(1, 30, Policy(40, 30)))
+
+    late = spent.sent(31).answered(Quota(0, 30, Policy(40, 30)), sent_at=0, now=31.2)
+
+    assert late.left == 39
 
 
 def test_a_new_window_begins_with_what_the_policy_says() -> None:
@@ -131,10 +148,13 @@ def test_a_new_window_of_an_unknown_policy_is_not_held_back() -> None:
     assert answered(Budget().sent(0), Quota(0, 30)).sent(30).wait_s(30) == 0
 
 
-def test_an_answer_without_headers_changes_nothing_but_what_is_on_its_way() -> None:
-    budget = Budget(left=3, ends_at=9, on_their_way=2)
+def test_a_request_without_an_answer_or_with_one_without_headers_counts_as_spent() -> None:
+    budget = Budget(reported=5, ends_at=9, on_their_way=2)
 
-    assert answered(budget, None, now=1) == Budget(left=3, ends_at=9, on_their_way=1)
+    after = answered(budget, None, now=1)
+
+    assert after == Budget(reported=4, ends_at=9, on_their_way=1)
+    assert after.left == budget.left == 3
 
 
 def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
