@@ -17,7 +17,7 @@ from cf_invoice_source.warehouse import Warehouse
 class MemoryWarehouse(Warehouse):
     """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.Warehouse`."""
 
-    place = EVERYTHING  # type: ignore[assignment] # found once, there
+    place = EVERYTHING
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in TABLES}

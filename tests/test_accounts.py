@@ -330,7 +330,7 @@ def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> No
 # One rate limit for all
 
 
-def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_little_of_it_idle(
+def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_little_idle(
     load: Load, simulator: Simulator, world: World, naps: Naps
 ) -> None:
     """Answers that overtake each other may leave one request less for each that is on its way, of 8 at most."""
