@@ -333,7 +333,7 @@ def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> No
 def test_all_accounts_together_keep_the_rate_limit_before_it_is_spent_and_leave_little_idle(
     load: Load, simulator: Simulator, world: World, naps: Naps
 ) -> None:
-    """Answers that overtake each other may leave one request less for each that is on its way, of 8 at most."""
+    """Who waits does not see what answers to others would still allow: one request for each of 8 threads."""
     for _ in range(99):
         world.add_account(invoices=1)
     simulator.quota, simulator.window_s, simulator.clock = 40, 60, lambda: naps.now
