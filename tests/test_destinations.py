@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
+import dlt
 import duckdb
 import pytest
 
-from cf_invoice_source import SettingsError
+from cf_invoice_source import SettingsError, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, run_python
 from tests.destinations import HOMES, Found, Told, line, steps, tell
@@ -189,6 +192,28 @@ def test_a_delta_table_that_somebody_deleted_is_written_again(
 
     assert told.rows("invoices") == told.truth()
     assert report.is_proven
+
+
+def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_proven(
+    simulator: Simulator, account: Account
+) -> None:
+    account.records += make_invoices(3)
+    taken: dict[str, list[Any]] = defaultdict(list)
+
+    @dlt.destination(batch_size=100)
+    def sink(items: Any, table: Any, /) -> None:
+        taken[table["name"]] += [item["id"] for item in items if "id" in item]
+
+    pipeline = dlt.pipeline("cloudflare_invoices", destination=sink, dataset_name="cf_invoices")
+
+    reports = [load(pipeline), load(pipeline)]
+
+    assert [report.is_proven for report in reports] == [False, False]
+    assert {each.doubt for report in reports for each in report.accounts} == {
+        "this destination cannot be read back"
+    }
+    assert sorted(taken["invoices"]) == ["in_1", "in_1", "in_2", "in_2", "in_3", "in_3"]
+    assert taken["invoice_changes"] == []
 
 
 def without_versions(text: str) -> str:
