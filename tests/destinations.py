@@ -179,7 +179,8 @@ HOMES: Mapping[str, Home] = {
         _ducklake,
         _in_ducklake,
         {},
-        "tried with its catalog in SQLite, without the quiet and the full walk; a DuckDB file as catalog fails",
+        "tried with its catalog in SQLite, without the quiet and the full walk; "
+        "a DuckDB file as catalog fails",
         skips=frozenset({1, 3, 4}),
     ),
     "delta": Home(
