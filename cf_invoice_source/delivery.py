@@ -105,6 +105,8 @@ class Delivery:
         file = self._folder / f"{table}.jsonl"
         with file.open("wb") as lines:
             for row, dlt_id in zip(rows, generate_dlt_ids(len(rows)), strict=True):
+                # Null is left out, as dlt does it: DuckDB refuses a field that it did not see in the first
+                # rows, but of one that it has seen as null only, it would read everything as null.
                 given = {name: value for name, value in row.items() if value is not None}
                 lines.write(json.dumpb(given | {"_dlt_load_id": load_id, "_dlt_id": dlt_id}) + b"\n")
         hints = dlt.mark.make_hints(table_name=table, columns=_DLTS_COLUMNS)

@@ -69,7 +69,8 @@ class Tables:
             if not client:
                 return []
             names = _Names(client, self.place)
-            names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
+            if "{current}" in select:  # before the first load, to find out asks the destination
+                names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
             try:
                 return list(client.execute_sql(select.format_map(names), *args) or ())
             except DestinationUndefinedEntity:

@@ -78,8 +78,10 @@ class Warehouse(Tables):
 
     def sweep(self) -> None:
         """Take away the deleted invoices that Iceberg keeps."""
+        if self.place.deletes:
+            return
         client = self._pipeline.destination_client()
-        if not self.place.deletes and isinstance(client, FilesystemClient):
+        if isinstance(client, FilesystemClient):
             with suppress(DestinationUndefinedEntity):
                 table = client.load_open_table("iceberg", INVOICES)
                 if table.scan(row_filter="deleted = true").count():
@@ -104,7 +106,8 @@ class Warehouse(Tables):
         Raises:
             SettingsError: They cannot.
         """
-        check_format(self._pipeline.destination_client(), self.table_format)
+        if self.table_format:
+            check_format(self._pipeline.destination_client(), self.table_format)
 
     def types(self) -> set[str]:
         """Name the invoice types that were loaded into this dataset."""

@@ -250,7 +250,9 @@ class Walk:
         pages: list[int] = []
         covered = 0
         for ordinal in reversed(self._checks):
-            if ordinal > covered and ordinal not in self._at and len(pages) < most:
+            if len(pages) == most:
+                return pages
+            if ordinal > covered and ordinal not in self._at:
                 pages.append(self._page_of(ordinal))
                 covered = self._top_of(pages[-1])
         ordinal = max(covered + 1, self._dense)

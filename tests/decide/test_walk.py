@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cf_invoice_source.decide.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.decide.sightings import Places
 from cf_invoice_source.decide.walk import Start, Trouble, Walk, distrust, plan
 from tests.make import CREATED_S, make_invoice, make_page
 
@@ -511,6 +512,27 @@ def test_pages_with_what_may_have_changed_come_first_and_each_page_once() -> Non
     walk.take(page_of("jihgfedcba", asked=1))
 
     assert walk.wanted(9) == [5, 4, 3]
+
+
+def test_pages_are_named_without_a_look_at_everything_that_may_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list on which nothing is settled: the work for each page must not grow with its length."""
+    first = page_of([f"IN_{number}" for number in range(4_000, 0, -1)])
+    walk = Walk(first, Mark(4_000, "in_4000", {number: f"in_{number}" for number in range(1, 4_001)}))
+    for _ in range(9):
+        walk.take(first)
+    looked: list[int] = []
+    was_seen = Places.__contains__
+
+    def count(places: Places, ordinal: int) -> bool:
+        looked.append(ordinal)
+        return was_seen(places, ordinal)
+
+    monkeypatch.setattr(Places, "__contains__", count)
+
+    assert len(walk.wanted(8)) == 8
+    assert len(looked) < 50
 
 
 def overtaken() -> Walk:
