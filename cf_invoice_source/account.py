@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.changes import UNKNOWN, Known
+from cf_invoice_source.decide.row import Invoice
 from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.pacer import Tally
@@ -63,7 +65,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Rows that belong together, and what to remember once they are loaded.
+    """Rows that belong together, and what to remember once they are loaded; not all, if it is not complete.
 
     Its length counts the records that were looked at, too: a long walk over unchanged data writes nothing but
     its bookmark, and goes on from there when it is interrupted.
@@ -73,6 +75,7 @@ class Package:
     tables: Mapping[str, list[dict[str, Any]]]
     bookmark: Bookmark | None
     records: int = 0
+    is_complete: bool = True
 
     def __len__(self) -> int:
         return max(self.records, sum(map(len, self.tables.values())))
@@ -136,17 +139,20 @@ class Account:
             int(time.time()),
             self.full_walk_every_s,
             package_rows,
-            digits=place.digits,
         )
         try:
             for batch in walker.batches():
                 rows = Rows(self.account_id, datetime.now(timezone.utc))
                 if is_range:
                     batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
-                if not is_empty:
-                    self._compare(rows, batch, walker, warehouse, rewrite=rewrite or refresh)
-                else:
-                    self._take_all(rows, batch, is_readable=place.is_readable)
+                for invoices in _portions(batch.invoices):
+                    if rows.tables:
+                        yield Package(self.account_id, rows.take(), None, is_complete=False)
+                    if is_empty:
+                        self._take_all(rows, invoices, is_readable=place.is_readable)
+                    else:
+                        self._compare(rows, invoices, walker, warehouse, rewrite=rewrite or refresh)
+                self._compare_rest(rows, batch, warehouse, is_empty=is_empty)
                 if batch.end:
                     self.pages.drop()
                 self._note(rows, walker, batch)
@@ -181,28 +187,37 @@ class Account:
         is_over = batch.end is not None and not batch.end.doubt
         return replace(batch.bookmark or self.bookmark, is_refreshing=not is_over)
 
-    def _take_all(self, rows: Rows, batch: Batch, *, is_readable: bool) -> None:
-        for key, invoice in batch.invoices.items():
+    def _take_all(self, rows: Rows, invoices: Mapping[str, Invoice], *, is_readable: bool) -> None:
+        for key, invoice in invoices.items():
             # Without a look at the changes that are there, one cannot be numbered: then none is noted.
             rows.listed(key, invoice, UNKNOWN if is_readable else Known(change_hash=invoice.row_hash), None)
-        for key, reject in batch.rejects.items():
-            rows.rejected(key, reject)
 
     def _compare(
-        self, rows: Rows, batch: Batch, walker: Walker, warehouse: Warehouse, *, rewrite: bool
+        self,
+        rows: Rows,
+        invoices: Mapping[str, Invoice],
+        walker: Walker,
+        warehouse: Warehouse,
+        *,
+        rewrite: bool,
     ) -> None:
-        known = warehouse.known(self.account_id, batch.invoices)
+        known = warehouse.known(self.account_id, invoices)
         compares_values = walker.kind != "incremental"
-        stored = warehouse.rows(self.account_id, batch.invoices) if compares_values and not rewrite else {}
-        for key, invoice in batch.invoices.items():
+        stored = warehouse.rows(self.account_id, invoices) if compares_values and not rewrite else {}
+        for key, invoice in invoices.items():
             held = known.get(key, UNKNOWN)
             if rewrite:
                 held = Known(None, held.version, held.change_hash)
             rows.listed(key, invoice, held, stored.get(key))
-        current = warehouse.rejects(self.account_id)
+
+    def _compare_rest(self, rows: Rows, batch: Batch, warehouse: Warehouse, *, is_empty: bool) -> None:
+        """Take in the rejected records, and what the list does not have any more."""
+        current = set() if is_empty else warehouse.rejects(self.account_id)
         for key, reject in batch.rejects.items():
             if key not in current:
                 rows.rejected(key, reject)
+        if is_empty:
+            return
         unlisted = {reject.id for reject in batch.rejects.values() if reject.id is not None}
         if batch.end:
             unlisted |= self._unlisted(batch.end, warehouse)
@@ -240,6 +255,15 @@ class Account:
         self.outcome.retries, self.outcome.rate_limited = meter.retries, meter.rate_limited
         self.outcome.waited_s = round(meter.waited_s)
 
+
+def _portions(invoices: Mapping[str, Invoice]) -> Iterator[Mapping[str, Invoice]]:
+    """Divide invoices, so that their rows need not all be there at once."""
+    remaining = iter(invoices.items())
+    while portion := dict(islice(remaining, _PORTION)):
+        yield portion
+
+
+_PORTION = 1_000
 
 _FROM_OUTCOME = (
     "kind",

@@ -13,6 +13,7 @@ from cf_invoice_source.ahead import Pages, Pool, first_ready
 from cf_invoice_source.decide.bookmark import Bookmark, from_dict
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.place import TableFormat
+from cf_invoice_source.decide.row import Item, read_items
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.notice import tell
@@ -38,7 +39,7 @@ class Order:
 
     find: Callable[[], Sequence[str]]
     is_discovered: bool
-    ask: Callable[[str, int, Tally], Page]
+    ask: Callable[[str, int, Tally], Page[Any]]
     invoice_type: InvoiceType
     is_full: bool
     is_refresh: bool
@@ -105,7 +106,7 @@ class Accounts:
                 for package in self._running:
                     yield package
                     rows += len(package)
-                    if rows >= limit:
+                    if rows >= limit and package.is_complete:
                         return
                 self._running = None
             self._end()
@@ -146,7 +147,7 @@ class Accounts:
         self.unlisted = ()
         if self.order.is_discovered:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
-        self.accounts = [self.account(account_id) for account_id in account_ids]
+        self.accounts = [self.account(account_id, warehouse.place.digits) for account_id in account_ids]
         counts = warehouse.counts()
         self._waiting, self._held = [], None
         lost = set()
@@ -162,13 +163,18 @@ class Accounts:
         for why in sorted(lost):
             tell(f"All invoices are read again: {why}.")
 
-    def account(self, account_id: str) -> Account:
-        """Make one account's part in this load."""
+    def account(self, account_id: str, digits: int | None = None) -> Account:
+        """Make one account's part in this load.
+
+        Args:
+            account_id: Cloudflare account ID.
+            digits: How many significant digits of a number the destination keeps; None for all.
+        """
         tally = Tally()
-        pages = Pages(lambda page: self.order.ask(account_id, page, tally), self._submit)
+        pages = Pages(lambda page: read_items(self.order.ask(account_id, page, tally), digits), self._submit)
         return Account(account_id, self.order.invoice_type, pages, self.order.full_walk_every_s, tally)
 
-    def _submit(self, ask: Callable[[], Page]) -> Future[Page]:
+    def _submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         self._pool = self._pool or Pool(REQUESTS_AT_ONCE)
         return self._pool.submit(ask)
 

@@ -12,6 +12,7 @@ from weakref import finalize
 from dlt.common.runtime.signals import raise_if_signalled
 
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.row import Item
 from cf_invoice_source.settings import PAGES_AHEAD
 
 _LOOK_UP_S = 0.2
@@ -35,9 +36,9 @@ class Pool:
         self._orders: _Orders = SimpleQueue()
         self._end = finalize(self, _end, self._orders, size)
 
-    def submit(self, ask: Callable[[], Page]) -> Future[Page]:
+    def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         """Have a page asked for."""
-        future: Future[Page] = Future()
+        future: Future[Page[Item]] = Future()
         self._orders.put((future, ask))
         if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
@@ -50,7 +51,7 @@ class Pool:
         self._end()
 
 
-_Orders = SimpleQueue[tuple[Future[Page], Callable[[], Page]] | None]
+_Orders = SimpleQueue[tuple[Future[Page[Item]], Callable[[], Page[Item]]] | None]
 
 
 def _work(orders: _Orders, idle: Semaphore) -> None:
@@ -83,20 +84,25 @@ class Pages:
         requests: Pages asked for, whether or not they were taken.
     """
 
-    ask: Callable[[int], Page]
-    submit: Callable[[Callable[[], Page]], Future[Page]]
+    ask: Callable[[int], Page[Item]]
+    submit: Callable[[Callable[[], Page[Item]]], Future[Page[Item]]]
     ahead: int = PAGES_AHEAD
     requests: int = 0
-    _coming: dict[int, Future[Page]] = field(default_factory=dict)
+    _coming: dict[int, Future[Page[Item]]] = field(default_factory=dict)
 
-    def expect(self, page: int) -> Future[Page]:
+    @property
+    def on_their_way(self) -> int:
+        """How many pages were asked for that nobody has taken yet."""
+        return len(self._coming)
+
+    def expect(self, page: int) -> Future[Page[Item]]:
         """Have a page asked for now, for it will be needed."""
         if page not in self._coming:
             self._coming[page] = self.submit(lambda: self.ask(page))
             self.requests += 1
         return self._coming[page]
 
-    def __call__(self, page: int) -> Page:
+    def __call__(self, page: int) -> Page[Item]:
         """Take a page, and wait for it if need be.
 
         Raises:
@@ -112,7 +118,7 @@ class Pages:
         self._coming.clear()
 
 
-def first_ready(coming: Sequence[Future[Page]]) -> int:
+def first_ready(coming: Sequence[Future[Page[Item]]]) -> int:
     """Wait for the first of some pages, and say which it is. A signal ends the wait."""
     while True:
         for place, future in enumerate(coming):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from dlt.sources.helpers import requests
-from requests import codes
+from requests import Session, codes
 from requests.auth import AuthBase
 
 from cf_invoice_source.address import safe_base_url
@@ -33,7 +33,7 @@ from cf_invoice_source.settings import (
     InvoiceType,
 )
 
-Answer = TypeVar("Answer", Page, AccountsPage, Token)
+Answer = TypeVar("Answer", Page[Any], AccountsPage, Token)
 
 _PASSING = (requests.ConnectionError, requests.Timeout)
 """What can go wrong on the way to an answer, and may be right the next time."""
@@ -60,7 +60,11 @@ class Client:
         self._auth = auth
         self._pacer = pacer or Pacer()
         self._http = requests.Client(
-            raise_for_status=False, status_codes=(), exceptions=(), retry_condition=self._retries
+            raise_for_status=False,
+            status_codes=(),
+            exceptions=(),
+            retry_condition=self._retries,
+            session_attrs=_environment(self._base_url),
         )
         self._asking = local()  # whose request it is: dlt's client tells its hook no more than the answer
 
@@ -94,7 +98,7 @@ class Client:
 
     def invoice_page(
         self, account_id: str, invoice_type: InvoiceType, page: int, tally: Tally | None = None
-    ) -> Page:
+    ) -> Page[Any]:
         """Ask for one page of an account's invoices, newest first.
 
         Args:
@@ -175,6 +179,12 @@ class Client:
             self._asking.tally.add(retries=1)
             self._pacer.retried()
         return is_passing
+
+
+def _environment(url: str) -> dict[str, Any]:
+    """Find what the environment says about proxies and certificates; `requests` would do so every time."""
+    found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
+    return {"trust_env": False, "proxies": found["proxies"], "verify": found["verify"], "cert": found["cert"]}
 
 
 def _decode(response: requests.Response) -> Any:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.json import json
-from dlt.common.normalizers.utils import generate_dlt_ids
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.storages.load_package import load_package_state
 from dlt.common.utils import uniq_id
@@ -18,9 +16,8 @@ from cf_invoice_source.columns import Columns
 from cf_invoice_source.decide.guess import has_guessable_text
 from cf_invoice_source.decide.place import Place
 from cf_invoice_source.hints import CHANGES, INVOICES, ROW_VERSION, TABLES
-
-PORTION_ROWS = 20_000
-"""Rows in one JSON file: DuckDB takes the columns from the first 20,480, and refuses what comes later."""
+from cf_invoice_source.place import is_duckdb
+from cf_invoice_source.row_file import MOST_ROWS, Row, RowFile, Rows
 
 _DLTS_COLUMNS: dict[str, TColumnSchema] = {
     "_dlt_load_id": {"name": "_dlt_load_id", "data_type": "text", "nullable": False},
@@ -31,7 +28,6 @@ _DLTS_COLUMNS: dict[str, TColumnSchema] = {
 _WITH_CURSOR = (INVOICES, CHANGES)
 """Tables that have `created`: dlt would add the resource's cursor to any other that it takes a file for."""
 
-Rows = Sequence[Mapping[str, Any]]
 TableHints = Mapping[str, Mapping[str, Any]]
 
 
@@ -51,31 +47,70 @@ class Delivery:
         self, pipeline: dlt.Pipeline, schema: dlt.Schema, hints: TableHints, place: Place, *, is_direct: bool
     ) -> None:
         self._hints, self._run = hints, uniq_id()
-        self._schema, self._columns, self._is_direct = schema, Columns(schema, place), is_direct
+        self._columns = Columns(schema, place)
         self._folder = Path(pipeline.working_dir)
         # For DuckDB not the format that dlt prefers, but the one that takes the least time and memory.
-        is_duckdb = pipeline.destination.destination_type == "dlt.destinations.duckdb"
-        self._file_format = "jsonl" if is_duckdb else "preferred"
-        self._waiting: dict[str, list[Mapping[str, Any]]] = {}
+        self._file_format = "jsonl" if is_duckdb(pipeline.destination) else "preferred"
+        is_direct = is_direct and self._file_format == "jsonl" and _keeps_names(schema)
+        self._as_files = _WITH_CURSOR if is_direct else ()
+        self._files: dict[str, RowFile] = {}
+        self._waiting: dict[str, list[Row]] = {}
         self._in_one_file = Counter[str]()
 
     def add(self, tables: Mapping[str, Rows]) -> Iterator[Any]:
         """Take in rows by table, and yield full portions."""
-        for table, rows in tables.items():
+        for table, given in tables.items():
+            rows = given
+            if table in self._as_files:
+                documented = TABLES[table]["columns"].keys()
+                yield from self._write(table, [row for row in rows if row.keys() <= documented])
+                rows = [row for row in rows if not row.keys() <= documented]
             waiting = self._waiting.setdefault(table, [])
             waiting += [self._versioned(table, self._columns.fit(table, row)) for row in rows]
-            while len(waiting) >= PORTION_ROWS:
-                yield from self._portion(table, waiting[:PORTION_ROWS])
-                del waiting[:PORTION_ROWS]
+            while len(waiting) >= MOST_ROWS:
+                yield from self._portion(table, waiting[:MOST_ROWS])
+                del waiting[:MOST_ROWS]
 
     def rest(self) -> Iterator[Any]:
         """Yield what is left."""
+        for table in tuple(self._files):
+            yield from self._file(table)
         for table, waiting in self._waiting.items():
             if waiting:
                 yield from self._portion(table, waiting)
         self._waiting.clear()
 
-    def _versioned(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    def close(self) -> None:
+        """Delete what was not yielded."""
+        for file in self._files.values():
+            file.close()
+            file.path.unlink()
+
+    def _write(self, table: str, rows: Rows) -> Iterator[Any]:
+        while rows:
+            if table not in self._files:
+                path, load_id = self._folder / f"{table}.jsonl", load_package_state()["load_id"]
+                self._files[table] = RowFile(path, load_id, _texts(table))
+            file = self._files[table]
+            room = MOST_ROWS - file.rows
+            file.add(rows[:room])
+            rows = rows[room:]
+            if file.rows == MOST_ROWS:
+                yield from self._file(table)
+
+    def _file(self, table: str) -> Iterator[Any]:
+        file = self._files[table]
+        if file.close():
+            hints = dlt.mark.make_hints(table_name=table, columns=_DLTS_COLUMNS)
+            item = dlt.mark.with_file_import(str(file.path), "jsonl", file.rows, hints)
+            item.data = []  # dlt passes over what has no data
+            yield item
+        else:
+            yield from self._portion(table, file.read())
+        file.path.unlink()  # dlt has made a link of its own
+        del self._files[table]
+
+    def _versioned(self, table: str, row: Row) -> Row:
         """Make a row another version than those that are there, where versions are kept."""
         if ROW_VERSION not in self._hints[table]["columns"]:
             return row
@@ -84,36 +119,20 @@ class Delivery:
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
         if any(map(has_guessable_text, rows)):
             self._file_format = "preferred"
-        is_json = self._file_format == "jsonl"
-        if self._is_direct and is_json and table in _WITH_CURSOR and self._is_final(table, rows):
-            yield from self._as_file(table, rows)
-            return
         self._in_one_file[table] += len(rows)
-        if self._in_one_file[table] > PORTION_ROWS:
+        if self._in_one_file[table] > MOST_ROWS:
             self._file_format = "preferred"
         yield _marked(table, rows, **self._hints[table], file_format=self._file_format)
 
-    def _is_final(self, table: str, rows: Rows) -> bool:
-        """Whether dlt would change nothing: all columns are documented ones, under their own names."""
-        documented = TABLES[table]["columns"].keys()
-        return all(row.keys() <= documented for row in rows) and all(
-            self._schema.naming.normalize_identifier(name) == name for name in (*documented, *_DLTS_COLUMNS)
-        )
 
-    def _as_file(self, table: str, rows: Rows) -> Iterator[Any]:
-        load_id = load_package_state()["load_id"]
-        file = self._folder / f"{table}.jsonl"
-        with file.open("wb") as lines:
-            for row, dlt_id in zip(rows, generate_dlt_ids(len(rows)), strict=True):
-                # Null is left out, as dlt does it: DuckDB refuses a field that it did not see in the first
-                # rows, but of one that it has seen as null only, it would read everything as null.
-                given = {name: value for name, value in row.items() if value is not None}
-                lines.write(json.dumpb(given | {"_dlt_load_id": load_id, "_dlt_id": dlt_id}) + b"\n")
-        hints = dlt.mark.make_hints(table_name=table, columns=_DLTS_COLUMNS)
-        item = dlt.mark.with_file_import(str(file), "jsonl", len(rows), hints)
-        item.data = []  # dlt passes over what has no data
-        yield item
-        file.unlink()  # dlt has made a link of its own
+def _texts(table: str) -> list[str]:
+    return [name for name, column in TABLES[table]["columns"].items() if column["data_type"] == "text"]
+
+
+def _keeps_names(schema: dlt.Schema) -> bool:
+    """Whether the documented columns have their own names, by the naming convention that the user chose."""
+    names = {name for table in _WITH_CURSOR for name in (*TABLES[table]["columns"], *_DLTS_COLUMNS)}
+    return all(schema.naming.normalize_identifier(name) == name for name in names)
 
 
 def missing_tables(hints: TableHints, place: Place) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from cf_invoice_source.decide.bookmark import forgotten
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.open_database import lift_memory_limit
 from cf_invoice_source.warehouse import Warehouse
 
 _ATTEMPTS = 6
@@ -101,6 +102,7 @@ def _deliver(pipeline: dlt.Pipeline) -> LoadInfo:
         stop=stop_after_attempt(_ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.2, max=2),
         retry=retry_if_exception(is_passing),
+        before_sleep=lambda _failed: lift_memory_limit(pipeline),
         reraise=True,
     )
     return attempts(pipeline.load)

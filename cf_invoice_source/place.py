@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dlt.common.configuration.specs import ConnectionStringCredentials
+from dlt.common.destination import AnyDestination
 from dlt.common.destination.client import DestinationClientConfiguration, JobClientBase
 from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.schema.typing import TTableFormat
@@ -38,6 +39,11 @@ def place_of(client: JobClientBase, table_format: str | None = None) -> Place:
         table_format=table_format,
         dialect=dialect_of(client.config),
     )
+
+
+def is_duckdb(destination: AnyDestination) -> bool:
+    """Whether a destination is a DuckDB file; MotherDuck and DuckLake are others."""
+    return destination.destination_type == "dlt.destinations.duckdb"
 
 
 def dialect_of(config: DestinationClientConfiguration) -> str:

@@ -34,6 +34,11 @@ class Rows:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=lambda: {"new": 0, "updated": 0, "deleted": 0})
 
+    def take(self) -> dict[str, list[dict[str, Any]]]:
+        """Hand the rows over; the counts go on."""
+        tables, self.tables = self.tables, {}
+        return tables
+
     def listed(self, key: str, invoice: Invoice, known: Known, stored: Mapping[str, Any] | None) -> None:
         """Note an invoice that the API lists.
 

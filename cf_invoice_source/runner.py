@@ -16,6 +16,7 @@ from cf_invoice_source.explain import dlt_errors_explained
 from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
+from cf_invoice_source.open_database import open_database
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
 from cf_invoice_source.source import cf_invoice_source, empty_tables
 from cf_invoice_source.staging import separate_staging
@@ -80,6 +81,7 @@ def load(
         dlt_errors_explained(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(pipeline, wait_s=wait_s),
+        open_database(pipeline),
     ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)

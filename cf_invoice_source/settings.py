@@ -31,7 +31,7 @@ REQUESTS_AT_ONCE = 8
 """Requests on their way at the same time, for all accounts together. At 50 ms each, these spend Cloudflare's
 limit for 5 minutes in 8 seconds: more would not make a long load faster."""
 
-PAGES_AHEAD = 4 * REQUESTS_AT_ONCE
+PAGES_AHEAD = 8 * REQUESTS_AT_ONCE
 """Pages of one list asked for before they are taken: they arrive while a package is loaded."""
 
 MAX_PAGES = 200_000
@@ -55,7 +55,7 @@ MAX_RESTARTS = 3
 FULL_WALK_EVERY_DAYS = 7.0
 """How old the last full walk may be before the next run is one: a net under the assumptions."""
 
-PACKAGE_ROWS = 10_000
+PACKAGE_ROWS = 20_000
 """Records in one load package: DuckDB's merge needs about 230 MiB for 10,000 rows, 350 for 100,000."""
 
 LOCK_WAIT_S = 600.0

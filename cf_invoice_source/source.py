@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, cast
 
@@ -161,7 +162,7 @@ def _invoices(
     is_direct = accounts.is_untouched and not is_range and keeping == "merge"
     delivery = Delivery(pipeline, schema, hints, warehouse.place, is_direct=is_direct)
     proven: dict[str, Any] = {}
-    with warehouse.connected():
+    with closing(delivery), warehouse.connected():
         _check_keeping(keeping, pipeline, warehouse, is_refresh=accounts.order.is_refresh)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:
@@ -171,7 +172,7 @@ def _invoices(
                 if package.bookmark:
                     proven[package.account_id] = to_dict(package.bookmark)
             yield from delivery.add(package.tables)
-    yield from delivery.rest()
+        yield from delivery.rest()
     bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
 
 

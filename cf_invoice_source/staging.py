@@ -12,7 +12,7 @@ from dlt.common.destination.client import DestinationClientConfiguration, Destin
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
-from cf_invoice_source.place import dialect_of
+from cf_invoice_source.place import dialect_of, is_duckdb
 
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 
@@ -28,7 +28,7 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     staging tables cannot be finished.
     """
     destination = pipeline.destination
-    is_named = destination.destination_type == _DUCKDB or _LAYOUT in destination.config_params
+    is_named = is_duckdb(destination) or _LAYOUT in destination.config_params
     if not is_named:  # to find the settings takes dlt a while
         config = pipeline.destination_client().config
         name_staging(destination, config, pipeline.pipeline_name)
@@ -54,5 +54,4 @@ def separate_staging_of_the_active_pipeline() -> None:
             separate_staging(dlt.current.pipeline())
 
 
-_DUCKDB = "dlt.destinations.duckdb"
 _LAYOUT = "staging_dataset_name_layout"

@@ -10,7 +10,7 @@ from cf_invoice_source.decide.bookmark import Bookmark
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.listing import Listing
 from cf_invoice_source.decide.paging import Ask, Refuse, Stop, is_same, next_step
-from cf_invoice_source.decide.row import Invoice, Reject
+from cf_invoice_source.decide.row import Invoice, Item, Reject
 from cf_invoice_source.decide.walk import Trouble, Walk, plan
 from cf_invoice_source.errors import ApiChangedError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
@@ -32,7 +32,7 @@ class Batch:
     bookmark: Bookmark | None = None
     end: End | None = None
 
-    def add(self, key: str, item: Invoice | Reject) -> None:
+    def add(self, key: str, item: Item) -> None:
         """Put in a record; the same key again replaces it."""
         if isinstance(item, Invoice):
             self.invoices[key] = item
@@ -70,7 +70,6 @@ class Walker:
         now_s: The time, in unix seconds.
         full_walk_every_s: How old the last full walk may be, in seconds.
         package_rows: Records in one package, at least; fewer only in the last.
-        digits: How many significant digits of a number the destination keeps; None for all.
 
     Attributes:
         kind: full, incremental or has_more.
@@ -87,7 +86,6 @@ class Walker:
     now_s: int
     full_walk_every_s: int
     package_rows: int
-    digits: int | None = None
     kind: str = "full"
     why: str = ""
     requests: int = 0
@@ -115,7 +113,7 @@ class Walker:
             self.pages.drop()
         yield from self._flush(None, End("the list did not come to rest while it was read"))
 
-    def _by_ordinals(self, first: Page) -> Generator[Batch, None, Trouble | None]:
+    def _by_ordinals(self, first: Page[Item]) -> Generator[Batch, None, Trouble | None]:
         start = plan(
             self.bookmark,
             first.total_count,
@@ -126,8 +124,8 @@ class Walker:
         self.kind, self.why = "full" if start.why else "incremental", start.why
         self.total_count = first.total_count
         is_whole = bool(start.why) and not start.is_resumed
-        walk = Walk(first, start.mark, self.digits)
-        page: Page | None = first
+        walk = Walk(first, start.mark)
+        page: Page[Item] | None = first
         while page is not None:
             trouble = walk.take(page)
             if trouble is Trouble.MARK:
@@ -140,19 +138,15 @@ class Walker:
             if not walk.is_ordered:
                 self.why = "the list is not ordered by created, newest first"
                 return Trouble.PAGING
-            wanted = self._expect(walk)
+            if self.pages.on_their_way <= self.pages.ahead // 2:
+                for number in walk.wanted(self.pages.ahead):
+                    self.pages.expect(number)
+            wanted = walk.wanted(1)
             if wanted and len(self._batch) >= self.package_rows and walk.is_past_checks():
                 yield from self._flush(self._on_the_way(walk))
             page = self._ask(wanted[0]) if wanted else None
         yield from self._finish(walk, is_full=bool(start.why), is_whole=is_whole)
         return None
-
-    def _expect(self, walk: Walk) -> list[int]:
-        """Have the pages asked for that are needed next, and name them."""
-        wanted = walk.wanted(self.pages.ahead)
-        for number in wanted:
-            self.pages.expect(number)
-        return wanted
 
     def _finish(self, walk: Walk, *, is_full: bool, is_whole: bool) -> Iterator[Batch]:
         mark = walk.mark()
@@ -181,11 +175,11 @@ class Walker:
         rejects = len(mark.rejected)
         return replace(self.bookmark, mark=mark, invoices=mark.ordinal - rejects, rejects=rejects)
 
-    def _by_has_more(self, first: Page) -> Iterator[Batch]:
+    def _by_has_more(self, first: Page[Item]) -> Iterator[Batch]:
         """Walk page by page, newest first: slower, but right whatever the server counts."""
         self.kind, self._batch, self.seen, self.rejected = "has_more", Batch(), 0, 0
         self.pages.drop()
-        listing = Listing(self.digits)
+        listing = Listing()
         previous = page = first
         step: Ask | Stop | Refuse = Ask(1)
         while isinstance(step, Ask):
@@ -222,7 +216,7 @@ class Walker:
             self.bookmark = bookmark
         yield batch
 
-    def _ask(self, page: int) -> Page:
+    def _ask(self, page: int) -> Page[Item]:
         self.requests += 1
         if self.requests > MAX_PAGES:
             raise ApiChangedError(

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.row import Item, read_items
 from cf_invoice_source.simulator import Record
 
 CREATED_S = 1_767_225_600
@@ -55,9 +56,9 @@ def make_page(
     has_more: bool = False,
     per_page: int = 50,
     total_count: int | None = None,
-) -> Page:
+) -> Page[Item]:
     """One page; it says that there is nothing else."""
-    return Page(
+    page = Page(
         asked=asked,
         records=records,
         has_more=has_more,
@@ -65,6 +66,7 @@ def make_page(
         per_page=per_page,
         total_count=len(records) if total_count is None else total_count,
     )
+    return read_items(page)
 
 
 def make_document(*invoices: Any, **pagination: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cf_invoice_source.account import Account
 from cf_invoice_source.accounts import Accounts
 from cf_invoice_source.decide.envelope import Page
+from cf_invoice_source.decide.row import Item
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Schedule:
     answered: int = 0
     on_their_way: list[_Request] = field(default_factory=list)
 
-    def submit(self, ask: Callable[[], Page]) -> Future[Page]:
+    def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         request = _Request(self, ask)
         self.on_their_way.append(request)
         return request
@@ -36,8 +37,8 @@ class Schedule:
             request.set_result(request.ask())
 
 
-class _Request(Future[Page]):
-    def __init__(self, schedule: Schedule, ask: Callable[[], Page]) -> None:
+class _Request(Future[Page[Item]]):
+    def __init__(self, schedule: Schedule, ask: Callable[[], Page[Item]]) -> None:
         super().__init__()
         self.schedule, self.ask = schedule, ask
 
@@ -54,7 +55,7 @@ class ScheduledAccounts(Accounts):
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 1
 
-    def account(self, account_id: str) -> Account:
-        account = Accounts.account(self, account_id)
+    def account(self, account_id: str, digits: int | None = None) -> Account:
+        account = Accounts.account(self, account_id, digits)
         account.pages.submit, account.pages.ahead = self.schedule.submit, self.ahead
         return account

@@ -49,7 +49,7 @@ class Asking:
         self.account = account
         self.tally = Tally()
 
-    def __call__(self, page: int = 1) -> Page:
+    def __call__(self, page: int = 1) -> Page[Any]:
         return self.client.invoice_page(self.account.id, invoice_type="all", page=page, tally=self.tally)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import read_record
+from cf_invoice_source.decide.row import Item, read_items, read_record
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
 from cf_invoice_source.settings import MAX_RESTARTS
 from cf_invoice_source.walker import Batch, End, Walker
@@ -22,9 +22,13 @@ Changes = Mapping[int, Callable[[Truth], object]]
 """What happens to the list right before the n-th request of a walk."""
 
 
-def at_once(ask: Callable[[], Page]) -> Future[Page]:
+Lie = Callable[[Page[Any]], Page[Any]]
+"""What a server that counts wrongly makes of a page."""
+
+
+def at_once(ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
     """Send a request, and wait for its answer."""
-    future: Future[Page] = Future()
+    future: Future[Page[Item]] = Future()
     try:
         future.set_result(ask())
     except InvoiceSourceError as error:
@@ -77,7 +81,7 @@ def walk(
     order: str = "",
     package_rows: int = 1000,
     changes: Changes | None = None,
-    lie: Callable[[Page], Page] = lambda page: page,
+    lie: Lie = lambda page: page,
     packages: int = 1000,
 ) -> Walked:
     """Walk a list to its end, or for so many packages."""
@@ -87,9 +91,9 @@ def walk(
         if changes and number in changes:
             changes[number](truth)
 
-    def ask(number: int) -> Page:
+    def ask(number: int) -> Page[Item]:
         walked.asked.append(number)
-        return lie(truth.page(number))
+        return read_items(lie(truth.page(number)))
 
     truth.between = between
     pages = Pages(ask, at_once, ahead=1)
@@ -534,7 +538,7 @@ def test_a_list_that_comes_to_rest_in_time_is_proven(restarts: int) -> None:
 # A server whose counting is wrong
 
 
-def always(**lies: Any) -> Callable[[Page], Page]:
+def always(**lies: Any) -> Lie:
     return lambda page: replace(page, **lies)
 
 
@@ -552,7 +556,7 @@ def always(**lies: Any) -> Callable[[Page], Page]:
         pytest.param(always(page=0), id="page is zero"),
     ],
 )
-def test_a_list_that_is_counted_wrong_is_walked_by_has_more_and_proven(lie: Callable[[Page], Page]) -> None:
+def test_a_list_that_is_counted_wrong_is_walked_by_has_more_and_proven(lie: Lie) -> None:
     truth = a_truth(7)
 
     walked = walk(truth, lie=lie)

@@ -32,7 +32,7 @@ class Truth:
     _ids: int = 0
     _clock: int = 1_700_000_000
 
-    def page(self, number: int) -> Page:
+    def page(self, number: int) -> Page[Any]:
         self.asked += 1
         self.between(self.asked)
         first = (number - 1) * self.per_page

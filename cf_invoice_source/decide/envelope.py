@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cf_invoice_source.decide.document import Doubled, Immense
 
 Result = TypeVar("Result", dict[str, Any], list[Any])
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Record]):
     """One page of the list, as the server described it.
 
     Attributes:
         asked: The page number that was asked for, from 1.
-        records: What the server listed, newest first; any JSON value, an invoice or not.
+        records: What the server listed, newest first: at first any JSON value, an invoice or not.
         has_more: Whether the server says that further pages follow.
         page: The page number, as the server repeats it.
         per_page: Records on a full page, as the server applied it.
@@ -30,7 +31,7 @@ class Page:
     """
 
     asked: int
-    records: tuple[Any, ...]
+    records: tuple[Record, ...]
     has_more: bool
     page: int
     per_page: int
@@ -51,7 +52,7 @@ class Malformed:
     what: str
 
 
-def read_page(document: Any, asked: int) -> Page | Failed | Malformed:
+def read_page(document: Any, asked: int) -> Page[Any] | Failed | Malformed:
     """Read an answer of "Get invoice history" to the request for page `asked`."""
     result = read_result(document, dict)
     if isinstance(result, Failed | Malformed):

@@ -117,6 +117,8 @@ def moment(name: str, value: Any) -> datetime | None:
     """Read unix seconds, or milliseconds, as a time in UTC, exact to the microsecond."""
     if value is None:
         return None
+    if type(value) is int and 0 <= value < MILLISECONDS_FROM:
+        return EPOCH + timedelta(seconds=value)
     given = number(name, value)
     microseconds = given.scaleb(3 if given >= MILLISECONDS_FROM else 6, WIDE)
     if microseconds != microseconds.to_integral_value(context=WIDE):

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.decide.row import Invoice, Item, Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Taken:
         new: How many records were new, invoices without an id included.
     """
 
-    items: tuple[tuple[str, Invoice | Reject], ...]
+    items: tuple[tuple[str, Item], ...]
     new: int
 
 
@@ -29,17 +29,13 @@ class Listing:
     rejected records without an id, are told apart by their place in the list, counted from its end: that
     place stays the same when new invoices arrive in front.
 
-    Args:
-        digits: How many significant digits of a number the destination keeps; None for all.
-
     Attributes:
         seen: Different records so far.
         doubt: Why this does not prove that nothing was missed; empty when nothing speaks against it.
         rejects: Keys of the rejected records, "<record_hash>:<n>".
     """
 
-    def __init__(self, digits: int | None = None) -> None:
-        self._digits = digits
+    def __init__(self) -> None:
         self.seen = 0
         self.doubt = ""
         self.rejects: set[str] = set()
@@ -48,17 +44,16 @@ class Listing:
         self._anonymous: dict[int, Invoice] = {}
         self._previous: list[str] = []
 
-    def take(self, page: Page) -> Taken:
+    def take(self, page: Page[Item]) -> Taken:
         """Take in a page, and say what is new on it."""
-        records = [read_record(record, self._digits) for record in page.records]
-        hashes = [item.row_hash for item in records]
+        hashes = [item.row_hash for item in page.records]
         if hashes == self._previous and len(set(hashes)) > 1:
             return Taken((), 0)
         self._previous = hashes
         end = page.total_count - (page.asked - 1) * page.per_page
-        items: list[tuple[str, Invoice | Reject]] = []
+        items: list[tuple[str, Item]] = []
         new = 0
-        for index, item in enumerate(records):
+        for index, item in enumerate(page.records):
             if not self._is_new(end - index, item, page):
                 self.doubt = "a record was listed twice"
                 continue
@@ -87,7 +82,7 @@ class Listing:
         """Whether the walk saw this key."""
         return key in self._names
 
-    def _is_new(self, place: int, item: Invoice | Reject, page: Page) -> bool:
+    def _is_new(self, place: int, item: Item, page: Page[Item]) -> bool:
         """Without an id, only a place that the server's own count covers is taken for another record."""
         name = item.id or f"place {place}"
         if name in self._names or (item.id is None and place < 1 and page.asked > 1):

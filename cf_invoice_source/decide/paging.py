@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import read_record
+from cf_invoice_source.decide.row import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class Refuse:
     why: str
 
 
-def next_step(previous: Page, last: Page, *, seen: int, new: int, max_pages: int) -> Ask | Stop | Refuse:
+def next_step(
+    previous: Page[Item], last: Page[Item], *, seen: int, new: int, max_pages: int
+) -> Ask | Stop | Refuse:
     """Say what follows the page `last`.
 
     Args:
@@ -61,10 +63,10 @@ def next_step(previous: Page, last: Page, *, seen: int, new: int, max_pages: int
     return Ask(last.asked + 1)
 
 
-def is_same(before: Page, after: Page) -> bool:
+def is_same(before: Page[Item], after: Page[Item]) -> bool:
     """Whether page 1 shows after a walk what it showed before: then nothing moved in between."""
     return before.total_count == after.total_count and _hashes(before) == _hashes(after)
 
 
-def _hashes(page: Page) -> list[str]:
-    return [read_record(record).row_hash for record in page.records]
+def _hashes(page: Page[Item]) -> list[str]:
+    return [item.row_hash for item in page.records]

@@ -7,12 +7,13 @@ keeps what the API sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from cf_invoice_source.decide import fit
 from cf_invoice_source.decide.document import Doubled, Immense
+from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.fingerprint import fingerprint
 from cf_invoice_source.decide.fit import UnfitError
 from cf_invoice_source.decide.settle import is_settled
@@ -69,7 +70,21 @@ class Reject:
         return self.id or f"rejected:{self.row_hash}"
 
 
-def read_record(record: Any, digits: int | None = None) -> Invoice | Reject:
+Item = Invoice | Reject
+
+
+def read_items(page: Page[Any], digits: int | None = None) -> Page[Item]:
+    """Turn each record of a page into an invoice, or into what says why it is none.
+
+    Args:
+        page: As the server described it.
+        digits: How many significant digits of a number the destination keeps; None for all.
+    """
+    items = tuple(read_record(record, digits) for record in page.records)
+    return cast("Page[Item]", replace(page, records=items))
+
+
+def read_record(record: Any, digits: int | None = None) -> Item:
     """Turn one record of the list into an invoice, or say why it is none.
 
     Args:

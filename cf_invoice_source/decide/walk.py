@@ -14,10 +14,8 @@ from enum import Enum
 
 from cf_invoice_source.decide.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.decide.row import Invoice, Item, Reject
 from cf_invoice_source.decide.sightings import Names, Places, name_of
-
-Item = Invoice | Reject
 
 
 class Trouble(Enum):
@@ -72,7 +70,7 @@ def plan(bookmark: Bookmark, total: int, *, order: str, now_s: int, full_walk_ev
     return Start(mark)
 
 
-def distrust(page: Page) -> str:
+def distrust(page: Page[Item]) -> str:
     """Say why a page's own figures contradict each other; empty when they do not."""
     before = (page.asked - 1) * page.per_page
     if page.per_page < 1 or page.total_count < 0:
@@ -94,7 +92,6 @@ class Walk:
         first: Page 1. The walk is about the list as this page describes it; later arrivals wait for the
             next run. `take` it like every other page.
         start: What is known already.
-        digits: How many significant digits of a number the destination keeps; None for all.
 
     Attributes:
         total: How many records the list had when the walk began.
@@ -103,8 +100,7 @@ class Walk:
             list is not newest first, and a walk by ordinals proves nothing.
     """
 
-    def __init__(self, first: Page, start: Mark, digits: int | None = None) -> None:
-        self._digits = digits
+    def __init__(self, first: Page[Item], start: Mark) -> None:
         self.total = first.total_count
         self.why_troubled = ""
         self.is_ordered = True
@@ -130,7 +126,7 @@ class Walk:
             row_hash, _, number = reject.key.rpartition(":")
             self._numbers[row_hash] = max(self._numbers[row_hash], int(number))
 
-    def take(self, page: Page) -> Trouble | None:
+    def take(self, page: Page[Item]) -> Trouble | None:
         """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words.
 
         Several requests may be on their way, and the server answers them in any order. So a list that is
@@ -151,7 +147,7 @@ class Walk:
             self._unconfirmed = 0
         self._latest = max(self._latest, page.total_count)
         top = page.total_count - (page.asked - 1) * page.per_page
-        sheet = {top - index: read_record(record, self._digits) for index, record in enumerate(page.records)}
+        sheet = {top - index: item for index, item in enumerate(page.records)}
         for ordinal, item in sheet.items():
             if not self._note(ordinal, item):
                 return self._trouble(Trouble.MOVED, "a record stands at two places, or a place holds two")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.listing import Listing
 from cf_invoice_source.decide.paging import Ask, Refuse, Stop, is_same, next_step
+from cf_invoice_source.decide.row import Item
 from tests.make import make_invoice, make_page
 
 FULL = tuple({"id": f"in_{number}"} for number in range(50))
 
 
-def step(previous: Page, last: Page, **facts: int) -> Ask | Stop | Refuse:
+def step(previous: Page[Item], last: Page[Item], **facts: int) -> Ask | Stop | Refuse:
     return next_step(
         previous, last, **{"seen": len(last.records), "new": len(last.records), "max_pages": 100} | facts
     )
@@ -37,7 +38,7 @@ def step(previous: Page, last: Page, **facts: int) -> Ask | Stop | Refuse:
         ),
     ],
 )
-def test_after_the_first_page(page: Page, decision: object) -> None:
+def test_after_the_first_page(page: Page[Item], decision: object) -> None:
     assert step(page, page) == decision
 
 
@@ -121,7 +122,7 @@ def test_an_empty_page_that_says_that_more_follow_proves_nothing() -> None:
     ],
 )
 def test_page_1_tells_after_a_walk_whether_anything_moved(
-    before: Page, after: Page, decision: object
+    before: Page[Item], after: Page[Item], decision: object
 ) -> None:
     assert is_same(before, after) is decision
 
@@ -136,7 +137,7 @@ def test_every_walk_ends_whatever_the_server_says(data: st.DataObject) -> None:
         total_count=st.integers(-1, 30),
     )
 
-    def answer(asked: int) -> Page:
+    def answer(asked: int) -> Page[Item]:
         shown = data.draw(st.lists(st.sampled_from(records), max_size=4))
         facts = data.draw(answers)
         return make_page(
@@ -166,7 +167,7 @@ def test_an_honest_list_is_seen_whole_whatever_one_field_of_its_paging_says(
     if has_more is not None:
         total_count = None
 
-    def answer(asked: int) -> Page:
+    def answer(asked: int) -> Page[Item]:
         shown = records[(asked - 1) * per_page : asked * per_page]
         return make_page(
             *shown,
@@ -179,7 +180,7 @@ def test_an_honest_list_is_seen_whole_whatever_one_field_of_its_paging_says(
     pages, decision = walk(answer, max_pages=1000)
 
     assert isinstance(decision, Stop)
-    assert {record["id"] for page in pages for record in page.records} == {r["id"] for r in records}
+    assert {item.id for page in pages for item in page.records} == {r["id"] for r in records}
     assert len(pages) <= count // per_page + 2
 
 
@@ -187,7 +188,7 @@ def test_an_honest_list_is_seen_whole_whatever_one_field_of_its_paging_says(
 def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int) -> None:
     records = [make_invoice(id=f"in_{number}") for number in range(count)]
 
-    def answer(asked: int) -> Page:
+    def answer(asked: int) -> Page[Item]:
         shown = records[(asked - 1) * per_page : asked * per_page]
         more = asked * per_page < count
         return make_page(*shown, asked=asked, has_more=more, per_page=per_page, total_count=count)
@@ -198,8 +199,8 @@ def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int)
     assert len(pages) == max(1, -(-count // per_page))
 
 
-def walk(answer: Any, *, max_pages: int) -> tuple[list[Page], Ask | Stop | Refuse]:
-    listing, pages = Listing(), list[Page]()
+def walk(answer: Any, *, max_pages: int) -> tuple[list[Page[Item]], Ask | Stop | Refuse]:
+    listing, pages = Listing(), list[Page[Item]]()
     decision: Ask | Stop | Refuse = Ask(1)
     while isinstance(decision, Ask):
         page = answer(decision.page)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cf_invoice_source.decide.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.decide.row import Invoice, Item, Reject, read_record
 from cf_invoice_source.decide.sightings import Places
 from cf_invoice_source.decide.walk import Start, Trouble, Walk, distrust, plan
 from tests.make import CREATED_S, make_invoice, make_page
@@ -40,7 +40,7 @@ def hour(number: int) -> int:
     return CREATED_S + number * 3600
 
 
-def page_of(names: Any, asked: int = 1, *, per_page: int = 2) -> Page:
+def page_of(names: Any, asked: int = 1, *, per_page: int = 2) -> Page[Item]:
     """That page of a list, from an honest server."""
     records = a_list(names)
     shown = records[(asked - 1) * per_page : asked * per_page]
@@ -214,7 +214,7 @@ HONEST = page_of("gfedcba", asked=2, per_page=3)
         pytest.param(HONEST, id="in the middle"),
     ],
 )
-def test_an_honest_page_is_trusted(page: Page) -> None:
+def test_an_honest_page_is_trusted(page: Page[Item]) -> None:
     assert distrust(page) == ""
 
 
