@@ -64,6 +64,7 @@ class Accounts:
         doubt: Why no account's tables can be trusted before they were compared; empty if they can.
 
     Attributes:
+        warehouse: What the last package was made for.
         accounts: Those of the load that is under way, or of the last one.
         unlisted: Accounts that were loaded once and that Cloudflare does not list any more.
     """
@@ -73,6 +74,7 @@ class Accounts:
     is_forgiving: bool = False
     is_untouched: bool = False
     doubt: str = ""
+    warehouse: Warehouse = field(init=False)
     accounts: list[Account] = field(default_factory=list)
     unlisted: tuple[str, ...] = ()
     _waiting: list[tuple[Account, str]] | None = None
@@ -96,6 +98,7 @@ class Accounts:
             bookmarks: The stored bookmarks by account.
             is_range: Whether dlt cuts out a range of `created`: then nothing is remembered or proven.
         """
+        self.warehouse = warehouse
         rows = 0
         limit = self.package_rows or sys.maxsize
         try:
@@ -115,10 +118,11 @@ class Accounts:
             self._end()
             raise
 
-    def prove(self, warehouse: Warehouse) -> list[Account]:
+    def prove(self) -> list[Account]:
         """Compare the tables with what the walks proved, and give the accounts where they differ."""
-        with warehouse.connected():
-            counts = warehouse.counts()
+        self.warehouse.sweep()
+        with self.warehouse.connected():
+            counts = self.warehouse.counts()
         wrong = []
         for account in self.accounts:
             if not account.outcome.doubt and (

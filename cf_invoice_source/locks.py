@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-import dlt
+from dlt.common.destination.client import JobClientBase
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
@@ -50,18 +50,18 @@ def pipeline_lock(
         yield
 
 
-def database_lock(pipeline: dlt.Pipeline, *, wait_s: float) -> AbstractContextManager[None]:
-    """Keep other loads into a pipeline's DuckDB or SQLite file waiting; servers let many in at once.
+def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
+    """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once.
 
     Args:
-        pipeline: Any dlt pipeline.
+        client: A client of any destination.
         wait_s: How many seconds to wait for a load that is under way; 0 not at all.
 
     Raises:
         TryLaterError: Another load into this file did not end in time.
         DestinationError: The file's directory is not there, or cannot be written.
     """
-    database = database_file(pipeline.destination_client().config.credentials)
+    database = database_file(client.config.credentials)
     if database is None:
         return nullcontext()
     unwritable = DestinationError(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dlt
+from dlt.common.destination.client import JobClientBase
+from dlt.destinations.sql_client import WithSqlClient
 
 from cf_invoice_source.place import is_duckdb
 
@@ -15,22 +17,23 @@ MEMORY_LIMIT = "160MB"
 
 
 @contextmanager
-def open_database(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """Keep a pipeline's DuckDB file open: dlt would open it for each step, and DuckDB tidy it up at each end.
+def open_database(client: JobClientBase) -> Iterator[None]:
+    """Keep a DuckDB file open: dlt would open it for each step, and DuckDB tidy it up at each end.
 
     A memory limit of the user's own stays as it is.
     """
-    if not is_duckdb(pipeline.destination):
+    if client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
         yield
         return
-    with pipeline.sql_client() as client:
-        ((before,),) = client.execute_sql("SELECT current_setting('memory_limit')") or ()
-        if not (client.credentials.global_config or {}).keys() & {"memory_limit", "max_memory"}:
-            client.execute_sql(f"SET GLOBAL memory_limit = '{MEMORY_LIMIT}'")
+    with client.sql_client as database:
+        ((before,),) = database.execute_sql("SELECT current_setting('memory_limit')") or ()
+        settings = getattr(client.config.credentials, "global_config", None) or {}
+        if not settings.keys() & {"memory_limit", "max_memory"}:
+            database.execute_sql(f"SET GLOBAL memory_limit = '{MEMORY_LIMIT}'")
         try:
             yield
         finally:
-            client.execute_sql(f"SET GLOBAL memory_limit = '{before}'")
+            database.execute_sql(f"SET GLOBAL memory_limit = '{before}'")
 
 
 def lift_memory_limit(pipeline: dlt.Pipeline) -> None:

@@ -80,8 +80,8 @@ def load(
     with (
         dlt_errors_explained(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(pipeline, wait_s=wait_s),
-        open_database(pipeline),
+        database_lock(client := pipeline.destination_client(), wait_s=wait_s),
+        open_database(client),
     ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
@@ -91,14 +91,11 @@ def load(
         accounts.doubt = finish_pending(pipeline)
         _upgrade(pipeline)
         info = _load_all(pipeline, source, accounts)
-        warehouse = Warehouse(pipeline)
-        warehouse.sweep()
-        wrong = accounts.prove(warehouse)
+        wrong = accounts.prove()
         if wrong:
             accounts.repair(wrong)
             info = _load_all(pipeline, source, accounts)
-            warehouse.sweep()
-            if accounts.prove(warehouse):
+            if accounts.prove():
                 accounts.note(wrong)
                 info = _load_all(pipeline, source, accounts)
     errors = [account.error for account in accounts.accounts if account.error]
@@ -129,7 +126,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
     with (
         dlt_errors_explained(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(pipeline, wait_s=wait_s),
+        database_lock(pipeline.destination_client(), wait_s=wait_s),
     ):
         check_settings(pipeline)
         separate_staging(pipeline)

@@ -124,11 +124,11 @@ def empty_tables(keeping: Keeping = "merge", table_format: TableFormat | None = 
 def _empty_tables(keeping: Keeping, table_format: TableFormat | None) -> Iterator[Any]:
     pipeline = dlt.current.pipeline()
     warehouse = Warehouse(pipeline, table_format)
-    yield from missing_tables(_hints(keeping, pipeline, warehouse), warehouse.place)
+    yield from missing_tables(_hints(keeping, warehouse), warehouse.place)
 
 
-def _hints(keeping: Keeping, pipeline: dlt.Pipeline, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
-    dialect = pipeline.destination.capabilities().sqlglot_dialect
+def _hints(keeping: Keeping, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    dialect = warehouse.capabilities.sqlglot_dialect
     return table_hints(keeping, dialect, warehouse.place, warehouse.table_format)
 
 
@@ -156,14 +156,14 @@ def _invoices(
     check_contract(schema)
     warehouse = Warehouse(pipeline, accounts.order.table_format)
     warehouse.check()
-    hints = _hints(keeping, pipeline, warehouse)
+    hints = _hints(keeping, warehouse)
     yield from missing_tables(hints, warehouse.place)
     # With versions dlt has to look at some rows, and counts the columns of the others as left out.
     is_direct = accounts.is_untouched and not is_range and keeping == "merge"
     delivery = Delivery(pipeline, schema, hints, warehouse.place, is_direct=is_direct)
     proven: dict[str, Any] = {}
     with closing(delivery), warehouse.connected():
-        _check_keeping(keeping, pipeline, warehouse, is_refresh=accounts.order.is_refresh)
+        _check_keeping(keeping, warehouse, is_refresh=accounts.order.is_refresh)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:
                 newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
@@ -176,11 +176,9 @@ def _invoices(
     bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
 
 
-def _check_keeping(
-    keeping: Keeping, pipeline: dlt.Pipeline, warehouse: Warehouse, *, is_refresh: bool
-) -> None:
+def _check_keeping(keeping: Keeping, warehouse: Warehouse, *, is_refresh: bool) -> None:
     """Refuse what a destination cannot do, or what would spoil what is there."""
-    able = pipeline.destination.capabilities().supported_merge_strategies or ()
+    able = warehouse.capabilities.supported_merge_strategies or ()
     if keeping == "scd2" and "scd2" not in able:
         raise SettingsError("This destination cannot load with scd2.", remedy="use merge or append")
     loaded_as = warehouse.loaded_as()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
@@ -37,8 +38,16 @@ class Tables:
     @cached_property
     def place(self) -> Place:
         """What the destination can do for our tables."""
+        return place_of(self._job_client(), self.table_format)
+
+    @property
+    def capabilities(self) -> DestinationCapabilitiesContext:
+        """What dlt can do there."""
+        return self._job_client().capabilities
+
+    def _job_client(self) -> JobClientBase:
         self._made = self._made or self._connect()
-        return place_of(self._made, self.table_format)
+        return self._made
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any] | None]:
@@ -46,8 +55,7 @@ class Tables:
 
         It is None where the destination cannot be read.
         """
-        self._made = self._made or self._connect()
-        sql_client = self._client or sql_client_of(self._made)
+        sql_client = self._client or sql_client_of(self._job_client())
         if self._client or not sql_client:
             yield sql_client
             return

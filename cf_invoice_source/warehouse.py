@@ -91,11 +91,11 @@ class Warehouse(Tables):
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
-        with self._pipeline.destination_client() as client:
-            if not isinstance(client, WithStateSync):
+        with self.connected():
+            if not isinstance(self._made, WithStateSync):
                 return False
             try:
-                stored = client.get_stored_state(self._pipeline.pipeline_name)
+                stored = self._made.get_stored_state(self._pipeline.pipeline_name)
             except DestinationUndefinedEntity:
                 return False
         return stored is not None and stored.version < self._pipeline.state["_state_version"]

@@ -39,6 +39,9 @@ class MemoryWarehouse(Warehouse):
     def loaded_as(self) -> Keeping:
         return "merge"
 
+    def sweep(self) -> None:
+        pass
+
     def damage(self) -> str:
         return ""
 

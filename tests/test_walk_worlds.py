@@ -126,7 +126,7 @@ class Worlds(RuleBasedStateMachine):
                     return accounts.accounts[0].outcome
                 packages -= 1
                 self._keep(package)
-            if accounts.is_done and (wrong := accounts.prove(self.warehouse)):
+            if accounts.is_done and (wrong := accounts.prove()):
                 assert not is_repaired
                 is_repaired = True
                 accounts.repair(wrong)
