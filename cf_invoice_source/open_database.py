@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import dlt
 from dlt.common.destination.client import JobClientBase
-from dlt.destinations.sql_client import WithSqlClient
+from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
 
 from cf_invoice_source.place import is_duckdb
 
-MEMORY_LIMIT = "160MB"
-"""DuckDB takes most of a machine if it may, 500 MiB while it tidies up a million invoices. Tried with 1 to
-16 threads: with 96 MB it loads packages of 20,000, with 64 it does not."""
+WHILE_LOADING = {"memory_limit": "160MB", "threads": "1"}
+"""DuckDB takes most of a machine if it may: 500 MiB while it tidies up a million invoices. Packages of 20,000
+need 128 MB at times; each job of dlt has a thread of its own besides."""
 
 
 @contextmanager
 def open_database(client: JobClientBase) -> Iterator[None]:
     """Keep a DuckDB file open: dlt would open it for each step, and DuckDB tidy it up at each end.
 
-    A memory limit of the user's own stays as it is.
+    Settings of the user's own stay as they are.
     """
     if client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
         yield
         return
+    own = getattr(client.config.credentials, "global_config", None) or {}
     with client.sql_client as database:
-        ((before,),) = database.execute_sql("SELECT current_setting('memory_limit')") or ()
-        settings = getattr(client.config.credentials, "global_config", None) or {}
-        if not settings.keys() & {"memory_limit", "max_memory"}:
-            database.execute_sql(f"SET GLOBAL memory_limit = '{MEMORY_LIMIT}'")
+        before = {name: _read(database, name) for name in WHILE_LOADING}
+        _write(database, {name: value for name, value in WHILE_LOADING.items() if name not in own})
         try:
             yield
         finally:
-            database.execute_sql(f"SET GLOBAL memory_limit = '{before}'")
+            _write(database, before)
 
 
 def lift_memory_limit(pipeline: dlt.Pipeline) -> None:
@@ -41,3 +41,13 @@ def lift_memory_limit(pipeline: dlt.Pipeline) -> None:
     if is_duckdb(pipeline.destination):
         with pipeline.sql_client() as client:
             client.execute_sql("RESET GLOBAL memory_limit")
+
+
+def _read(database: SqlClientBase[Any], name: str) -> Any:
+    ((value,),) = database.execute_sql(f"SELECT current_setting('{name}')") or ()
+    return value
+
+
+def _write(database: SqlClientBase[Any], settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        database.execute_sql(f"SET GLOBAL {name} = '{value}'")

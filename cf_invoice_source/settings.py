@@ -56,7 +56,7 @@ FULL_WALK_EVERY_DAYS = 7.0
 """How old the last full walk may be before the next run is one: a net under the assumptions."""
 
 PACKAGE_ROWS = 20_000
-"""Records in one load package: DuckDB's merge needs about 230 MiB for 10,000 rows, 350 for 100,000."""
+"""Records in one load package: what one JSON file takes, and 400 requests to repeat after a crash."""
 
 LOCK_WAIT_S = 600.0
 """How many seconds a load waits for another one of the same pipeline, or into the same DuckDB file."""

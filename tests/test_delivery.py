@@ -123,3 +123,33 @@ def test_a_field_that_only_the_newest_of_very_many_invoices_have_arrives(
     assert report.is_proven
     count = f"SELECT count(*), count({field}) FROM cf_invoices.invoices"  # noqa: S608
     assert warehouse.query(count) == [(MORE_THAN_DUCKDB_LOOKS_AT, 50)]
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["in every row", "beside rows without"])
+def test_a_text_that_looks_like_a_time_stays_the_text_that_was_sent(
+    warehouse: Warehouse, account: Account, load: Load, others: int
+) -> None:
+    """DuckDB would rewrite a column in which every text looks so: such a file goes another way."""
+    account.records += make_invoices(3 + others, description=None)
+    for record in account.records[:3]:
+        record["description"] = "2026-01-01T00:00:00Z"
+
+    load()
+
+    texts = [row["description"] for row in warehouse.rows()]
+    assert sorted(filter(None, texts)) == ["2026-01-01T00:00:00Z"] * 3
+    changes = [row["description"] for row in warehouse.rows("invoice_changes")]
+    assert sorted(filter(None, changes)) == ["2026-01-01T00:00:00Z"] * 3
+    assert_exact(warehouse.query, account)
+
+
+def test_one_plain_text_anywhere_keeps_duckdb_from_rewriting_the_others(
+    warehouse: Warehouse, account: Account, load: Load
+) -> None:
+    account.records += make_invoices(5_000, description="2026-01-01T00:00:00Z")
+    account.records[2_500]["description"] = "credits"
+
+    load()
+
+    count = "SELECT count(*) FROM cf_invoices.invoices WHERE description = '2026-01-01T00:00:00Z'"
+    assert warehouse.query(count) == [(4_999,)]
