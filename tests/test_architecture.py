@@ -27,8 +27,8 @@ LAYERS = (
     {"address", "ahead", "auth", "discovery", "explain", "hints", "open_tables", "pacer", "receive"}
     | {"refusals", "signals"},
     {"place"},
-    {"client", "contract", "staging", "tables", "target"},
-    {"columns", "locks", "overview", "probe", "rows", "walker", "warehouse"},
+    {"client", "contract", "open_database", "staging", "tables", "target"},
+    {"columns", "locks", "overview", "probe", "row_file", "rows", "walker", "warehouse"},
     {"account", "delivery", "loader"},
     {"accounts"},
     {"source"},
