@@ -153,3 +153,20 @@ def test_one_plain_text_anywhere_keeps_duckdb_from_rewriting_the_others(
 
     count = "SELECT count(*) FROM cf_invoices.invoices WHERE description = '2026-01-01T00:00:00Z'"
     assert warehouse.query(count) == [(4_999,)]
+
+
+def test_a_full_walk_over_thousands_finds_each_change_wherever_it_is(
+    warehouse: Warehouse, account: Account, load: Load
+) -> None:
+    """The rows of a package are compared a thousand at a time."""
+    account.records += make_invoices(2_500, status="open")
+    account.records[1_234]["status"] = "draft"
+    load()
+    for place in (2, 1_400, 2_490):
+        account.records[place]["status"] = "paid"
+    del account.records[1_234]
+
+    [outcome] = load(full=True).accounts
+
+    assert (outcome.new, outcome.updated, outcome.deleted) == (0, 3, 1)
+    assert_exact(warehouse.query, account)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -40,6 +41,14 @@ OPERATIONS = st.one_of(
     st.builds(lambda drop, place: lambda truth: truth.swap(drop, place), PLACES, PLACES),
     st.just(Truth.arrive_broken),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_portions() -> Iterator[None]:
+    """A package is compared in portions: here of two invoices, instead of a thousand."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("cf_invoice_source.account._PORTION", 2)
+        yield
 
 
 class Worlds(RuleBasedStateMachine):
