@@ -193,7 +193,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
-    _look_for_garbage_rarely()
+    # What is imported is no garbage, and a process that ends frees all: to look takes a fifth of a short run.
+    gc.disable()
+    atexit.register(gc.freeze)
     end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -206,12 +208,6 @@ def main() -> None:
         else:
             error.show()
         sys.exit(error.exit_code)
-
-
-def _look_for_garbage_rarely() -> None:
-    """Spare a fifth of a short run: what is imported is no garbage, and at the end the process frees all."""
-    gc.set_threshold(100_000, 50, 50)
-    atexit.register(gc.freeze)
 
 
 def _exit_code(result: Report | Status) -> int:
@@ -256,6 +252,8 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
         with dlt_errors_explained():
             _keep_dlt_quiet()
             console.quiet = _logs_are_json()
+            gc.freeze()
+            gc.enable()
             with nullcontext() if console.quiet else shown_by(partial(show_notice, console)):
                 yield console
     except MixedTypesError as error:
