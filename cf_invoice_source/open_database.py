@@ -26,8 +26,8 @@ def open_database(client: JobClientBase) -> Iterator[None]:
     if client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
         yield
         return
-    own = getattr(client.config.credentials, "global_config", None) or {}
     with client.sql_client as database:
+        own = _users_own(database)
         before = {name: _read(database, name) for name in WHILE_LOADING}
         _write(database, {name: value for name, value in WHILE_LOADING.items() if name not in own})
         try:
@@ -37,10 +37,18 @@ def open_database(client: JobClientBase) -> Iterator[None]:
 
 
 def lift_memory_limit(pipeline: dlt.Pipeline) -> None:
-    """Let DuckDB take what it wants: something did not go well, and unusual rows may need more."""
+    """Let DuckDB take what it wants: something did not go well, and unusual rows may need more.
+
+    A limit of the user's own stays as it is.
+    """
     if is_duckdb(pipeline.destination):
-        with pipeline.sql_client() as client:
-            client.execute_sql("RESET GLOBAL memory_limit")
+        with pipeline.sql_client() as database:
+            if "memory_limit" not in _users_own(database):
+                database.execute_sql("RESET GLOBAL memory_limit")
+
+
+def _users_own(database: SqlClientBase[Any]) -> Mapping[str, Any]:
+    return getattr(database.credentials, "global_config", None) or {}
 
 
 def _read(database: SqlClientBase[Any], name: str) -> Any:
