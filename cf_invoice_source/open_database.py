@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dlt
 from dlt.common.destination.client import JobClientBase
+from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
 
 from cf_invoice_source.place import is_duckdb
@@ -33,7 +34,8 @@ def open_database(client: JobClientBase) -> Iterator[None]:
         try:
             yield
         finally:
-            _write(database, before)
+            with suppress(DatabaseException):  # a database that broke down says why by the error on its way
+                _write(database, before)
 
 
 def lift_memory_limit(pipeline: dlt.Pipeline) -> None:
