@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -16,7 +16,7 @@ from cf_invoice_source.decide.row import Invoice
 from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.pacer import Tally
-from cf_invoice_source.rows import Rows
+from cf_invoice_source.rows import Rows, is_same
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walker import Batch, End, Walker
 from cf_invoice_source.warehouse import Warehouse
@@ -145,13 +145,14 @@ class Account:
                 rows = Rows(self.account_id, datetime.now(timezone.utc))
                 if is_range:
                     batch.bookmark, batch.end = None, batch.end and End("only a range of created was loaded")
+                known: Mapping[str, Known] = {}
+                if not is_empty:
+                    is_full = walker.kind != "incremental"
+                    known = self._known(batch, warehouse, is_full=is_full, rewrite=rewrite or refresh)
                 for invoices in _portions(batch.invoices):
                     if rows.tables:
                         yield Package(self.account_id, rows.take(), None, is_complete=False)
-                    if is_empty:
-                        self._take_all(rows, invoices, is_readable=place.is_readable)
-                    else:
-                        self._compare(rows, invoices, walker, warehouse, rewrite=rewrite or refresh)
+                    _compare(rows, invoices, known, is_readable=place.is_readable)
                 self._compare_rest(rows, batch, warehouse, is_empty=is_empty)
                 if batch.end:
                     self.pages.drop()
@@ -187,28 +188,18 @@ class Account:
         is_over = batch.end is not None and not batch.end.doubt
         return replace(batch.bookmark or self.bookmark, is_refreshing=not is_over)
 
-    def _take_all(self, rows: Rows, invoices: Mapping[str, Invoice], *, is_readable: bool) -> None:
-        for key, invoice in invoices.items():
-            # Without a look at the changes that are there, one cannot be numbered: then none is noted.
-            rows.listed(key, invoice, UNKNOWN if is_readable else Known(change_hash=invoice.row_hash), None)
+    def _known(
+        self, batch: Batch, warehouse: Warehouse, *, is_full: bool, rewrite: bool
+    ) -> Mapping[str, Known]:
+        """Look up what the destination holds of the invoices of a batch; a full walk looks at each value."""
+        if rewrite:
+            known = warehouse.known(self.account_id, batch.invoices)
+            return {key: replace(held, row_hash=None) for key, held in known.items()}
 
-    def _compare(
-        self,
-        rows: Rows,
-        invoices: Mapping[str, Invoice],
-        walker: Walker,
-        warehouse: Warehouse,
-        *,
-        rewrite: bool,
-    ) -> None:
-        known = warehouse.known(self.account_id, invoices)
-        compares_values = walker.kind != "incremental"
-        stored = warehouse.rows(self.account_id, invoices) if compares_values and not rewrite else {}
-        for key, invoice in invoices.items():
-            held = known.get(key, UNKNOWN)
-            if rewrite:
-                held = Known(None, held.version, held.change_hash)
-            rows.listed(key, invoice, held, stored.get(key))
+        def is_as_listed(row: Mapping[str, Any]) -> bool:
+            return is_same(batch.invoices[row["id"]], row)
+
+        return warehouse.known(self.account_id, batch.invoices, is_as_listed if is_full else None)
 
     def _compare_rest(self, rows: Rows, batch: Batch, warehouse: Warehouse, *, is_empty: bool) -> None:
         """Take in the rejected records, and what the list does not have any more."""
@@ -256,10 +247,19 @@ class Account:
         self.outcome.waited_s = round(meter.waited_s)
 
 
-def _portions(invoices: Mapping[str, Invoice]) -> Iterator[Mapping[str, Invoice]]:
+def _compare(
+    rows: Rows, invoices: Iterable[tuple[str, Invoice]], known: Mapping[str, Known], *, is_readable: bool
+) -> None:
+    for key, invoice in invoices:
+        # Without a look at the changes that are there, one cannot be numbered: then none is noted.
+        unknown = UNKNOWN if is_readable else Known(change_hash=invoice.row_hash)
+        rows.listed(key, invoice, known.get(key, unknown))
+
+
+def _portions(invoices: Mapping[str, Invoice]) -> Iterator[list[tuple[str, Invoice]]]:
     """Divide invoices, so that their rows need not all be there at once."""
     remaining = iter(invoices.items())
-    while portion := dict(islice(remaining, _PORTION)):
+    while portion := list(islice(remaining, _PORTION)):
         yield portion
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import simplejson
@@ -15,9 +16,11 @@ from cf_invoice_source.decide.document import Doubled, Immense
 from cf_invoice_source.decide.row import Invoice, Reject
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
 
-_NOT_COMPARED = {"account_id", "id", "invoice_pdf", "deleted"}
+_NOT_COMPARED = {"account_id", "id", "invoice_pdf", "row_hash", "deleted"}
 _COMPARED = [column for column in TABLES[INVOICES]["columns"] if column not in _NOT_COMPARED]
 """What a full walk compares with the destination; each answer has a new `invoice_pdf`."""
+
+_compared = itemgetter(*_COMPARED)
 
 
 @dataclass(slots=True)
@@ -39,18 +42,17 @@ class Rows:
         tables, self.tables = self.tables, {}
         return tables
 
-    def listed(self, key: str, invoice: Invoice, known: Known, stored: Mapping[str, Any] | None) -> None:
+    def listed(self, key: str, invoice: Invoice, known: Known) -> None:
         """Note an invoice that the API lists.
 
         Args:
             key: Its id, or the one it gets from us.
             invoice: The invoice.
             known: What the destination holds of it.
-            stored: Its row there, if its values are to be compared too.
         """
         row = {"account_id": self.account_id, "id": key, **invoice.values, "row_hash": invoice.row_hash}
         verdict = judge_listed(invoice.row_hash, known)
-        if verdict.writes_row or (stored is not None and not _is_same(row, stored)):
+        if verdict.writes_row:
             self._add(INVOICES, row)
         self._change(verdict, row)
 
@@ -103,8 +105,10 @@ def _raw(value: Doubled | Immense) -> simplejson.RawJSON:
     return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
 
 
-def _is_same(row: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    return all(_is_equal(row[column], stored[column]) for column in _COMPARED)
+def is_same(invoice: Invoice, stored: Mapping[str, Any]) -> bool:
+    """Say whether an invoice's row in the destination has the values that the API gives."""
+    given, held = _compared(invoice.values), _compared(stored)
+    return given == held or all(map(_is_equal, given, held))
 
 
 def _is_equal(value: Any, stored: Any) -> bool:

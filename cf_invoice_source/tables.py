@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,8 @@ from cf_invoice_source.decide.place import Place, TableFormat
 from cf_invoice_source.hints import INVOICES, TABLES
 from cf_invoice_source.keeping import Keeping
 from cf_invoice_source.place import place_of, sql_client_of
+
+_ROWS_AT_ONCE = 1_000
 
 
 class Tables:
@@ -69,20 +71,27 @@ class Tables:
                     self._made = None
 
     def _query(self, select: str, *args: Any) -> list[Any]:
-        """Fetch all rows of a SELECT that has each name of a table or column in braces.
+        """Fetch all rows of a SELECT; see `_stream`."""
+        return list(self._stream(select, *args))
 
-        `{current}` are the rows of `invoices` that are true now, however it is kept.
+    def _stream(self, select: str, *args: Any) -> Iterator[Any]:
+        """Give row after row of a SELECT that has each name of a table or column in braces.
+
+        `{current}` are the rows of `invoices` that are true now, however it is kept. Take all rows before
+        anything else is asked: on one connection, DuckDB has one answer at a time.
         """
         with self.connected() as client:
             if not client:
-                return []
+                return
             names = _Names(client, self.place)
             if "{current}" in select:  # before the first load, to find out asks the destination
                 names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
-            try:
-                return list(client.execute_sql(select.format_map(names), *args) or ())
-            except DestinationUndefinedEntity:
-                return []
+            with (
+                suppress(DestinationUndefinedEntity),
+                client.execute_query(select.format_map(names), *args) as cursor,
+            ):
+                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                    yield from rows
 
     def loaded_as(self) -> Keeping | None:
         """Say how `invoices` has been kept so far; None where it was never loaded."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -22,8 +21,11 @@ from cf_invoice_source.place import check_format
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
 
+_TAKES_LISTS = ("duckdb", "postgres")
+"""Dialects that look up any number of keys in one pass over a table, handed over as a list."""
+
 _CHUNK = 1_000
-"""Keys in one query."""
+"""Keys in one query elsewhere."""
 
 
 class Warehouse(Tables):
@@ -121,15 +123,25 @@ class Warehouse(Tables):
         """Give the ID of the newest package that any pipeline loaded; IDs sort by time. Empty for none."""
         return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_walks}"))
 
-    def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
-        """Look up what is held of these invoices; those of which nothing is held are left out."""
-        rows = list(self._by_id("SELECT {id}, {row_hash} FROM {current}", account_id, ids))
-        times = Counter(invoice_id for invoice_id, _ in rows)
-        # A row that is there twice, or that was made by hand, is not the one that we wrote.
-        row_hashes = {
-            invoice_id: row_hash if row_hash and times[invoice_id] == 1 else ""
-            for invoice_id, row_hash in rows
-        }
+    def known(
+        self,
+        account_id: str,
+        ids: Collection[str],
+        is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> dict[str, Known]:
+        """Look up what is held of these invoices; those of which nothing is held are left out.
+
+        Args:
+            account_id: Cloudflare account ID.
+            ids: Of the invoices.
+            is_as_listed: Says of a row whether its values are right; without it, its `row_hash` is believed.
+        """
+        row_hashes: dict[str, str] = {}
+        for row in self._rows(_ROW if is_as_listed else ("id", "row_hash"), account_id, ids):
+            invoice_id, row_hash = row["id"], row["row_hash"] or ""
+            # A row that is there twice, or that was made by hand, is not the one that we wrote.
+            is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
+            row_hashes[invoice_id] = row_hash if is_ours else ""
         latest: dict[str, tuple[int, str, str]] = {}
         changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
         for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
@@ -144,10 +156,7 @@ class Warehouse(Tables):
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
-        columns = list(TABLES[INVOICES]["columns"])
-        select = _select(columns, "current")
-        rows = (dict(zip(columns, row, strict=True)) for row in self._by_id(select, account_id, ids))
-        return {row["id"]: row for row in rows}
+        return {row["id"]: row for row in self._rows(_ROW, account_id, ids)}
 
     def accounts(self) -> set[str]:
         """Name the accounts of which anything is held."""
@@ -157,8 +166,11 @@ class Warehouse(Tables):
             for row in self._query(f"SELECT DISTINCT {{account_id}} FROM {{{table}}}")
         }
 
-    def ids(self, account_id: str) -> set[str]:
-        """List an account's invoices: those with a row, and those whose latest change says they have one."""
+    def ids(self, account_id: str) -> Iterator[str]:
+        """List an account's invoices: those with a row, and those whose latest change says they have one.
+
+        Some come twice. Take all before the next question.
+        """
         rows = "SELECT {id} FROM {current} WHERE {account_id} = %s"
         live = (
             "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
@@ -166,8 +178,9 @@ class Warehouse(Tables):
             "ON c.{id} = latest.{id} AND c.{version} = latest.newest "
             "WHERE c.{account_id} = %s AND c.{change} <> 'deleted'"
         )
-        found = [*self._query(rows, account_id), *self._query(live, account_id, account_id)]
-        return {row[0] for row in found}
+        for found in (self._stream(rows, account_id), self._stream(live, account_id, account_id)):
+            for (invoice_id,) in found:
+                yield invoice_id
 
     def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
         """Fetch the rows of these rejects."""
@@ -184,13 +197,26 @@ class Warehouse(Tables):
         select = "SELECT {record_hash}, {n} FROM {invoice_rejects}"
         return {f"{row_hash}:{n}" for row_hash, n in self._query(select + _CURRENT, account_id)}
 
+    def _rows(
+        self, columns: Collection[str], account_id: str, ids: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
+        for row in self._by_id(_select(columns, "current"), account_id, ids):
+            yield dict(zip(columns, row, strict=True))
+
     def _by_id(self, select: str, account_id: str, ids: Collection[str]) -> Iterator[Any]:
+        if not ids:
+            return
+        where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
+        if self.capabilities.sqlglot_dialect in _TAKES_LISTS:
+            yield from self._stream(f"{where}(SELECT unnest(%s))", account_id, list(ids))
+            return
         remaining = iter(ids)
         while chunk := list(islice(remaining, _CHUNK)):
             places = ", ".join(["%s"] * len(chunk))
-            where = f" WHERE {{account_id}} = %s AND {{id}} IN ({places})"
-            yield from self._query(select + where, account_id, *chunk)
+            yield from self._stream(f"{where}({places})", account_id, *chunk)
 
+
+_ROW = tuple(TABLES[INVOICES]["columns"])
 
 _CURRENT = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,15 +58,21 @@ class MemoryWarehouse(Warehouse):
     def counts(self) -> dict[str, tuple[int, int]]:
         return {"a": (len(self.tables["invoices"]), len(self.rejects("a")))}
 
-    def known(self, account_id: str, ids: Collection[str]) -> dict[str, Known]:
+    def known(
+        self,
+        account_id: str,
+        ids: Collection[str],
+        is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> dict[str, Known]:
         found = {}
         for key in ids:
             row = self.tables["invoices"].get((account_id, key))
             change = self._latest(account_id, key)
             if row or change:
                 live = change is not None and change["change"] != "deleted"
+                is_right = row is not None and (is_as_listed is None or is_as_listed(row))
                 found[key] = Known(
-                    row["row_hash"] if row else None,
+                    (row["row_hash"] if is_right else "") if row else None,
                     change["version"] if change else 0,
                     change["row_hash"] if change and live else None,
                 )
@@ -76,13 +82,13 @@ class MemoryWarehouse(Warehouse):
         rows = self.tables["invoices"]
         return {key: rows[account_id, key] for key in ids if (account_id, key) in rows}
 
-    def ids(self, account_id: str) -> set[str]:
+    def ids(self, account_id: str) -> Iterator[str]:
         live = {
             key
             for _, key, _ in self.tables["invoice_changes"]
             if (change := self._latest(account_id, key)) and change["change"] != "deleted"
         }
-        return live | {key for _, key in self.tables["invoices"]}
+        return iter(live | {key for _, key in self.tables["invoices"]})
 
     def rejects(self, account_id: str) -> set[str]:
         return {f"{row['record_hash']}:{row['n']}" for row in self._current()}

@@ -103,6 +103,17 @@ PARAMETERS = {"bigquery": 10_000}
 """How many parameters one query may have. The other drivers write them into the text, or set no bound."""
 
 
+class NoRows(list[Any]):
+    """An answer of BigQuery's."""
+
+    schema = ()
+    total_rows = 0
+    num_dml_affected_rows = None
+
+    def _should_use_bqstorage(self, *_: Any, **__: Any) -> bool:
+        return False
+
+
 @dataclass
 class Sent:
     """A connection that notes what dlt's client hands to the driver, and has no rows."""
@@ -120,9 +131,9 @@ class Sent:
     def query_and_wait(self, sql: str, job_config: Any, **_: Any) -> Any:
         """Take what BigQuery's own driver has made of a query."""
         self.queries.append((sql, [parameter.value for parameter in job_config.query_parameters]))
-        return SimpleNamespace(schema=(), total_rows=0, num_dml_affected_rows=None)
+        return NoRows()
 
-    def fetchall(self) -> list[Any]:
+    def fetchmany(self, _: int) -> list[Any]:
         return []
 
     def _ensure_bqstorage_client(self) -> None: ...
@@ -333,7 +344,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         warehouse.known("a", IDS)
         warehouse.rows("a", IDS)
         warehouse.accounts()
-        warehouse.ids("a")
+        list(warehouse.ids("a"))
         warehouse.reject_rows("a", keys)
         warehouse.rejects("a")
         warehouse.counts()
@@ -362,7 +373,7 @@ def test_what_we_ask_is_good_sql_there_with_a_place_for_each_value(
 ) -> None:
     queries = sent(contract, monkeypatch)
 
-    assert len(queries) > 20
+    assert len(queries) >= 20
     for sql, parameters in queries:
         text = written(contract, sql, parameters)
         (query,) = sqlglot.parse(text, dialect=contract.dialect)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 
 _BLOCK = 1024
-_RUN = 100_000
+_ARRAYS = 2**16
+"""At a million names there are 15 in each."""
 
 
 class Places:
@@ -32,27 +32,21 @@ class Places:
 
 
 class Names:
-    """Which names were seen anywhere: the last ones in a set, older ones in sorted runs."""
+    """Which names were seen anywhere, in many small arrays: a name's own bits say in which of them it is."""
 
     def __init__(self) -> None:
-        self._recent: set[int] = set()
-        self._runs: list[array[int]] = []
+        self._arrays: dict[int, array[int]] = {}
 
     def __contains__(self, name: int) -> bool:
-        if name in self._recent:
-            return True
-        for run in self._runs:
-            place = bisect_left(run, name)
-            if place < len(run) and run[place] == name:
-                return True
-        return False
+        names = self._arrays.get(name % _ARRAYS)
+        return names is not None and name in names
 
     def add(self, name: int) -> None:
         """Note a name."""
-        self._recent.add(name)
-        if len(self._recent) == _RUN:
-            self._runs.append(array("q", sorted(self._recent)))
-            self._recent.clear()
+        names = self._arrays.get(name % _ARRAYS)
+        if names is None:
+            names = self._arrays[name % _ARRAYS] = array("q")
+        names.append(name)
 
 
 def name_of(key: str) -> int:
