@@ -78,7 +78,7 @@ def _decimal(text: str) -> Decimal | Immense:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) < _MANY_DIGITS else Decimal(text)
+    return int(text) if len(text.lstrip("-")) < _MANY_DIGITS else Decimal(text)
 
 
 def _is_deeper(document: Any, depth: int) -> bool:
