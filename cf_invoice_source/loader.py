@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dlt
@@ -18,7 +19,6 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from cf_invoice_source.decide.bookmark import forgotten
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.open_database import lift_memory_limit
 from cf_invoice_source.warehouse import Warehouse
 
 _ATTEMPTS = 6
@@ -27,26 +27,37 @@ _ATTEMPTS = 6
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
-def load_package(pipeline: dlt.Pipeline, data: Any) -> LoadInfo:
+def load_package(
+    pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
+) -> LoadInfo:
     """Extract what a source gives for one package, and load it; call `finish_pending` before.
+
+    Args:
+        pipeline: A dlt pipeline.
+        data: A source.
+        before_retry: What to do before a package that failed is loaded again.
 
     Raises:
         PipelineStepFailed: It could not be loaded. What was extracted stays for `finish_pending`.
     """
     pipeline.extract(data)
     try:
-        return _deliver(pipeline)
+        return _deliver(pipeline, before_retry)
     except PipelineStepFailed:
         if not pipeline.has_pending_data:  # dlt dropped the package
             _forget_bookmarks(pipeline)
         raise
 
 
-def finish_pending(pipeline: dlt.Pipeline) -> str:
+def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None = None) -> str:
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
     It is too late when another load came in between, on another machine: newer rows would be overwritten.
     Where history is kept, half-loaded rows would be in it twice. Dropping takes the bookmarks along.
+
+    Args:
+        pipeline: A dlt pipeline.
+        before_retry: What to do before a package that failed is loaded again.
 
     Returns:
         Why the tables must be repaired; empty where they need not.
@@ -63,7 +74,8 @@ def finish_pending(pipeline: dlt.Pipeline) -> str:
     warehouse = Warehouse(pipeline)
     is_outdated = warehouse.newest_load() > min(left)
     keeps_history = warehouse.loaded_as() in {"scd2", "append"}
-    is_finished = not (is_being_dropped or is_outdated or keeps_history) and _is_finished(pipeline)
+    is_too_late = is_being_dropped or is_outdated or keeps_history
+    is_finished = not is_too_late and _is_finished(pipeline, before_retry)
     if not is_finished:
         pipeline.abort_packages()
         _forget_bookmarks(pipeline)
@@ -87,7 +99,7 @@ def check_settings(pipeline: dlt.Pipeline) -> None:
         )
 
 
-def _deliver(pipeline: dlt.Pipeline) -> LoadInfo:
+def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
     pipeline.normalize()
 
     def is_passing(error: BaseException) -> bool:
@@ -102,7 +114,7 @@ def _deliver(pipeline: dlt.Pipeline) -> LoadInfo:
         stop=stop_after_attempt(_ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.2, max=2),
         retry=retry_if_exception(is_passing),
-        before_sleep=lambda _failed: lift_memory_limit(pipeline),
+        before_sleep=before_retry and (lambda _failed: before_retry()),
         reraise=True,
     )
     return attempts(pipeline.load)
@@ -112,9 +124,9 @@ def _is_no_interruption(error: BaseException) -> bool:
     return not isinstance(getattr(error, "exception", error), KeyboardInterrupt)
 
 
-def _is_finished(pipeline: dlt.Pipeline) -> bool:
+def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> bool:
     try:
-        _deliver(pipeline)
+        _deliver(pipeline, before_retry)
     except PipelineStepFailed as error:
         if not _is_no_interruption(error):
             raise

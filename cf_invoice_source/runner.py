@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dlt
@@ -81,23 +83,24 @@ def load(
         dlt_errors_explained(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(client := pipeline.destination_client(), wait_s=wait_s),
-        open_database(client),
+        open_database(client) as close_database,
     ):
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving, accounts.is_untouched = package_rows, True, True
         check_settings(pipeline)
         separate_staging(pipeline)
-        accounts.doubt = finish_pending(pipeline)
+        accounts.doubt = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
-        info = _load_all(pipeline, source, accounts)
+        load_all = partial(_load_all, pipeline, source, accounts, close_database)
+        info = load_all()
         wrong = accounts.prove()
         if wrong:
             accounts.repair(wrong)
-            info = _load_all(pipeline, source, accounts)
+            info = load_all()
             if accounts.prove():
                 accounts.note(wrong)
-                info = _load_all(pipeline, source, accounts)
+                info = load_all()
     errors = [account.error for account in accounts.accounts if account.error]
     if len(errors) == len(accounts.accounts):
         raise errors[0]
@@ -167,8 +170,10 @@ def _upgrade(pipeline: dlt.Pipeline) -> None:
         load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
 
 
-def _load_all(pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts) -> LoadInfo:
+def _load_all(
+    pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts, before_retry: Callable[[], None]
+) -> LoadInfo:
     while True:
-        info = load_package(pipeline, source)
+        info = load_package(pipeline, source, before_retry)
         if accounts.is_done:
             return info

@@ -38,6 +38,14 @@ def client_of(credentials: Any) -> Any:
     return dlt.pipeline("loads", destination=destination, dataset_name="cf_invoices").destination_client()
 
 
+def log_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.wal")
+
+
+_BREAKS_DOWN = "SET GLOBAL debug_checkpoint_abort = 'before_header'"
+"""Then the next CHECKPOINT is a fatal error, as it is when memory runs out in the middle of one."""
+
+
 def settings(database: Database) -> tuple[str, int]:
     query = "SELECT current_setting('memory_limit'), current_setting('threads')"
     [(memory_limit, threads)] = database.execute(query).fetchall()
@@ -53,6 +61,24 @@ def test_duckdb_has_little_memory_during_a_load_and_what_it_had_afterwards(
         assert settings(mine) == ("152.5 MiB", 1)
 
     assert settings(mine) == ("2.0 GiB", 3)
+
+
+def test_nothing_is_left_to_tidy_up_without_a_limit(file: Path, mine: Database) -> None:
+    with open_database(client_of(str(file))):
+        mine.execute("CREATE TABLE numbers AS SELECT * FROM range(100000)")
+        assert log_of(file).stat().st_size
+
+    assert not log_of(file).exists()
+
+
+def test_a_database_that_cannot_be_tidied_up_keeps_what_was_loaded(file: Path, mine: Database) -> None:
+    with open_database(client_of(str(file))):
+        mine.execute("CREATE TABLE numbers AS SELECT * FROM range(100000)")
+        mine.execute(_BREAKS_DOWN)
+    mine.close()
+
+    with duckdb.connect(str(file)) as again:
+        assert again.execute("SELECT count(*) FROM numbers").fetchall() == [(100_000,)]
 
 
 def test_a_limit_of_the_users_own_stays(file: Path, mine: Database) -> None:
@@ -71,5 +97,29 @@ def test_rows_that_need_more_memory_get_it(
 
     report = load()
 
+    assert report.is_proven
+    assert_exact(warehouse.query, account)
+
+
+def test_a_database_that_breaks_down_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch, warehouse: Warehouse, account: Account, load: Load, held: Database
+) -> None:
+    held.close()
+    account.records += make_invoices(3)
+    normalize = dlt.Pipeline.normalize
+    broken: list[BaseException] = []
+
+    def normalize_and_break(pipeline: dlt.Pipeline, *args: Any, **settings: Any) -> Any:
+        info = normalize(pipeline, *args, **settings)
+        if not broken:
+            with duckdb.connect(str(warehouse.path)) as mine, pytest.raises(duckdb.FatalException) as error:
+                mine.execute(f"CREATE TABLE more AS SELECT 1; {_BREAKS_DOWN}; CHECKPOINT")
+            broken.append(error.value)
+        return info
+
+    monkeypatch.setattr(dlt.Pipeline, "normalize", normalize_and_break)
+    report = load()
+
+    assert broken
     assert report.is_proven
     assert_exact(warehouse.query, account)
