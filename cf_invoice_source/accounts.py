@@ -112,10 +112,10 @@ class Accounts:
                     if rows >= limit and package.is_complete:
                         return
                 self._running = None
-            self._end()
+            self.close()
         except BaseException:  # what was given so far is lost with the package: begin again next time
             self._waiting = self._running = None
-            self._end()
+            self.close()
             raise
 
     def prove(self) -> list[Account]:
@@ -140,6 +140,14 @@ class Accounts:
     def note(self, wrong: list[Account]) -> None:
         """Write the rows of `invoice_walks` of these accounts again, with the doubt that came later."""
         self._running = iter([Package(each.account_id, {WALKS: [each.row()]}, None) for each in wrong])
+
+    def close(self) -> None:
+        """Let go of the pages that nobody took, and of the threads that ask for them."""
+        for account in self.accounts:
+            account.pages.drop()
+        if self._pool:
+            self._pool.close()
+            self._pool = None
 
     def _begin(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> None:
         """Find the accounts, and what is known of each."""
@@ -181,13 +189,6 @@ class Accounts:
     def _submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         self._pool = self._pool or Pool(REQUESTS_AT_ONCE)
         return self._pool.submit(ask)
-
-    def _end(self) -> None:
-        for account in self.accounts:
-            account.pages.drop()
-        if self._pool:
-            self._pool.close()
-            self._pool = None
 
     def _next(
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool

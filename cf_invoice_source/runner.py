@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -173,7 +174,8 @@ def _upgrade(pipeline: dlt.Pipeline) -> None:
 def _load_all(
     pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts, before_retry: Callable[[], None]
 ) -> LoadInfo:
-    while True:
-        info = load_package(pipeline, source, before_retry)
-        if accounts.is_done:
-            return info
+    with closing(accounts):
+        while True:
+            info = load_package(pipeline, source, before_retry)
+            if accounts.is_done:
+                return info

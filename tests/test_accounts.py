@@ -8,6 +8,7 @@ from collections import Counter
 from threading import Barrier, Event, Lock
 from typing import Any
 
+import dlt
 import pytest
 
 from cf_invoice_source import Report, SettingsError, TryLaterError, list_accounts
@@ -318,13 +319,33 @@ def test_a_long_account_and_short_ones_load_together_in_several_packages(
     assert report.is_proven
 
 
-def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> None:
-    load()
-    for thread in threading.enumerate():
-        if thread.name.startswith("cloudflare-") and "simulator" not in thread.name:
-            thread.join(WAIT_S)
+def left_of(before: set[threading.Thread]) -> set[threading.Thread]:
+    """Name the threads that ask for pages and do not end, but those that were there before."""
+    left = {each for each in threading.enumerate() if each.name.startswith("cloudflare-1")} - before
+    for thread in left:
+        thread.join(WAIT_S)
+    return {thread for thread in left if thread.is_alive()}
 
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cloudflare-1")]
+
+def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> None:
+    before = set(threading.enumerate())
+    load()
+
+    assert not left_of(before)
+
+
+def test_nor_does_one_whose_first_package_cannot_be_loaded(
+    load: Load, others: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(dlt.Pipeline, "load", fail)
+    before = set(threading.enumerate())
+    with pytest.raises(OSError, match="no space left"):
+        load(package_rows=1)
+
+    assert not left_of(before)
 
 
 # One rate limit for all
