@@ -90,7 +90,7 @@ class Tables:
                 suppress(DestinationUndefinedEntity),
                 client.execute_query(select.format_map(names), *args) as cursor,
             ):
-                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                for rows in cursor.iter_fetch(_ROWS_AT_ONCE):
                     yield from rows
 
     def loaded_as(self) -> Keeping | None:
