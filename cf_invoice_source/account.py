@@ -18,7 +18,7 @@ from cf_invoice_source.hints import WALKS
 from cf_invoice_source.pacer import Tally
 from cf_invoice_source.rows import Rows, is_same
 from cf_invoice_source.settings import InvoiceType
-from cf_invoice_source.walker import Batch, End, Walker
+from cf_invoice_source.walker import Batch, Cut, End, Walker
 from cf_invoice_source.warehouse import Warehouse
 
 
@@ -65,7 +65,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Rows that belong together, and what to remember once they are loaded; not all, if it is not complete.
+    """Rows that belong together, and what to remember once they are loaded.
 
     Its length counts the records that were looked at, too: a long walk over unchanged data writes nothing but
     its bookmark, and goes on from there when it is interrupted.
@@ -75,7 +75,7 @@ class Package:
     tables: Mapping[str, list[dict[str, Any]]]
     bookmark: Bookmark | None
     records: int = 0
-    is_complete: bool = True
+    cut: Cut = Cut.MAY
 
     def __len__(self) -> int:
         return max(self.records, sum(map(len, self.tables.values())))
@@ -139,6 +139,8 @@ class Account:
             int(time.time()),
             self.full_walk_every_s,
             package_rows,
+            # What need not be compared as a whole need not be kept as a whole.
+            part_rows=max(1, package_rows // _PARTS) if is_empty else package_rows,
         )
         try:
             for batch in walker.batches():
@@ -151,16 +153,18 @@ class Account:
                     known = self._known(batch, warehouse, is_full=is_full, rewrite=rewrite or refresh)
                 for invoices in _portions(batch.invoices):
                     if rows.tables:
-                        yield Package(self.account_id, rows.take(), None, is_complete=False)
+                        yield Package(self.account_id, rows.take(), None, cut=Cut.NO)
                     _compare(rows, invoices, known, is_readable=place.is_readable)
                 self._compare_rest(rows, batch, warehouse, is_empty=is_empty)
                 if batch.end:
                     self.pages.drop()
                 self._note(rows, walker, batch)
                 self.outcome.doubt = self.outcome.doubt or place.doubt
-                rows.tables[WALKS] = [self.row()]
+                if batch.cut is not Cut.NO:
+                    rows.tables[WALKS] = [self.row()]
                 to_remember = self._refreshing(batch) if refresh else batch.bookmark
-                yield Package(self.account_id, rows.tables, to_remember, len(batch))
+                yield Package(self.account_id, rows.tables, to_remember, len(batch), batch.cut)
+                is_empty = is_empty and batch.cut is not Cut.MUST
         finally:
             self.pages.drop()
             self._meter()
@@ -264,6 +268,9 @@ def _portions(invoices: Mapping[str, Invoice]) -> Iterator[list[tuple[str, Invoi
 
 
 _PORTION = 1_000
+
+_PARTS = 20
+"""Into how many parts a package is divided where it can be."""
 
 _FROM_OUTCOME = (
     "kind",

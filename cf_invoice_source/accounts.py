@@ -19,6 +19,7 @@ from cf_invoice_source.hints import WALKS
 from cf_invoice_source.notice import tell
 from cf_invoice_source.pacer import Tally
 from cf_invoice_source.settings import REQUESTS_AT_ONCE, InvoiceType
+from cf_invoice_source.walker import Cut
 from cf_invoice_source.warehouse import Warehouse
 
 
@@ -109,7 +110,7 @@ class Accounts:
                 for package in self._running:
                     yield package
                     rows += len(package)
-                    if rows >= limit and package.is_complete:
+                    if package.cut is Cut.MUST or (package.cut is Cut.MAY and rows >= limit):
                         return
                 self._running = None
             self.close()

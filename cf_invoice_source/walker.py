@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from cf_invoice_source.ahead import Pages
 from cf_invoice_source.decide.bookmark import Bookmark
@@ -16,21 +17,33 @@ from cf_invoice_source.errors import ApiChangedError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 
 
+class Cut(Enum):
+    """Whether a load package ends behind what is given."""
+
+    NO = "no"
+    """More follows that belongs to it."""
+    MAY = "may"
+    MUST = "must"
+    """What was given may come once more, and no package may have two rows by one key."""
+
+
 @dataclass(slots=True)
 class Batch:
-    """What goes into one load package.
+    """What goes into one load package, or a part of that.
 
     Attributes:
         invoices: By key.
         rejects: By key, "<record_hash>:<n>".
         bookmark: What to remember once this is loaded; None to leave it as it was.
         end: How the walk ended, in its last batch.
+        cut: Whether the package ends behind it.
     """
 
     invoices: dict[str, Invoice] = field(default_factory=dict)
     rejects: dict[str, Reject] = field(default_factory=dict)
     bookmark: Bookmark | None = None
     end: End | None = None
+    cut: Cut = Cut.MAY
 
     def add(self, key: str, item: Item) -> None:
         """Put in a record; the same key again replaces it."""
@@ -69,7 +82,8 @@ class Walker:
         order: Why a full walk is wanted; empty where the bookmark decides.
         now_s: The time, in unix seconds.
         full_walk_every_s: How old the last full walk may be, in seconds.
-        package_rows: Records in one package, at least; fewer only in the last.
+        package_rows: Records in one package, at least; fewer only in the last, or before a walk begins anew.
+        part_rows: Records after which a part of a package is given, so that it need not be kept.
 
     Attributes:
         kind: full, incremental or has_more.
@@ -86,6 +100,7 @@ class Walker:
     now_s: int
     full_walk_every_s: int
     package_rows: int
+    part_rows: int
     kind: str = "full"
     why: str = ""
     requests: int = 0
@@ -93,6 +108,7 @@ class Walker:
     seen: int = 0
     rejected: int = 0
     _batch: Batch = field(default_factory=Batch)
+    _given: int = 0
 
     def batches(self) -> Iterator[Batch]:
         """Walk, and give what was seen in batches; the last one has its `end`.
@@ -105,12 +121,10 @@ class Walker:
             trouble = yield from self._by_ordinals(first)
             if trouble is None:
                 return
+            yield from self._abandon()
             if trouble is Trouble.PAGING:
                 yield from self._by_has_more(first)
                 return
-            self._batch = Batch()
-            self.bookmark = replace(self.bookmark, unfinished=None)
-            self.pages.drop()
         yield from self._flush(None, End("the list did not come to rest while it was read"))
 
     def _by_ordinals(self, first: Page[Item]) -> Generator[Batch, None, Trouble | None]:
@@ -142,8 +156,8 @@ class Walker:
                 for number in walk.wanted(self.pages.ahead):
                     self.pages.expect(number)
             wanted = walk.wanted(1)
-            if wanted and len(self._batch) >= self.package_rows and walk.is_past_checks():
-                yield from self._flush(self._on_the_way(walk))
+            if wanted and walk.is_past_checks():
+                yield from self._give(walk)
             page = self._ask(wanted[0]) if wanted else None
         yield from self._finish(walk, is_full=bool(start.why), is_whole=is_whole)
         return None
@@ -161,6 +175,22 @@ class Walker:
             end,
         )
 
+    def _give(self, walk: Walk) -> Iterator[Batch]:
+        """Give what was seen, where it is enough for a package, or for a part of one."""
+        if self._given + len(self._batch) >= self.package_rows:
+            yield from self._flush(self._on_the_way(walk))
+        elif len(self._batch) >= self.part_rows:
+            yield from self._flush(self._on_the_way(walk), cut=Cut.NO)
+
+    def _abandon(self) -> Iterator[Batch]:
+        """Let go of what was seen, to begin anew. What was given already has to be loaded before."""
+        self._batch = Batch()
+        self.bookmark = replace(self.bookmark, unfinished=None)
+        self.pages.drop()
+        self.part_rows = self.package_rows
+        if self._given:
+            yield from self._flush(self.bookmark, cut=Cut.MUST)
+
     def _collect(self, walk: Walk) -> None:
         for key, item in walk.release():
             self._batch.add(key, item)
@@ -177,8 +207,7 @@ class Walker:
 
     def _by_has_more(self, first: Page[Item]) -> Iterator[Batch]:
         """Walk page by page, newest first: slower, but right whatever the server counts."""
-        self.kind, self._batch, self.seen, self.rejected = "has_more", Batch(), 0, 0
-        self.pages.drop()
+        self.kind, self.seen, self.rejected = "has_more", 0, 0
         listing = Listing()
         previous = page = first
         step: Ask | Stop | Refuse = Ask(1)
@@ -209,9 +238,12 @@ class Walker:
         bookmark = Bookmark(invoices=invoices, rejects=len(listing.rejects), full_walk_at=self.now_s)
         yield from self._flush(bookmark, End("", listing.has_seen, frozenset(listing.rejects)))
 
-    def _flush(self, bookmark: Bookmark | None, end: End | None = None) -> Iterator[Batch]:
+    def _flush(
+        self, bookmark: Bookmark | None, end: End | None = None, cut: Cut = Cut.MAY
+    ) -> Iterator[Batch]:
         batch, self._batch = self._batch, Batch()
-        batch.bookmark, batch.end = bookmark, end
+        batch.bookmark, batch.end, batch.cut = bookmark, end, cut
+        self._given = self._given + len(batch) if cut is Cut.NO else 0
         if bookmark:
             self.bookmark = bookmark
         yield batch

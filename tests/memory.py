@@ -24,9 +24,8 @@ class MemoryWarehouse(Warehouse):
 
     def load(self, package: Package) -> None:
         for table, rows in package.tables.items():
-            keys = [tuple(row[column] for column in TABLES[table]["primary_key"]) for row in rows]
-            assert len(keys) == len(set(keys)), f"a key twice in one package: {table}"
-            for key, row in zip(keys, rows, strict=True):
+            for row in rows:
+                key = _key(table, row)
                 if row.get("deleted"):
                     self.tables[table].pop(key, None)
                 else:
@@ -116,3 +115,12 @@ class MemoryWarehouse(Warehouse):
 
     def _current(self) -> list[dict[str, Any]]:
         return [row for row in self.tables["invoice_rejects"].values() if not row.get("resolved_at")]
+
+
+def keys_of(package: Package) -> list[tuple[Any, ...]]:
+    """Name each row of a package by its table and its key."""
+    return [(table, *_key(table, row)) for table, rows in package.tables.items() for row in rows]
+
+
+def _key(table: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in TABLES[table]["primary_key"])

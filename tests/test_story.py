@@ -10,6 +10,7 @@ import pytest
 
 from cf_invoice_source import ApiChangedError, cf_invoice_source
 from cf_invoice_source.simulator import Account, Simulator, World
+from cf_invoice_source.simulator.answers import Request
 from cf_invoice_source.simulator.faults import body
 from tests.conftest import Command, Load, Warehouse
 from tests.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
@@ -335,6 +336,51 @@ def test_a_first_load_that_was_interrupted_goes_on_where_its_last_package_ended(
     assert pages(simulator) == [1, 2, 3, 4]  # 4 is the check that the rest has not moved
     assert copy_of(warehouse) == truth_of(account)
     assert len(changes(warehouse)) == 30
+    assert report.is_proven
+
+
+def test_an_interrupted_first_load_keeps_what_it_got_of_the_package_under_way(
+    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
+) -> None:
+    simulator.max_per_page = 5
+    account.records += make_invoices(30)
+    fail_at(simulator, 2)
+    with pytest.raises(ApiChangedError):
+        load(package_rows=100)
+    loaded = warehouse.ids()
+    simulator.faults.clear()
+    simulator.requests.clear()
+
+    report = load(package_rows=100)
+
+    assert len(loaded) == 20
+    assert pages(simulator) == [1, 2, 3]
+    assert len(changes(warehouse)) == 30
+    assert report.is_proven
+
+
+def test_a_first_load_during_which_the_list_moves_begins_anew_in_a_package_of_its_own(
+    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
+) -> None:
+    """What was given before is loaded first: no package has two rows by one key."""
+    simulator.max_per_page = 5
+    account.records += make_invoices(30)
+    account.find("in_9")["status"] = "draft"
+    account.find("in_2")["status"] = "open"
+
+    def move(request: Request) -> None:
+        if request.number == 5:
+            account.delete("in_9")
+            account.pay("in_2")
+
+    simulator.before_answer = move
+    report = load(package_rows=100)
+
+    assert len(warehouse.query("SELECT * FROM cf_invoices._dlt_loads")) == 2
+    assert copy_of(warehouse) == truth_of(account)
+    assert story(warehouse, "in_2") == [("new", "open"), ("updated", "paid")]
+    assert story(warehouse, "in_9") == [("new", "draft"), ("deleted", "draft")]
+    assert [outcome.why for outcome in report.accounts] == ["first run"]  # not a repair
     assert report.is_proven
 
 

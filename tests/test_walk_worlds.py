@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from cf_invoice_source.account import Outcome, Package
 from cf_invoice_source.accounts import Order
 from cf_invoice_source.decide.bookmark import Bookmark, Mark, from_dict, to_dict
-from tests.memory import MemoryWarehouse
+from tests.memory import MemoryWarehouse, keys_of
 from tests.scheduled import Schedule, ScheduledAccounts
 from tests.truth import Truth
 
@@ -45,7 +45,7 @@ OPERATIONS = st.one_of(
 
 @pytest.fixture(autouse=True, scope="module")
 def _small_portions() -> Iterator[None]:
-    """A package is compared in portions: here of two invoices, instead of a thousand."""
+    """A package is compared in portions: here of two invoices, instead of a thousand; and given in parts."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("cf_invoice_source.account._PORTION", 2)
         yield
@@ -83,7 +83,7 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(
         between=st.dictionaries(st.integers(1, 6), OPERATIONS, max_size=3),
-        package_rows=st.sampled_from([1, 4, 1000]),
+        package_rows=st.sampled_from([1, 4, 20, 1000]),
         packages=st.sampled_from([1, 2, 99]),
     )
     def load_while_it_changes(self, between: dict[int, Any], package_rows: int, packages: int) -> None:
@@ -92,7 +92,7 @@ class Worlds(RuleBasedStateMachine):
         self._load(package_rows, packages)
         self.truth.between = lambda _number: None
 
-    @rule(package_rows=st.sampled_from([1, 4, 1000]))
+    @rule(package_rows=st.sampled_from([1, 4, 20, 1000]))
     def load_in_quiet(self, package_rows: int) -> None:
         outcome = self._load(package_rows)
 
@@ -130,11 +130,14 @@ class Worlds(RuleBasedStateMachine):
         accounts = self._accounts(package_rows)
         is_repaired = False
         while not accounts.is_done:
+            keys = list[tuple[Any, ...]]()
             for package in accounts.packages(self.warehouse, self.state, is_range=False):
                 if packages == 0:
                     return accounts.accounts[0].outcome
                 packages -= 1
+                keys += keys_of(package)
                 self._keep(package)
+            assert len(keys) == len(set(keys)), "a key twice in one load package"
             if accounts.is_done and (wrong := accounts.prove()):
                 assert not is_repaired
                 is_repaired = True

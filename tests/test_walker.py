@@ -13,7 +13,7 @@ from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.row import Item, read_items, read_record
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
 from cf_invoice_source.settings import MAX_RESTARTS
-from cf_invoice_source.walker import Batch, End, Walker
+from cf_invoice_source.walker import Batch, Cut, End, Walker
 from tests.truth import Truth
 
 NOW_S, WEEK_S = 10_000_000, 604_800
@@ -80,6 +80,7 @@ def walk(
     *,
     order: str = "",
     package_rows: int = 1000,
+    part_rows: int | None = None,
     changes: Changes | None = None,
     lie: Lie = lambda page: page,
     packages: int = 1000,
@@ -97,7 +98,8 @@ def walk(
 
     truth.between = between
     pages = Pages(ask, at_once, ahead=1)
-    walked = Walked(Walker(pages, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows))
+    part_rows = part_rows or package_rows
+    walked = Walked(Walker(pages, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows, part_rows))
     for batch in walked.walker.batches():
         walked.batches.append(batch)
         if len(walked.batches) == packages:
@@ -244,6 +246,20 @@ def test_a_long_walk_is_cut_into_packages() -> None:
     assert walked.ids == [["in_1", "in_2", "in_3", "in_4"], ["in_5", "in_6", "in_7", "in_8"]]
     assert [batch.end is None for batch in walked.batches] == [True, False]
     assert walked.walker.seen == 8
+
+
+def test_a_package_in_parts_can_be_taken_up_after_each_of_them() -> None:
+    truth = a_truth(12)
+
+    walked = walk(truth, package_rows=6, part_rows=1)
+
+    assert [len(keys) for keys in walked.ids] == [2, 2, 2, 2, 4]
+    assert [batch.cut for batch in walked.batches] == [Cut.NO, Cut.NO, Cut.MAY, Cut.NO, Cut.MAY]
+    assert [batch.bookmark for batch in walked.batches[:2]] == [
+        Bookmark(unfinished=Mark(2, "in_2")),
+        Bookmark(unfinished=Mark(4, "in_4")),
+    ]
+    assert walk(truth, walked.batches[1].bookmark).asked == [1, 5, 4, 3, 2]
 
 
 def test_an_unfinished_full_walk_is_not_remembered_as_proven() -> None:
@@ -506,6 +522,31 @@ def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_8")
     assert walked.bookmark == Bookmark(Mark(11, "in_12"), None, 11, 0, NOW_S)
+
+
+def test_a_walk_that_begins_again_ends_the_package_that_has_a_part_of_it() -> None:
+    """The same rows come again, and no package may have two by one key."""
+    truth = a_truth(12)
+    truth.records[4]["status"] = "draft"
+
+    walked = walk(truth, changes={5: delete_draft}, package_rows=20, part_rows=1)
+
+    assert [batch.cut for batch in walked.batches] == [*[Cut.NO] * 3, Cut.MUST, Cut.MAY]
+    assert walked.ids[3] == []
+    assert walked.batches[3].bookmark == Bookmark()
+    assert walked.batches[4].invoices.keys() == truth.invoices().keys()
+
+
+def test_a_walk_that_goes_on_by_has_more_ends_the_package_that_has_a_part_of_it() -> None:
+    truth = a_truth(12)
+
+    def lie(page: Page[Any]) -> Page[Any]:
+        return replace(page, records=page.records[:1]) if page.asked == 3 else page
+
+    walked = walk(truth, lie=lie, package_rows=20, part_rows=1)
+
+    assert [batch.cut for batch in walked.batches] == [*[Cut.NO] * 3, Cut.MUST, Cut.MAY]
+    assert walked.walker.kind == "has_more"
 
 
 @pytest.mark.parametrize("package_rows", [1, 1000])
