@@ -21,8 +21,14 @@ from cf_invoice_source.place import check_format
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
 
-_TAKES_LISTS = ("duckdb", "postgres")
-"""Dialects that look up any number of keys in one pass over a table, handed over as a list."""
+_AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
+    "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
+    "postgres": ("SELECT unnest(%s)", list),
+}
+"""Dialects that look up any number of keys in one pass over a table: how, and the list as they take it.
+
+Not a list for DuckDB, because DuckDB 1.5 looks for a module, in vain, for each value of one.
+"""
 
 _CHUNK = 1_000
 """Keys in one query elsewhere."""
@@ -207,8 +213,9 @@ class Warehouse(Tables):
         if not ids:
             return
         where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
-        if self.capabilities.sqlglot_dialect in _TAKES_LISTS:
-            yield from self._stream(f"{where}(SELECT unnest(%s))", account_id, list(ids))
+        if one_list := _AS_ONE_LIST.get(self.capabilities.sqlglot_dialect):
+            keys, written = one_list
+            yield from self._stream(f"{where}({keys})", account_id, written(list(ids)))
             return
         remaining = iter(ids)
         while chunk := list(islice(remaining, _CHUNK)):

@@ -170,3 +170,18 @@ def test_a_full_walk_over_thousands_finds_each_change_wherever_it_is(
 
     assert (outcome.new, outcome.updated, outcome.deleted) == (0, 3, 1)
     assert_exact(warehouse.query, account)
+
+
+def test_ids_are_looked_up_to_the_letter(warehouse: Warehouse, account: Account, load: Load) -> None:
+    """Whole packages of them go into one question."""
+    ids = ['in_"1"', "in_'2'", "in_3,in_4", "in_\\5", "in_\n6", "in_\u00fc\U0001f9fe7", "[]", " "]
+    account.records += make_invoices(len(ids))
+    for record, invoice_id in zip(account.records, ids, strict=True):
+        record["id"] = invoice_id
+    load()
+    account.records[3]["description"] = "corrected"
+
+    [outcome] = load(full=True).accounts
+
+    assert (outcome.new, outcome.updated, outcome.deleted) == (0, 1, 0)
+    assert_exact(warehouse.query, account)
