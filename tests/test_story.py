@@ -318,43 +318,36 @@ def lose_power_after_one_package(package_rows: int, **settings: Any) -> None:
     dlt.attach("cloudflare_invoices").run(source)
 
 
-def test_a_first_load_that_was_interrupted_goes_on_where_its_last_package_ended(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
+@pytest.mark.parametrize(
+    ("failing", "package_rows", "kept", "asked"),
+    [(3, 15, 15, [1, 2, 3, 4]), (2, 100, 20, [1, 2, 3])],
+    ids=["at the end of a package", "in the middle of one"],
+)
+def test_a_first_load_that_was_interrupted_goes_on_where_it_was(
+    load: Load,
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    failing: int,
+    package_rows: int,
+    kept: int,
+    asked: list[int],
 ) -> None:
+    """The last of the pages asked for then is the check that the rest has not moved."""
     simulator.max_per_page = 5
     account.records += make_invoices(30)
-    fail_at(simulator, 3)
+    fail_at(simulator, failing)
     with pytest.raises(ApiChangedError):
-        load(package_rows=15)
+        load(package_rows=package_rows)
     loaded = warehouse.ids()
     simulator.faults.clear()
     simulator.requests.clear()
 
-    report = load(package_rows=15)
+    report = load(package_rows=package_rows)
 
-    assert len(loaded) == 15
-    assert pages(simulator) == [1, 2, 3, 4]  # 4 is the check that the rest has not moved
+    assert len(loaded) == kept
+    assert pages(simulator) == asked
     assert copy_of(warehouse) == truth_of(account)
-    assert len(changes(warehouse)) == 30
-    assert report.is_proven
-
-
-def test_an_interrupted_first_load_keeps_what_it_got_of_the_package_under_way(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(30)
-    fail_at(simulator, 2)
-    with pytest.raises(ApiChangedError):
-        load(package_rows=100)
-    loaded = warehouse.ids()
-    simulator.faults.clear()
-    simulator.requests.clear()
-
-    report = load(package_rows=100)
-
-    assert len(loaded) == 20
-    assert pages(simulator) == [1, 2, 3]
     assert len(changes(warehouse)) == 30
     assert report.is_proven
 
