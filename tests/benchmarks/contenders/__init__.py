@@ -45,9 +45,9 @@ class Contender:
     most: int = 10**9
 
 
-def script(label: str, name: str, table: str = "", most: int = 10**9) -> Contender:
+def script(label: str, name: str, table: str = "", *words: str, most: int = 10**9) -> Contender:
     """Make a contender of one of the programs here."""
-    return Contender(label, (sys.executable, str(_HERE / f"{name}.py")), table, most=most)
+    return Contender(label, (sys.executable, str(_HERE / f"{name}.py"), *words), table, most=most)
 
 
 def _into_its_file(place: Path) -> dict[str, str]:
@@ -80,6 +80,9 @@ CONTENDERS: dict[str, Contender] = {
         is_exact=True,
     ),
     "rest_api_tuned": script("dlt `rest_api_source`, tuned", "rest_api_tuned", "cloudflare.invoices"),
+    "rest_api_two": script(
+        "dlt `rest_api_source`, tuned, two tables", "rest_api_tuned", "cloudflare.invoices", "--two-tables"
+    ),
     "rest_api": script("dlt `rest_api_source`", "rest_api", "cloudflare.invoices", most=100_000),
     "singer": Contender(
         "Singer SDK tap, `target-duckdb`",
