@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
+from tests import warm
 from tests.postgres import Database, Postgres, binaries, create_database, running
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
@@ -264,10 +265,9 @@ def command(dlt_here: None) -> Command:
 
 def run_python(*arguments: str, env: Mapping[str, str | None] | None = None, timeout_s: float = 60) -> Ended:
     """Run Python for real, with the environment of the test; None takes a name out of it."""
-    environment = {**os.environ, **(env or {})}
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={name: value for name, value in environment.items() if value is not None},
+        env=_environment(env),
         capture_output=True,
         encoding="utf-8",
         timeout=timeout_s,
@@ -276,12 +276,22 @@ def run_python(*arguments: str, env: Mapping[str, str | None] | None = None, tim
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def run_warm(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
+    """Run Python as a process of its own that has dlt already: where what is imported does not matter."""
+    return Ended(*warm.run(arguments, _environment(env), timeout_s=60))
+
+
+def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
+    environment = {**os.environ, **(changes or {})}
+    return {name: value for name, value in environment.items() if value is not None}
+
+
 @pytest.fixture
 def process() -> Command:
-    """Run `cf-invoices` as its own process: where the exit code, the two streams or the time matter."""
+    """Run `cf-invoices` as its own process: where the exit code, the two streams or a crash matter."""
 
     def run(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
-        return run_python("-m", "cf_invoice_source", *arguments, env=env)
+        return run_warm("-m", "cf_invoice_source", *arguments, env=env)
 
     return run
 

@@ -437,13 +437,14 @@ def files_with(secret: str, folder: Path) -> list[Path]:
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 @pytest.mark.parametrize("name", ["load", "status", "check"])
 def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
-    simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, name: str, encoding: str
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, name: str, encoding: str
 ) -> None:
     account.records += make_invoices(1)
     simulator.denied.add(account.id)
-    process("load")
+    command("load")
 
-    ended = process(name, "--debug", env={"PYTHONIOENCODING": encoding, "COLUMNS": "60"})
+    environment = {"PYTHONIOENCODING": encoding, "COLUMNS": "60"}
+    ended = run_python("-m", "cf_invoice_source", name, "--debug", env=environment)
 
     assert ended.exit_code == 1
     assert "Authentication error" in ended.output

@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from cf_invoice_source import DestinationError, Report, SettingsError, cf_invoice_source
 from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator, World
-from tests.conftest import Command, Ended, Warehouse, run_python
+from tests.conftest import Command, Ended, Warehouse, run_warm
 from tests.exact import Query, assert_exact
 from tests.make import CREATED_S, make_invoice, make_invoices
 from tests.postgres import Database, Postgres, create_database, running
@@ -63,7 +63,7 @@ class Store:
 
     def killed(self, *moment: str) -> None:
         """Load in a process that kills itself at a moment of `tests.killed`."""
-        ended = run_python("-m", "tests.killed", self.destination, *moment)
+        ended = run_warm("-m", "tests.killed", self.destination, *moment)
 
         assert ended.exit_code == -signal.SIGKILL, ended.output
 
@@ -444,7 +444,7 @@ def test_after_a_full_disk_the_next_load_is_exact(
     if not is_first:
         process("load")
     listed.records[:0] = make_invoices_later(400)
-    ended = run_python("-c", FULL_DISK, str(size), "load")
+    ended = run_warm("-c", FULL_DISK, str(size), "load")
     listed.pay("in_1")
 
     healthy = process("load")
@@ -464,7 +464,7 @@ def make_invoices_later(count: int) -> list[Any]:
 def test_a_duckdb_file_begun_on_a_full_disk_is_an_error_that_says_to_delete_it(
     process: Command, warehouse: Warehouse, listed: Account
 ) -> None:
-    full = run_python("-c", FULL_DISK, "5000", "load")
+    full = run_warm("-c", FULL_DISK, "5000", "load")
 
     later = process("load")
 

@@ -17,7 +17,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from cf_invoice_source import Report, SettingsError, cf_invoice_source, create_tables
 from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator, World
-from tests.conftest import Command, Load, Warehouse, run_python
+from tests.conftest import Command, Load, Warehouse, run_warm
 from tests.make import CREATED_S, make_invoice, make_invoices
 from tests.postgres import Database
 
@@ -220,7 +220,7 @@ def test_a_load_that_was_killed_leaves_history_right(
     load_into(pipeline())
     listed.pay("in_3")
     listed.delete("in_7")
-    ended = run_python("-m", "tests.killed", "duckdb", moment)
+    ended = run_warm("-m", "tests.killed", "duckdb", moment)
     listed.pay("in_8")
 
     report = load_into(pipeline())

@@ -18,7 +18,7 @@ from cf_invoice_source import load as load_into
 from cf_invoice_source.errors import MixedTypesError
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import body, edit
-from tests.conftest import Command, Load, Warehouse, run_python
+from tests.conftest import Command, Load, Warehouse, run_warm
 from tests.exact import assert_exact
 from tests.make import CREATED_S, make_invoice, make_invoices
 
@@ -207,7 +207,7 @@ def test_a_refresh_that_was_killed_is_completed_by_the_next_load(
         spoil(database)
     with monkeypatch.context() as asked:
         asked.setenv("SOURCES__CF_INVOICE_SOURCE__REFRESH", "true")
-        ended = run_python("-m", "tests.killed", "duckdb", "load", "2", str(chance.randint(1, 150)))
+        ended = run_warm("-m", "tests.killed", "duckdb", "load", "2", str(chance.randint(1, 150)))
     listed.pay("in_3")
 
     report = load_into(pipeline())

@@ -13,7 +13,7 @@ import pytest
 from cf_invoice_source import InvoiceSourceError, SettingsError, cf_invoice_source
 from cf_invoice_source.simulator import Account, Simulator
 from cf_invoice_source.simulator.faults import failed_envelope, html, redirect, reset_in_body, status
-from tests.conftest import Command, Ended, Extract, Load, Warehouse, run_python
+from tests.conftest import Command, Ended, Extract, Load, Warehouse, run_warm
 from tests.make import make_invoices
 
 TOKEN = "t0k3n-of-the-tests-that-opens-nothing-els"
@@ -99,7 +99,7 @@ def test_the_loudest_run_leaves_no_secret_in_any_output_file_or_table(
     prepare(simulator)
 
     program = ["-c", FAIL_IN % stage] if stage else ["-m", "cf_invoice_source", "load", "--debug"]
-    ended = run_python(*program, env=LOUD)
+    ended = run_warm(*program, env=LOUD)
 
     assert ended.exit_code == exit_code
     assert "DEBUG" in ended.output

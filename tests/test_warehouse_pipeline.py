@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cf_invoice_source.simulator import Simulator, World
-from tests.conftest import Ended, run_python
+from tests.conftest import Ended, run_warm
 from tests.exact import assert_exact
 from tests.fleet import PIPELINES, Fleet, make_fleet
 from tests.make import CREATED_S, make_invoice, make_invoices
@@ -106,7 +106,7 @@ def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_kno
 def test_the_accounts_that_are_named_are_loaded_and_no_others(
     fleet: Fleet, simulator: Simulator, database: Database
 ) -> None:
-    ended = run_python(SCRIPT, "--account", fleet.well.id)
+    ended = run_warm(SCRIPT, "--account", fleet.well.id)
 
     assert ended.exit_code == 0, ended.stderr
     assert "1 accounts, 2 requests, 60 new" in ended.stdout
@@ -116,7 +116,7 @@ def test_the_accounts_that_are_named_are_loaded_and_no_others(
 
 
 def test_exit_3_tells_what_is_not_proven_or_not_whole(fleet: Fleet, database: Database) -> None:
-    ended = run_python(SCRIPT, "--account", fleet.rejecting.id, "--account", fleet.doubtful.id)
+    ended = run_warm(SCRIPT, "--account", fleet.rejecting.id, "--account", fleet.doubtful.id)
 
     assert ended.exit_code == 3
     assert f"1 rejected records, account {fleet.rejecting.id}" in ended.stderr
@@ -128,8 +128,8 @@ def test_two_groups_of_accounts_keep_their_bookmarks_apart(
 ) -> None:
     other = simulator.world.add_account(invoices=2)
     for _ in range(2):
-        run_python(SCRIPT, "--account", fleet.well.id)
-        run_python(SCRIPT, "--account", other.id)
+        run_warm(SCRIPT, "--account", fleet.well.id)
+        run_warm(SCRIPT, "--account", other.id)
 
     walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_walks GROUP BY kind ORDER BY kind")
     assert walks == [("full", 2), ("incremental", 2)]
@@ -137,14 +137,14 @@ def test_two_groups_of_accounts_keep_their_bookmarks_apart(
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "8", "one/two"])
 def test_a_shard_that_cannot_be_is_bad_usage(shard: str) -> None:
-    ended = run_python(SCRIPT, "--shard", shard)
+    ended = run_warm(SCRIPT, "--shard", shard)
 
     assert ended.exit_code == 2
     assert "--shard" in ended.stderr
 
 
 def test_without_credentials_it_says_what_to_do(database: Database) -> None:
-    ended = run_python(SCRIPT)
+    ended = run_warm(SCRIPT)
 
     assert ended.exit_code == 1
     assert ended.stderr.startswith("Error: There are no Cloudflare credentials.")
@@ -152,6 +152,6 @@ def test_without_credentials_it_says_what_to_do(database: Database) -> None:
 
 
 def test_a_share_without_an_account_is_done_at_once(fleet: Fleet) -> None:
-    ended = [run_python(SCRIPT, "--account", fleet.well.id, "--shard", f"{number}/2") for number in (1, 2)]
+    ended = [run_warm(SCRIPT, "--account", fleet.well.id, "--shard", f"{number}/2") for number in (1, 2)]
 
     assert any(each.stdout.startswith("There is no account for shard") for each in ended)
