@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks.rig import ROOT, file_in
 
-_HERE = Path(__file__).parent
+HERE = Path(__file__).parent
 _SINGER = Path(os.environ.get("SINGER_PYTHON", sys.executable))
 """The Python of an environment with `singer-sdk` and `target-duckdb`, which pin other versions than dlt."""
 
@@ -47,7 +47,7 @@ class Contender:
 
 def script(label: str, name: str, table: str = "", *words: str, most: int = 10**9) -> Contender:
     """Make a contender of one of the programs here."""
-    return Contender(label, (sys.executable, str(_HERE / f"{name}.py"), *words), table, most=most)
+    return Contender(label, (sys.executable, str(HERE / f"{name}.py"), *words), table, most=most)
 
 
 def _into_its_file(place: Path) -> dict[str, str]:
@@ -64,7 +64,7 @@ def _with_the_repositorys_settings(place: Path) -> dict[str, str]:
 def _with_a_target(place: Path) -> dict[str, str]:
     config = {"path": str(file_in(place)), "default_target_schema": "main"}
     (place / "target.json").write_text(json.dumps(config))
-    return {"TAP": f"{_SINGER} {_HERE / 'singer_tap.py'}", "TARGET": str(_SINGER.with_name("target-duckdb"))}
+    return {"TAP": f"{_SINGER} {HERE / 'singer_tap.py'}", "TARGET": str(_SINGER.with_name("target-duckdb"))}
 
 
 OURS = (str(Path(sys.executable).with_name("cf-invoices")), "load")
