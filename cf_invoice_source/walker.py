@@ -109,6 +109,8 @@ class Walker:
     rejected: int = 0
     _batch: Batch = field(default_factory=Batch)
     _given: int = 0
+    _is_compared: bool = True
+    """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
 
     def batches(self) -> Iterator[Batch]:
         """Walk, and give what was seen in batches; the last one has its `end`.
@@ -156,7 +158,7 @@ class Walker:
                 for number in walk.wanted(self.pages.ahead):
                     self.pages.expect(number)
             wanted = walk.wanted(1)
-            if wanted and walk.is_past_checks():
+            if wanted:
                 yield from self._give(walk)
             page = self._ask(wanted[0]) if wanted else None
         yield from self._finish(walk, is_full=bool(start.why), is_whole=is_whole)
@@ -164,30 +166,36 @@ class Walker:
 
     def _finish(self, walk: Walk, *, is_full: bool, is_whole: bool) -> Iterator[Batch]:
         mark = walk.mark()
+        is_compared = self._is_compared and (is_full or is_whole)
         end = End("", walk.has_seen if is_whole else None, frozenset(r.key for r in mark.rejected.values()))
         yield from self._flush(
             Bookmark(
                 mark=mark,
                 invoices=mark.ordinal - len(mark.rejected),
                 rejects=len(mark.rejected),
-                full_walk_at=self.now_s if is_full or is_whole else self.bookmark.full_walk_at,
+                full_walk_at=self.now_s if is_compared else self.bookmark.full_walk_at,
             ),
             end,
         )
 
     def _give(self, walk: Walk) -> Iterator[Batch]:
         """Give what was seen, where it is enough for a package, or for a part of one."""
-        if self._given + len(self._batch) >= self.package_rows:
-            yield from self._flush(self._on_the_way(walk))
-        elif len(self._batch) >= self.part_rows:
-            yield from self._flush(self._on_the_way(walk), cut=Cut.NO)
+        is_package = self._given + len(self._batch) >= self.package_rows
+        if not is_package and len(self._batch) < self.part_rows:
+            return
+        bookmark = None
+        if walk.is_past_checks():
+            bookmark = self._on_the_way(walk)
+        elif self.kind == "incremental":
+            self._is_compared = False
+        yield from self._flush(bookmark, cut=Cut.MAY if is_package else Cut.NO)
 
     def _abandon(self) -> Iterator[Batch]:
         """Let go of what was seen, to begin anew. What was given already has to be loaded before."""
         self._batch = Batch()
         self.bookmark = replace(self.bookmark, unfinished=None)
         self.pages.drop()
-        self.part_rows = self.package_rows
+        self.part_rows, self._is_compared = self.package_rows, True
         if self._given:
             yield from self._flush(self.bookmark, cut=Cut.MUST)
 

@@ -309,7 +309,8 @@ def test_a_package_of_an_incremental_walk_is_remembered_as_far_as_it_goes() -> N
     assert walk(truth, walked.bookmark, package_rows=3).bookmark.invoices == 8
 
 
-def test_a_package_is_not_cut_before_the_checks_are_past() -> None:
+def test_before_the_checks_are_past_a_package_has_settled_invoices_and_claims_nothing() -> None:
+    """A walk over a great list with unsettled invoices all over it does not keep what it has seen."""
     truth = a_truth(20)
     for place in (7, 19):
         truth.records[place]["status"] = "open"
@@ -317,14 +318,19 @@ def test_a_package_is_not_cut_before_the_checks_are_past() -> None:
     for _ in range(4):
         arrive(truth)
 
-    walked = walk(truth, bookmark, package_rows=1, packages=1)
+    walked = walk(truth, bookmark, package_rows=1)
 
     assert walked.asked == [1, 12, 6, 3, 2]
-    assert walked.bookmark.mark == Mark(20, "in_20", {1: "in_1", 13: "in_13"})
+    assert walked.ids[:3] == [["in_2"], ["in_14"], ["in_1", "in_13", "in_19", "in_20"]]
+    assert [batch.bookmark and batch.bookmark.mark for batch in walked.batches[:3]] == [
+        None,
+        None,
+        Mark(20, "in_20", {1: "in_1", 13: "in_13"}),
+    ]
 
 
-def test_a_package_is_not_cut_before_a_check_has_failed() -> None:
-    """A failed check changes everything: what is new, what is gone, the numbers of records without id."""
+def test_what_was_given_before_a_check_has_failed_counts_but_not_as_compared() -> None:
+    """A failed check changes all else: what is new, what is gone, the numbers of records without id."""
     truth = a_truth(20)
     for place in (3, 19):
         truth.records[place]["status"] = "draft"
@@ -336,8 +342,12 @@ def test_a_package_is_not_cut_before_a_check_has_failed() -> None:
     walked = walk(truth, bookmark, package_rows=1)
 
     assert walked.asked[:3] == [1, 11, 3]
-    assert walked.batches[0].bookmark == replace(bookmark, unfinished=Mark(2, "in_2", {1: "in_1"}))
-    assert {key for keys in walked.ids for key in keys} == truth.invoices().keys()
+    assert walked.ids[:2] == [["in_2"], ["in_1"]]
+    assert walked.batches[0].bookmark is None
+    assert walked.batches[1].bookmark == replace(bookmark, unfinished=Mark(2, "in_2", {1: "in_1"}))
+    assert sorted(key for keys in walked.ids for key in keys) == sorted(truth.invoices())
+    assert walked.bookmark.full_walk_at == bookmark.full_walk_at
+    assert walk(truth, bookmark).bookmark.full_walk_at == NOW_S
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_17")
 

@@ -69,6 +69,16 @@ class Reject:
         """What tells this record from others: its id, else its hash."""
         return self.id or f"rejected:{self.row_hash}"
 
+    @property
+    def created_us(self) -> None:
+        """No time: what it says of `created` is not trusted."""
+        return None
+
+    @property
+    def is_settled(self) -> bool:
+        """Never: it may be corrected."""
+        return False
+
 
 Item = Invoice | Reject
 

@@ -110,6 +110,8 @@ class Walk:
         self._good_answers = 0
         self._at, self._ids = Places(), Names()
         self._held: dict[int, Item] = {}
+        self._fresh: list[int] = []
+        self._released: dict[int, tuple[str, int | None]] = {}
         self._unsettled: dict[int, str] = {}
         self._rejected: dict[int, Rejected] = {}
         self._begin(start)
@@ -173,18 +175,36 @@ class Walk:
     def release(self) -> Iterator[tuple[str, Item]]:
         """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
 
-        Nothing before the checks are past: if one fails, records without id get other numbers.
+        Before the checks are past these are settled invoices with an id. If a check fails, the others have to
+        be looked at anew: records without id get other numbers then.
         """
         limit = self._lowest_needed()
         if limit <= self._start.ordinal:
+            yield from self._release_settled(limit)
             return
-        for ordinal in sorted(ordinal for ordinal in self._held if ordinal < limit):
+        self._fresh.clear()
+        for ordinal in sorted(ordinal for ordinal in (*self._held, *self._released) if ordinal < limit):
+            if ordinal in self._released:
+                identity, created_us = self._released.pop(ordinal)
+                self._notice_order(created_us)
+                self._last = (ordinal, identity)
+                continue
             item = self._held.pop(ordinal)
-            self._notice_order(item)
+            self._notice_order(item.created_us)
             self._last = (ordinal, item.identity)
             key = self._key(ordinal, item)
             if key is not None:
                 yield key, item
+
+    def _release_settled(self, limit: int) -> Iterator[tuple[str, Item]]:
+        """Give settled invoices; of each stays only what the order of the list, and its end, are known by."""
+        fresh, self._fresh = self._fresh, [ordinal for ordinal in self._fresh if ordinal >= limit]
+        for ordinal in sorted(ordinal for ordinal in fresh if ordinal < limit):
+            item = self._held[ordinal]
+            if item.id is not None and item.is_settled:
+                self._released[ordinal] = item.id, item.created_us
+                del self._held[ordinal]
+                yield item.id, item
 
     def widen(self) -> None:
         """Forget the mark: every ordinal is needed. What was seen in this walk counts."""
@@ -224,6 +244,7 @@ class Walk:
             self._ids.add(name)
         if ordinal <= self.total:
             self._held[ordinal] = item
+            self._fresh.append(ordinal)
         self._at.put(ordinal, name)
         return True
 
@@ -236,8 +257,7 @@ class Walk:
             return "a rejected record has become an invoice without id, which only a full walk can number"
         return ""
 
-    def _notice_order(self, item: Item) -> None:
-        created_us = item.created_us if isinstance(item, Invoice) else None
+    def _notice_order(self, created_us: int | None) -> None:
         if created_us is not None:
             self.is_ordered = self.is_ordered and (self._newest_us is None or created_us >= self._newest_us)
             self._newest_us = created_us

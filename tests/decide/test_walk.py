@@ -578,17 +578,64 @@ def test_records_are_given_oldest_first_page_1_last() -> None:
     assert keys(walk) == []
 
 
-def test_nothing_is_given_before_the_checks_are_past() -> None:
+def test_settled_invoices_are_given_before_the_checks_are_past_and_each_once() -> None:
     names = "fEdcbA"
     walk = walk_of(names, Mark(4, "d", {1: "a", 4: "d"}))
 
     walk.take(page_of(names, asked=3))
     assert not walk.is_past_checks()
+    assert keys(walk) == ["b"]
     assert keys(walk) == []
 
     walk.take(page_of(names, asked=2))
     assert walk.is_past_checks()
-    assert keys(walk) == ["a", "b", "c", "d", "e", "f"]
+    assert keys(walk) == ["a", "c", "d", "e", "f"]
+    assert walk.mark() == Mark(6, "f", {1: "a", 5: "e"})
+
+
+@pytest.mark.parametrize("record", ["B", "!", anonymous()], ids=["unsettled", "rejected", "without id"])
+def test_what_a_failed_check_could_make_another_is_not_given_before(record: Name) -> None:
+    names = ["f", "e", "d", "c", record, "A"]
+    walk = walk_of(names, Mark(4, "d", {1: "a"}))
+
+    walk.take(page_of(names, asked=3))
+
+    assert not walk.is_past_checks()
+    assert keys(walk) == []
+
+
+def test_what_was_given_before_a_check_failed_is_not_given_again() -> None:
+    names = "fedcbA"
+    walk = walk_of(names, Mark(4, "x", {1: "a"}))
+    walk.take(page_of(names, asked=3))
+    assert keys(walk) == ["b"]
+
+    assert walk.take(page_of(names, asked=2)) is Trouble.MARK
+    walk.widen()
+
+    assert keys(walk) == ["a", "c", "d", "e", "f"]
+    assert walk.mark() == Mark(6, "f", {1: "a"})
+
+
+def test_a_walk_whose_end_was_given_before_ends_there() -> None:
+    walk = walk_of("dcbA", Mark(4, "d", {1: "a"}), per_page=1)
+    walk.take(page_of("dcbA", asked=4, per_page=1))
+
+    assert keys(walk) == ["a", "d"]
+    assert walk.mark() == Mark(4, "d", {1: "a"})
+
+
+def test_the_order_counts_of_what_was_given_before_the_checks_are_past() -> None:
+    records = [make_invoice(id=str(number), created=hour(number)) for number in (6, 5, 4, 3, 9, 1)]
+    walk = walk_of(records, Mark(4, "4", {1: "1"}))
+    walk.take(page_of(records, asked=3))
+    assert keys(walk) == ["1", "9"]
+    assert walk.is_ordered
+
+    walk.take(page_of(records, asked=2))
+
+    assert keys(walk) == ["3", "4", "5", "6"]
+    assert not walk.is_ordered
 
 
 def test_a_walk_from_nothing_has_no_checks() -> None:
