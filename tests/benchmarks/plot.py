@@ -15,7 +15,7 @@ _PANELS = {
     ("quiet", "requests"): "Nothing new, requests",
 }
 _LEFT_OUT = ("bare", "ours_config")
-_WIDTH, _LABELS, _GAP, _TOP, _BAR, _STEP = 1060, 190, 18, 64, 16, 24
+_WIDTH, _LABELS, _GAP, _TOP, _BAR, _STEP = 1110, 240, 18, 64, 16, 24
 _STYLE = """
   .card { fill: #ffffff; stroke: #d0d7de }
   text { fill: #1f2328; font: 12px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
