@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -37,8 +38,13 @@ def dagster() -> Any:
     return dagster
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def instance(dagster: Any) -> Iterator[Any]:
+    """An instance for each test: definitions are read with the one that came last, or what is left of it.
+
+    One that is collected puts back the one before it, so that must not happen in the middle of a test.
+    """
+    gc.collect()
     with dagster.instance_for_test() as instance:
         yield instance
 
