@@ -120,6 +120,7 @@ class Walk:
         self._start = start
         self._checks = sorted({*start.unsettled, *start.rejected, start.ordinal} - {0}, reverse=True)
         self._dense = start.ordinal + 1
+        self._given = 0
         self._last = (start.ordinal, start.identity)
         self._newest_us: int | None = None
         self._equal = dict(start.anonymous)
@@ -183,7 +184,7 @@ class Walk:
             yield from self._release_settled(limit)
             return
         self._fresh.clear()
-        for ordinal in sorted(ordinal for ordinal in (*self._held, *self._released) if ordinal < limit):
+        for ordinal in self._due(limit):
             if ordinal in self._released:
                 identity, created_us = self._released.pop(ordinal)
                 self._notice_order(created_us)
@@ -195,6 +196,15 @@ class Walk:
             key = self._key(ordinal, item)
             if key is not None:
                 yield key, item
+
+    def _due(self, limit: int) -> list[int]:
+        """List the ordinals to be given now: at first those seen up to the mark, then one after the other."""
+        known = self._start.ordinal
+        due = list(range(max(self._given, known) + 1, limit))
+        if self._given < known:
+            due = sorted(ordinal for ordinal in (*self._held, *self._released) if ordinal <= known) + due
+        self._given = limit - 1
+        return due
 
     def _release_settled(self, limit: int) -> Iterator[tuple[str, Item]]:
         """Give settled invoices; of each stays only what the order of the list, and its end, are known by."""
