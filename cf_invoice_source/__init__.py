@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cf_invoice_source import settings
 
 if TYPE_CHECKING:
+    from cf_invoice_source.account import Outcome
     from cf_invoice_source.auth import CloudflareCredentials
     from cf_invoice_source.errors import (
         ApiChangedError,
@@ -36,6 +37,7 @@ _HOMES = {
     "CloudflareCredentials": "auth",
     "DestinationError": "errors",
     "InvoiceSourceError": "errors",
+    "Outcome": "account",
     "Report": "runner",
     "SettingsError": "errors",
     "TryLaterError": "errors",
@@ -51,6 +53,7 @@ __all__ = [
     "CloudflareCredentials",
     "DestinationError",
     "InvoiceSourceError",
+    "Outcome",
     "Report",
     "SettingsError",
     "TryLaterError",

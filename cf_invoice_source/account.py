@@ -41,6 +41,8 @@ class Outcome:
         waited_s: Seconds waited for the rate limit, rounded.
         rejected: Records in the list that are no invoices, or that no column holds exactly.
         invoices: Invoices of the account in the table; None where that is not proven.
+        full_walk_at: When the last full walk was completed, in UTC: since then settled invoices have been
+            taken as they were. None where none was.
         doubt: Why the copy is not proven complete; empty when it is.
         error: Why the account could not be read, what to do, and the request; empty when it could.
     """
@@ -59,6 +61,7 @@ class Outcome:
     waited_s: int = 0
     rejected: int = 0
     invoices: int | None = None
+    full_walk_at: datetime | None = None
     doubt: str = "the walk did not end"
     error: str = ""
 
@@ -130,7 +133,7 @@ class Account:
             is_empty: Whether the destination holds nothing at all of the account.
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
-        self.bookmark = bookmark
+        self._remember(bookmark)
         place = warehouse.place
         walker = Walker(
             self.pages,
@@ -238,11 +241,16 @@ class Account:
         outcome.rejected = walker.rejected
         self._meter()
         if batch.bookmark:
-            self.bookmark = batch.bookmark
+            self._remember(batch.bookmark)
         if batch.end:
             outcome.doubt = batch.end.doubt
             if batch.bookmark:
                 outcome.invoices, outcome.rejected = batch.bookmark.invoices, batch.bookmark.rejects
+
+    def _remember(self, bookmark: Bookmark) -> None:
+        self.bookmark = bookmark
+        at = bookmark.full_walk_at
+        self.outcome.full_walk_at = None if at is None else datetime.fromtimestamp(at, timezone.utc)
 
     def _meter(self) -> None:
         self.outcome.requests = self.pages.requests

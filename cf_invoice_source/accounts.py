@@ -14,7 +14,7 @@ from cf_invoice_source.decide.bookmark import Bookmark, from_dict
 from cf_invoice_source.decide.envelope import Page
 from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.decide.row import Item, read_items
-from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
+from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
 from cf_invoice_source.notice import tell
 from cf_invoice_source.pacer import Tally
@@ -222,13 +222,7 @@ class Accounts:
 
     def _examine(self, warehouse: Warehouse) -> str:
         """Say what is wrong with the tables that calls for a full walk of every account; mend them before."""
-        others = warehouse.types() - {self.order.invoice_type}
-        if others:
-            raise MixedTypesError(
-                f"The dataset holds invoices of type {', '.join(sorted(others))}, "
-                f"not {self.order.invoice_type}.",
-                remedy="load each type into a dataset of its own, with --dataset",
-            )
+        warehouse.check_type(self.order.invoice_type)
         damage = warehouse.damage()
         self._rewrites = bool(damage) and warehouse.loaded_as() == "merge"
         if damage:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.settings import BASE_URL
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def chosen_base_url(given: str | None) -> str:
+    """Choose the base URL: the one given, else that of Cloudflare's own environment name, else the real one."""
+    return given or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL
 
 
 def safe_base_url(base_url: str) -> str:

@@ -1,8 +1,7 @@
-"""Whether a load could work: credentials, token, accounts, permissions, destination."""
+"""Whether a load could work: credentials, settings, token, accounts, permissions, destination."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,15 +11,22 @@ from typing import Literal
 import dlt
 from dlt.common.configuration import with_config
 
+from cf_invoice_source.accounts import Order
+from cf_invoice_source.address import chosen_base_url
 from cf_invoice_source.auth import CloudflareCredentials, KeyAuth, where_found
 from cf_invoice_source.client import Client
 from cf_invoice_source.decide.token import Token
-from cf_invoice_source.discovery import read_account_ids
+from cf_invoice_source.discovery import named_accounts
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.explain import dlt_errors_explained, driver_errors_explained
+from cf_invoice_source.hints import INVOICES
+from cf_invoice_source.keeping import Keeping, read_keeping
+from cf_invoice_source.loader import check_settings
+from cf_invoice_source.overview import Overview
 from cf_invoice_source.place import check_format, place_of
 from cf_invoice_source.probe import try_writing
 from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
+from cf_invoice_source.source import cf_invoice_source
 from cf_invoice_source.target import Target, settings_of
 
 
@@ -29,7 +35,7 @@ class Row:
     """One thing that was looked at.
 
     Attributes:
-        what: credentials, token, accounts, account or destination.
+        what: credentials, settings, token, accounts, account or destination.
         state: Whether a load could go on from here; skipped where that cannot be said.
         said: What was found, or what is wrong.
         remedy: What to do about it; empty where nothing is wrong.
@@ -71,7 +77,7 @@ def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: 
     with settings_of(pipeline_name):
         checks = _Checks(pipeline_name, account_ids)
         checks.look_at_cloudflare()
-        checks.look("destination", lambda: _destination(Target.of(pipeline_name, destination, dataset_name)))
+        checks.look_at_destination(destination, dataset_name)
     return Check(tuple(checks.rows))
 
 
@@ -87,6 +93,7 @@ class _Checks:
         self._pipeline_name = pipeline_name
         self._given = account_ids
         self._account_ids: tuple[str, ...] = ()
+        self._settings: _Settings | None = None
 
     def look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
         """Add a row: what is found, what is wrong, or what has to be mended first."""
@@ -100,12 +107,18 @@ class _Checks:
         self.rows.append(row)
 
     def look_at_cloudflare(self) -> None:
-        """Add the rows about credentials, token, accounts, and the permission on each account."""
+        """Add the rows about credentials, settings, token, accounts, and the permission on each account."""
         self.look("credentials", self._find_credentials)
+        self.look("settings", self._find_settings)
         self.look("token", self._find_token)
         self.look("accounts", self._find_accounts)
         for account_id in self._account_ids or [""]:
             self.look("account", partial(self._find_permission, account_id), account_id)
+
+    def look_at_destination(self, destination: str, dataset_name: str) -> None:
+        """Add the row about the destination, and about what is there."""
+        target = partial(Target.of, self._pipeline_name, destination, dataset_name)
+        self.look("destination", lambda: _destination(target, self._settings))
 
     def _need(self, *whats: str) -> None:
         for row in self.rows:
@@ -117,6 +130,12 @@ class _Checks:
         self._auth = credentials.to_auth()
         kind = "an e-mail with a global API key" if isinstance(self._auth, KeyAuth) else "an API token"
         return f"{kind}, from {where_found(credentials, self._pipeline_name)}"
+
+    def _find_settings(self) -> str:
+        check_settings(self._pipeline_name)
+        self._settings = _settings()
+        order = self._settings.order
+        return f"type {order.invoice_type}, a full walk every {order.full_walk_every_s / 86_400:g} days"
 
     def _find_token(self) -> str:
         self._need("credentials")
@@ -151,7 +170,8 @@ class _Checks:
 
     def _find_permission(self, account_id: str) -> str:
         self._need("credentials", "token", "accounts")
-        page = self._client.invoice_page(account_id, "all", 1)
+        invoice_type = self._settings.order.invoice_type if self._settings else "all"
+        page = self._client.invoice_page(account_id, invoice_type, 1)
         return f"{page.total_count:,} invoices can be read"
 
 
@@ -163,26 +183,48 @@ def _credentials(credentials: CloudflareCredentials = dlt.secrets.value) -> Clou
 
 @with_config(sections=("sources", SECTION))
 def _base_url(base_url: str | None = None) -> str:
-    return base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL
+    return chosen_base_url(base_url)
 
 
 @with_config(sections=("sources", SECTION))
 def _named(given: Sequence[str], account_id: str | Sequence[str] | None = None) -> tuple[str, ...]:
-    return read_account_ids(given or account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
+    return named_accounts(given or account_id)
 
 
-@with_config(sections=("sources", SECTION))
-def _table_format(table_format: str | None = None) -> str | None:
-    return table_format
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What the source makes of its settings."""
+
+    order: Order
+    keeping: Keeping
 
 
-def _destination(target: Target) -> str:
-    client, table_format = target.client(), _table_format()
+def _settings() -> _Settings:
+    """Make a source as a load would, but for what has a row of its own."""
+    source = cf_invoice_source(account_id="0" * 32, base_url=BASE_URL, credentials={"api_token": "none"})
+    invoices = source.resources[INVOICES]
+    return _Settings(invoices.explicit_args["accounts"].order, read_keeping(invoices.write_disposition))
+
+
+def _destination(make_target: Callable[[], Target], settings: _Settings | None) -> str:
+    target = make_target()
+    client = target.client()
+    table_format = settings.order.table_format if settings else None
     check_format(client, table_format)
     with driver_errors_explained():
+        if settings:
+            _check_what_is_there(make_target(), settings)  # another one, for this one will be read-only
         tried = try_writing(target)
     if tried is None:
         raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
     limit = place_of(client, table_format).limit
     said = f"{tried} in {target.location}, dataset {target.dataset_name}"
     return f"{said}. {limit}" if limit else said
+
+
+def _check_what_is_there(target: Target, settings: _Settings) -> None:
+    with target.reading() as dataset:
+        if dataset:
+            overview = Overview(dataset)
+            overview.check_type(settings.order.invoice_type)
+            overview.check_keeping(settings.keeping)

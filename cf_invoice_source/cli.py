@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from cf_invoice_source.runner import Report
     from cf_invoice_source.status import Status
 
-OK, FAILED, NOT_PROVEN = 0, 1, 3
-"""Exit codes. 2 is click's, for bad usage; 130 and 143 are for signals."""
+OK, FAILED, BAD_USAGE, NOT_PROVEN = 0, 1, 2, 3
+"""Exit codes. 130 and 143 are for signals."""
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -77,7 +77,7 @@ _output = _options(
 @cli.command()
 @_account
 @click.option(
-    "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: all]"
+    "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: by the settings, else all]"
 )
 @click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
 @click.option("--refresh", is_flag=True, help="Write every row of invoices anew; the other tables are kept.")
@@ -107,8 +107,9 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Load what is new and what has changed, and prove the copy right.
 
-    Credentials come from CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY, or from
-    .dlt/secrets.toml; accounts from --account, CLOUDFLARE_ACCOUNT_ID or .dlt/config.toml.
+    Credentials come from dlt's settings (.dlt/secrets.toml), else from CLOUDFLARE_API_TOKEN, or
+    CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY; accounts from --account, else from dlt's settings
+    (.dlt/config.toml), else from CLOUDFLARE_ACCOUNT_ID, else they are all that can be seen.
     """
     if demo and accounts:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
@@ -177,9 +178,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
 ) -> None:
     """Look whether a load could work, and leave nothing behind.
 
-    A tick or a cross for credentials, token, accounts, the permission on each, and the destination.
+    A tick or a cross for credentials, settings, token, accounts, the permission on each, and the destination.
     """
-    with _errors_explained(as_json=as_json, debug=debug):
+    with _errors_explained(as_json=as_json, debug=debug, verdict="passed"):
         from cf_invoice_source.check import check as run
         from cf_invoice_source.screen import check_document, show_check
 
@@ -203,10 +204,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
-        if _logs_are_json():
-            _say(error.format_message())
-        else:
-            error.show()
+        error.show()
         sys.exit(error.exit_code)
 
 
@@ -238,7 +236,7 @@ def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any
 
 
 @contextmanager
-def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
+def _errors_explained(*, as_json: bool, debug: bool, verdict: str = "proven") -> Iterator[Console]:
     """Give the console for stderr, and show an error there: one screen, or one line of dlt's JSON log."""
     from rich.console import Console
 
@@ -256,8 +254,6 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
             gc.enable()
             with nullcontext() if console.quiet else shown_by(partial(show_notice, console)):
                 yield console
-    except MixedTypesError as error:
-        raise click.UsageError(str(error)) from error
     except InvoiceSourceError as error:
         if console.quiet:
             log_error(error, debug=debug)
@@ -265,8 +261,8 @@ def _errors_explained(*, as_json: bool, debug: bool) -> Iterator[Console]:
             console.print_exception()
         show_error(console, error)
         if as_json:
-            click.echo(error_document(error))
-        sys.exit(FAILED)
+            click.echo(error_document(error, verdict))
+        sys.exit(BAD_USAGE if isinstance(error, MixedTypesError) else FAILED)
 
 
 def _keep_dlt_quiet() -> None:
@@ -288,8 +284,6 @@ def _keep_dlt_quiet() -> None:
 
 def _logs_are_json() -> bool:
     """Whether a machine reads stderr: then each line is a JSON document, and nothing is drawn for people."""
-    if "dlt" not in sys.modules:
-        return False
     import dlt
     from dlt.common import logger
 
@@ -300,16 +294,6 @@ def _stdout() -> Console:
     from rich.console import Console
 
     return Console()
-
-
-def _say(text: str) -> None:
-    """Say one line on stderr."""
-    if _logs_are_json():
-        from dlt.common import logger
-
-        logger.critical(text)
-    else:
-        click.echo(text, err=True)
 
 
 def _print(report: Report, console: Console, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,11 @@ from cf_invoice_source.errors import SettingsError, TryLaterError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Name the accounts given, else those of Cloudflare's own environment name; see `read_account_ids`."""
+    return read_account_ids(given or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
 
 
 def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:

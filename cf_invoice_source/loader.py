@@ -83,14 +83,17 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     return "" if is_finished else _DROPPED
 
 
-def check_settings(pipeline: dlt.Pipeline) -> None:
+def check_settings(pipeline_name: str) -> None:
     """Check how dlt is told to load.
+
+    Args:
+        pipeline_name: Name of the dlt pipeline, which need not exist.
 
     Raises:
         SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark
             would go ahead, and nobody would ask for them again.
     """
-    with inject_section(ConfigSectionContext(pipeline.pipeline_name, sections=(known_sections.LOAD,))):
+    with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
     if not settings.raise_on_failed_jobs:
         raise SettingsError(

@@ -89,7 +89,7 @@ def load(
         source = cf_invoice_source(**settings)
         accounts = _accounts(source)
         accounts.package_rows, accounts.is_forgiving, accounts.is_untouched = package_rows, True, True
-        check_settings(pipeline)
+        check_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
         accounts.doubt = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
@@ -132,7 +132,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(pipeline.destination_client(), wait_s=wait_s),
     ):
-        check_settings(pipeline)
+        check_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
         finish_pending(pipeline)
         load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))

@@ -46,6 +46,8 @@ def show_report(console: Console, report: Report) -> None:
             console.print(Text(f"Not proven, account {account.account_id}: {account.doubt}."), soft_wrap=True)
     if _has(report, "rejected"):
         console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")
+    if full_walks := sorted(account.full_walk_at for account in report.accounts if account.full_walk_at):
+        console.print(f"Every row was last compared on {_days(full_walks[0], full_walks[-1])} (full walk).")
     for account_id in report.unlisted:
         note = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
         console.print(Text(note), soft_wrap=True)
@@ -182,6 +184,10 @@ def _date(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d}" if time else ""
 
 
+def _days(first: datetime, last: datetime) -> str:
+    return _date(first) if first.date() == last.date() else f"{_date(first)} to {_date(last)}"
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
@@ -244,9 +250,9 @@ def check_document(check: Check) -> str:
     return _document(passed=not check.has_failed, rows=[asdict(row) for row in check.rows], error=None)
 
 
-def error_document(error: InvoiceSourceError) -> str:
-    """Write an error as JSON."""
-    return _document(proven=False, error=_error(error))
+def error_document(error: InvoiceSourceError, verdict: str) -> str:
+    """Write an error as JSON, with the word that the command's document has for what did not come about."""
+    return _document(**{verdict: False}, error=_error(error))
 
 
 def _error(error: InvoiceSourceError) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -13,17 +12,18 @@ from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
+from cf_invoice_source.address import chosen_base_url
 from cf_invoice_source.auth import CloudflareCredentials
 from cf_invoice_source.client import Client
 from cf_invoice_source.contract import check_contract, read_contract
 from cf_invoice_source.decide.bookmark import to_dict
 from cf_invoice_source.decide.place import TABLE_FORMATS, TableFormat
 from cf_invoice_source.delivery import Delivery, missing_tables
-from cf_invoice_source.discovery import read_account_ids
+from cf_invoice_source.discovery import named_accounts
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, table_hints
 from cf_invoice_source.keeping import Keeping, read_keeping
-from cf_invoice_source.settings import BASE_URL, FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
+from cf_invoice_source.settings import FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
 
@@ -82,7 +82,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
     contract = read_contract(schema_contract)
     auth = credentials.to_auth()
-    account_ids = read_account_ids(account_id or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
+    account_ids = named_accounts(account_id)
     if type not in INVOICE_TYPES:
         raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
     if not 0 <= full_walk_every_days <= _LONGEST_DAYS:
@@ -91,7 +91,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         )
     if table_format not in {None, *TABLE_FORMATS}:
         raise SettingsError("There is no such table_format.", remedy=f"use one of {', '.join(TABLE_FORMATS)}")
-    client = Client(auth, base_url or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL)
+    client = Client(auth, chosen_base_url(base_url))
     order = Order(
         find=lambda: account_ids or [account.id for account in client.accounts()],
         is_discovered=not account_ids,
@@ -142,11 +142,9 @@ def _invoices(
 ) -> Iterator[Any]:
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
-    if is_range and accounts.order.is_refresh:
-        raise SettingsError(
-            "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
-        )
     keeping = read_keeping(dlt.current.source().resources[INVOICES].write_disposition)
+    if accounts.order.is_refresh:
+        _check_refresh(keeping, is_range=is_range)
     bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
     separate_staging(pipeline)
@@ -163,7 +161,7 @@ def _invoices(
     delivery = Delivery(pipeline, schema, hints, warehouse.place, is_direct=is_direct)
     proven: dict[str, Any] = {}
     with closing(delivery), warehouse.connected():
-        _check_keeping(keeping, warehouse, is_refresh=accounts.order.is_refresh)
+        warehouse.check_keeping(keeping)
         for package in accounts.packages(warehouse, bookmarks, is_range=is_range):
             if not is_range:
                 newest = _newest(created.last_value, package.tables.get(INVOICES, ()))
@@ -176,18 +174,12 @@ def _invoices(
     bookmarks.update(proven)  # only now: whoever takes no more rows than that gets no bookmark either
 
 
-def _check_keeping(keeping: Keeping, warehouse: Warehouse, *, is_refresh: bool) -> None:
-    """Refuse what a destination cannot do, or what would spoil what is there."""
-    able = warehouse.capabilities.supported_merge_strategies or ()
-    if keeping == "scd2" and "scd2" not in able:
-        raise SettingsError("This destination cannot load with scd2.", remedy="use merge or append")
-    loaded_as = warehouse.loaded_as()
-    if loaded_as not in {None, keeping} and warehouse.holds_invoices():
+def _check_refresh(keeping: Keeping, *, is_range: bool) -> None:
+    if is_range:
         raise SettingsError(
-            f"The dataset was loaded with {loaded_as}, and cannot go on with {keeping}.",
-            remedy=f"set write_disposition to {loaded_as}, or load into another dataset, with --dataset",
+            "A refresh needs the whole list, not a range of created.", remedy="leave out one of them"
         )
-    if is_refresh and keeping != "merge":
+    if keeping != "merge":
         raise SettingsError(
             f"A refresh would write over the history that {keeping} keeps.",
             remedy="use --full: it compares every row, and adds what is not right",

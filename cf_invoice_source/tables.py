@@ -15,9 +15,11 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.decide.place import Place, TableFormat
+from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
 from cf_invoice_source.keeping import Keeping
 from cf_invoice_source.place import place_of, sql_client_of
+from cf_invoice_source.settings import InvoiceType
 
 _ROWS_AT_ONCE = 1_000
 
@@ -100,6 +102,38 @@ class Tables:
 
     def _find_keeping(self) -> Keeping | None:
         raise NotImplementedError
+
+    def check_type(self, invoice_type: InvoiceType) -> None:
+        """Check that invoices of this type may be loaded.
+
+        Raises:
+            MixedTypesError: There are some of another type.
+        """
+        types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_walks}")}
+        if others := types - {invoice_type}:
+            raise MixedTypesError(
+                f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}.",
+                remedy="load each type into a dataset of its own, with --dataset",
+            )
+
+    def check_keeping(self, keeping: Keeping) -> None:
+        """Check that `invoices` can be kept so.
+
+        Raises:
+            SettingsError: The destination cannot do it, or what is there is kept in another way.
+        """
+        if keeping == "scd2" and "scd2" not in (self.capabilities.supported_merge_strategies or ()):
+            raise SettingsError("This destination cannot load with scd2.", remedy="use merge or append")
+        loaded_as = self.loaded_as()
+        if loaded_as not in {None, keeping} and self.holds_invoices():
+            raise SettingsError(
+                f"The dataset was loaded with {loaded_as}, and cannot go on with {keeping}.",
+                remedy=f"set write_disposition to {loaded_as}, or load into another dataset, with --dataset",
+            )
+
+    def holds_invoices(self) -> bool:
+        """Whether `invoices` has any row."""
+        return any(count for (count,) in self._query("SELECT count(*) FROM {invoices}"))
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""

@@ -75,10 +75,6 @@ class Warehouse(Tables):
         table = json.loads(stored.schema)["tables"].get(INVOICES) if stored else None
         return keeping_of(table) if table else None
 
-    def holds_invoices(self) -> bool:
-        """Whether `invoices` has any row."""
-        return any(count for (count,) in self._query("SELECT count(*) FROM {invoices}"))
-
     def restore(self) -> None:
         """Create missing tables and columns again; touches no data."""
         with self._pipeline.destination_client() as client:
@@ -116,10 +112,6 @@ class Warehouse(Tables):
         """
         if self.table_format:
             check_format(self._pipeline.destination_client(), self.table_format)
-
-    def types(self) -> set[str]:
-        """Name the invoice types that were loaded into this dataset."""
-        return {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_walks}")}
 
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""

@@ -128,8 +128,9 @@ INVOICES = dg.AssetKey([DATASET, "invoices"])
 def complete() -> dg.AssetCheckResult:
     """Each account's last load is proven, and holds every record that Cloudflare lists."""
     walks = _query(
-        "SELECT account_id, proven, doubt, error, rejected FROM {invoice_walks} walk WHERE started_at = "
-        "(SELECT max(started_at) FROM {invoice_walks} WHERE account_id = walk.account_id)"
+        "SELECT walk.account_id, proven, doubt, error, rejected FROM {invoice_walks} walk JOIN "
+        "(SELECT account_id, max(started_at) AS started_at FROM {invoice_walks} GROUP BY account_id) latest "
+        "ON walk.account_id = latest.account_id AND walk.started_at = latest.started_at"
     )
     problems = {
         account_id: error or doubt or f"{rejected} records are in invoice_rejects, each with its reason"

@@ -10,8 +10,8 @@ import pytest
 
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import html, status
-from tests.conftest import Command, Ended, Warehouse, tree
-from tests.make import make_invoices
+from tests.conftest import Command, Ended, Load, Warehouse, tree
+from tests.make import make_invoice, make_invoices
 from tests.postgres import Database
 
 SECRET = "simulator-token"
@@ -51,7 +51,7 @@ def row(what: str, words: str, account_id: str = "") -> dict[str, str]:
 DISCOVERED: Mapping[str, str | None] = {"CLOUDFLARE_ACCOUNT_ID": None}
 """An environment that names no account."""
 
-ALL = ("credentials", "token", "accounts", "account", "destination")
+ALL = ("credentials", "settings", "token", "accounts", "account", "destination")
 
 
 # All is well
@@ -71,6 +71,7 @@ def test_the_document_says_what_was_found_value_for_value(
         "passed": True,
         "rows": [
             row("credentials", ENVIRONMENT),
+            row("settings", "type all, a full walk every 7 days"),
             row("token", "active"),
             row("accounts", "2, named by the settings"),
             row("account", "1,234 invoices can be read", account.id),
@@ -298,6 +299,42 @@ CROSSES: dict[str, tuple[Break, dict[str, str], str, str]] = {
         "32 hexadecimal characters",
     ),
     "denied account": (denied, {"account": FAILED}, "Authentication error", "AI Gateway Read"),
+    "no such type": (
+        setting(f"{SECTION}__TYPE", "automatic"),
+        {"settings": FAILED},
+        "type cannot be read as 'all', 'auto', 'manual'",
+        "SOURCES",
+    ),
+    "a number of days that makes no sense": (
+        setting(f"{SECTION}__FULL_WALK_EVERY_DAYS", "-1"),
+        {"settings": FAILED},
+        "full_walk_every_days makes no sense",
+        "from 0 to",
+    ),
+    "a contract that makes no sense": (
+        setting(f"{SECTION}__SCHEMA_CONTRACT", '{"columns": "thaw"}'),
+        {"settings": FAILED},
+        "schema_contract makes no sense",
+        "discard_value",
+    ),
+    "a disposition that would spoil the table": (
+        setting(f"{SECTION}__WRITE_DISPOSITION", "replace"),
+        {"settings": FAILED},
+        "cannot be",
+        "",
+    ),
+    "refused rows to be passed over": (
+        setting("LOAD__RAISE_ON_FAILED_JOBS", "false"),
+        {"settings": FAILED},
+        "pass over rows that the destination refuses",
+        "raise_on_failed_jobs",
+    ),
+    "a format that the destination does not keep": (
+        setting(f"{SECTION}__TABLE_FORMAT", "delta"),
+        {"destination": FAILED},
+        "keeps no tables in the format delta",
+        "leave table_format out",
+    ),
 }
 """What to break; what becomes of it, all else being well; cause and remedy."""
 
@@ -336,6 +373,7 @@ def test_a_wrong_token_leaves_nothing_to_discover(
 
     assert states(ended) == {
         "credentials": PASSED,
+        "settings": PASSED,
         "token": FAILED,
         "accounts": SKIPPED,
         "account": SKIPPED,
@@ -374,6 +412,49 @@ def test_the_screen_shows_the_remedy_beside_the_cross(
         "Request",
         "cf-ray",
     ]
+
+
+# Settings
+
+
+def test_the_accounts_are_asked_for_the_type_that_would_be_loaded(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += [make_invoice(id=f"in_{n}", invoice_origin="auto_topup") for n in range(3)]
+    account.records += [make_invoice(id="in_9", invoice_origin="manual_topup")]
+
+    ended = command("check", "--json", env={f"{SECTION}__TYPE": "manual"})
+
+    assert said(ended, "settings") == "type manual, a full walk every 7 days "
+    assert said(ended, "account") == "1 invoices can be read "
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cause"),
+    [
+        ("TYPE", "auto", "The dataset holds invoices of type all, not auto"),
+        ("WRITE_DISPOSITION", "scd2", "The dataset was loaded with merge, and cannot go on with scd2"),
+    ],
+)
+def test_a_dataset_that_does_not_go_with_the_settings_is_a_cross(
+    load: Load,
+    simulator: Simulator,
+    account: Account,
+    warehouse: Warehouse,
+    command: Command,
+    name: str,
+    value: str,
+    cause: str,
+) -> None:
+    account.records += make_invoices(1)
+    load()
+
+    fine = command("check", "--json")
+    ended = command("check", "--json", env={f"{SECTION}__{name}": value})
+
+    assert fine.exit_code == 0
+    assert states(ended) == dict.fromkeys(ALL, PASSED) | {"destination": FAILED}
+    assert cause in said(ended, "destination")
 
 
 # The destination

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def test_a_load_shows_its_accounts_and_where_the_rows_are(
     assert account.id in ended.stdout
     assert " 7 " in ended.stdout
     assert str(warehouse.path) in ended.stdout.replace("\n", "")
+    assert f"Every row was last compared on {datetime.now(timezone.utc):%Y-%m-%d}" in ended.stdout
     assert ended.stderr == ""
 
 
@@ -581,6 +583,7 @@ def test_bad_usage_that_only_the_destination_knows_of_is_a_line_of_the_log(
 
     assert ended.exit_code == 2
     assert "The dataset holds invoices of type all" in logged(ended)[-1]["msg"]
+    assert logged(ended)[-1]["kind"] == "MixedTypesError"
 
 
 # Help and usage errors

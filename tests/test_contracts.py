@@ -338,7 +338,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     keys = {"a:1"}
     with warehouse.connected():
         warehouse.damage()
-        warehouse.types()
+        warehouse.check_type("all")
         warehouse.runs("a")
         warehouse.newest_load()
         warehouse.known("a", IDS)

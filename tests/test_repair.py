@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -316,10 +317,11 @@ def test_another_type_is_bad_usage_of_the_command(
 ) -> None:
     load()
 
-    ended = command("load", "--type", "auto")
+    ended = command("load", "--type", "auto", "--json")
 
     assert ended.exit_code == 2
     assert "--dataset" in ended.stderr
+    assert json.loads(ended.stdout)["error"]["kind"] == "MixedTypesError"
 
 
 # A range of `created`

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import dlt
@@ -16,6 +18,8 @@ from tests.conftest import Command, Load, Warehouse
 from tests.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
+
+NEW_YEAR_S = 1_767_225_600
 
 LATER_S = CREATED_S + 10**7
 """Newer than every invoice of `make_invoices`."""
@@ -511,6 +515,28 @@ def test_each_run_leaves_a_row_for_each_account_that_says_what_it_did(
         ("full", "first run", 1, 2, 2, 0, 0, 0, True),
         ("incremental", "", 1, 3, 1, 1, 0, 0, True),
     ]
+
+
+def test_each_result_says_when_the_last_full_walk_was(
+    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.records += make_invoices(2)
+
+    def at(second: int, **settings: Any) -> datetime | None:
+        monkeypatch.setattr("cf_invoice_source.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second))
+        [outcome] = load(**settings).accounts
+        return outcome.full_walk_at
+
+    times = [at(0), at(1), at(2, full=True), at(3)]
+    simulator.denied.add(account.id)
+    other = simulator.world.add_account("Other")
+    denied, first = load(account_id=[account.id, other.id]).accounts
+
+    new_year = datetime.fromtimestamp(NEW_YEAR_S, tz=timezone.utc)
+    assert times == [new_year + timedelta(seconds=second) for second in (0, 0, 2, 2)]
+    assert denied.error
+    assert denied.full_walk_at == times[-1]
+    assert first.full_walk_at == new_year + timedelta(seconds=3)
 
 
 def test_the_demo_shows_in_its_second_run_invoices_that_were_paid_since_the_first(

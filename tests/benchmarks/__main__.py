@@ -73,8 +73,10 @@ def _compare(results: Results, given: argparse.Namespace) -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    experiments = "\n".join(f"  {name:9} {run.__doc__}" for name, run in EXPERIMENTS.items())
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"beside compare and report:\n{experiments}"
     add = parser.add_argument
     what = ["compare", *EXPERIMENTS, "report"]
     add(

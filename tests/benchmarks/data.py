@@ -111,9 +111,9 @@ def _make_invoice(number: int, account: str, stage: int, *, newest: int) -> tupl
     dice, fraction = divmod(dice, 5_000)
     dice, person = divmod(dice, len(_PEOPLE))
     dice, description = divmod(dice, len(_DESCRIPTIONS))
-    dice, is_void = divmod(dice, 30)
+    dice, is_kept = divmod(dice, 30)
     is_open = number > newest - _OPEN_IN_FRONT or (not changes and not stage)
-    status = "open" if is_open else "paid" if is_void or not changes else "void"
+    status = "open" if is_open else "paid" if is_kept or not changes else "void"
     hundredths = _NETS[net] * 100 + (fraction if fraction < 100 else 0)
     due = hundredths / 100 if hundredths % 100 else hundredths // 100
     link = sha512(digest + bytes([stage])).hexdigest()

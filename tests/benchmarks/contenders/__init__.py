@@ -93,7 +93,7 @@ CONTENDERS: dict[str, Contender] = {
     "sdk": script("Cloudflare's SDK, looped", "cloudflare_sdk", "invoices"),
     "bare": script("A bare dlt pipeline: one page, no row", "bare_dlt"),
 }
-"""By the names that the command line knows. `rest_api` needs more than 3 GiB for 100,000 invoices."""
+"""By the names that the command line knows. `rest_api` needs more than 2 GiB for 100,000 invoices."""
 
 
 _VERSIONS = """
