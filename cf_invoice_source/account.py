@@ -114,7 +114,7 @@ class Account:
         warehouse: Warehouse,
         bookmark: Bookmark,
         *,
-        order: str,
+        why_full: str,
         rewrite: bool,
         refresh: bool,
         package_rows: int,
@@ -126,7 +126,7 @@ class Account:
         Args:
             warehouse: What the destination holds.
             bookmark: What is remembered of the account.
-            order: Why a full walk is wanted; empty where the bookmark decides.
+            why_full: Why a full walk is wanted; empty where the bookmark decides.
             rewrite: Whether to write every row, whatever the destination seems to hold.
             refresh: Whether to do so until a walk is proven, also in later runs if this one is interrupted.
             package_rows: Records in one package, at least.
@@ -134,11 +134,11 @@ class Account:
             is_range: Whether only a range of `created` will be kept: then nothing is remembered or proven.
         """
         self._remember(bookmark)
-        place = warehouse.place
+        abilities = warehouse.abilities
         walker = Walker(
             self.pages,
             bookmark,
-            order,
+            why_full,
             int(time.time()),
             self.full_walk_every_s,
             package_rows,
@@ -157,12 +157,12 @@ class Account:
                 for invoices in _portions(batch.invoices):
                     if rows.tables:
                         yield Package(self.account_id, rows.take(), None, cut=Cut.NO)
-                    _compare(rows, invoices, known, is_readable=place.is_readable)
+                    _compare(rows, invoices, known, is_readable=abilities.is_readable)
                 self._compare_rest(rows, batch, warehouse, is_empty=is_empty)
                 if batch.end:
                     self.pages.drop()
                 self._note(rows, walker, batch)
-                self.outcome.doubt = self.outcome.doubt or place.doubt
+                self.outcome.doubt = self.outcome.doubt or abilities.doubt
                 if batch.cut is not Cut.NO:
                     rows.tables[WALKS] = [self.row()]
                 to_remember = self._refreshing(batch) if refresh else batch.bookmark

@@ -10,9 +10,9 @@ from typing import Any
 
 from cf_invoice_source.account import Account, Package
 from cf_invoice_source.ahead import Pages, Pool, first_ready
+from cf_invoice_source.decide.abilities import TableFormat
 from cf_invoice_source.decide.bookmark import Bookmark, from_dict
 from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.decide.row import Item, read_items
 from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.hints import WALKS
@@ -152,15 +152,15 @@ class Accounts:
 
     def _begin(self, warehouse: Warehouse, bookmarks: Mapping[str, Any]) -> None:
         """Find the accounts, and what is known of each."""
-        if warehouse.place.limit:
-            tell(warehouse.place.limit)
+        if warehouse.abilities.limit:
+            tell(warehouse.abilities.limit)
         damage = self._examine(warehouse)
         asked = "a refresh was asked for" if self.order.is_refresh else "asked for" * self.order.is_full
         account_ids = tuple(self.order.find())
         self.unlisted = ()
         if self.order.is_discovered:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
-        self.accounts = [self.account(account_id, warehouse.place.digits) for account_id in account_ids]
+        self.accounts = [self.account(account_id, warehouse.abilities.digits) for account_id in account_ids]
         counts = warehouse.counts()
         self._waiting, self._held = [], None
         lost = set()
@@ -170,7 +170,7 @@ class Accounts:
             why = ""
             if bookmark.is_refreshing:
                 why = "" if bookmark.unfinished else "an earlier refresh was interrupted"
-            elif warehouse.place.is_readable:
+            elif warehouse.abilities.is_readable:
                 why = difference(bookmark, counts[account.account_id])
             self._waiting.append((account, asked or damage or why))
         for why in sorted(lost):
@@ -194,14 +194,14 @@ class Accounts:
     def _next(
         self, warehouse: Warehouse, bookmarks: Mapping[str, Any], package_rows: int, *, is_range: bool
     ) -> Iterator[Package]:
-        account, order = self._take_first_ready(self._waiting or [])
+        account, why = self._take_first_ready(self._waiting or [])
         bookmark = from_dict(bookmarks.get(account.account_id))
         if self._held is None:
             self._held = warehouse.accounts()
         packages = account.packages(
             warehouse,
             bookmark,
-            order="a range was asked for" if is_range else order,
+            why_full="a range was asked for" if is_range else why,
             rewrite=self._rewrites,
             refresh=not is_range and (self.order.is_refresh or bookmark.is_refreshing),
             package_rows=package_rows,

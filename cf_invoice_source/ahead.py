@@ -33,17 +33,17 @@ class Pool:
         self._size = size
         self._started = 0
         self._idle = Semaphore(0)
-        self._orders: _Orders = SimpleQueue()
-        self._end = finalize(self, _end, self._orders, size)
+        self._jobs: _Jobs = SimpleQueue()
+        self._end = finalize(self, _end, self._jobs, size)
 
     def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         """Have a page asked for."""
         future: Future[Page[Item]] = Future()
-        self._orders.put((future, ask))
+        self._jobs.put((future, ask))
         if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
             name = f"cloudflare-{self._started}"
-            Thread(target=_work, args=(self._orders, self._idle), name=name, daemon=True).start()
+            Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
         return future
 
     def close(self) -> None:
@@ -51,24 +51,24 @@ class Pool:
         self._end()
 
 
-_Orders = SimpleQueue[tuple[Future[Page[Item]], Callable[[], Page[Item]]] | None]
+_Jobs = SimpleQueue[tuple[Future[Page[Item]], Callable[[], Page[Item]]] | None]
 
 
-def _work(orders: _Orders, idle: Semaphore) -> None:
-    while (order := orders.get()) is not None:
-        future, ask = order
+def _work(jobs: _Jobs, idle: Semaphore) -> None:
+    while (job := jobs.get()) is not None:
+        future, ask = job
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(ask())
             except BaseException as error:  # noqa: BLE001 - raised again by who takes the page
                 future.set_exception(error)
-        del order, future, ask  # while the thread waits, it keeps nothing
+        del job, future, ask  # while the thread waits, it keeps nothing
         idle.release()
 
 
-def _end(orders: _Orders, threads: int) -> None:
+def _end(jobs: _Jobs, threads: int) -> None:
     for _ in range(threads):
-        orders.put(None)
+        jobs.put(None)
 
 
 @dataclass(slots=True)

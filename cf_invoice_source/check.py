@@ -11,23 +11,23 @@ from typing import Literal
 import dlt
 from dlt.common.configuration import with_config
 
+from cf_invoice_source.abilities import abilities_of, check_format
 from cf_invoice_source.accounts import Order
-from cf_invoice_source.address import chosen_base_url
 from cf_invoice_source.auth import CloudflareCredentials, KeyAuth, where_found
+from cf_invoice_source.base_url import chosen_base_url
 from cf_invoice_source.client import Client
 from cf_invoice_source.decide.token import Token
 from cf_invoice_source.discovery import named_accounts
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.explain import dlt_errors_explained, driver_errors_explained
 from cf_invoice_source.hints import INVOICES
-from cf_invoice_source.keeping import Keeping, read_keeping
 from cf_invoice_source.loader import check_settings
 from cf_invoice_source.overview import Overview
-from cf_invoice_source.place import check_format, place_of
 from cf_invoice_source.probe import try_writing
 from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
 from cf_invoice_source.source import cf_invoice_source
 from cf_invoice_source.target import Target, settings_of
+from cf_invoice_source.write_disposition import Keeping, read_keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _destination(make_target: Callable[[], Target], settings: _Settings | None) 
         tried = try_writing(target)
     if tried is None:
         raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
-    limit = place_of(client, table_format).limit
+    limit = abilities_of(client, table_format).limit
     said = f"{tried} in {target.location}, dataset {target.dataset_name}"
     return f"{said}. {limit}" if limit else said
 

@@ -77,7 +77,10 @@ _output = _options(
 @cli.command()
 @_account
 @click.option(
-    "--type", "invoice_type", type=click.Choice(INVOICE_TYPES), help="Which invoices.  [default: by the settings, else all]"
+    "--type",
+    "invoice_type",
+    type=click.Choice(INVOICE_TYPES),
+    help="Which invoices.  [default: as set, else all]",
 )
 @click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
 @click.option("--refresh", is_flag=True, help="Write every row of invoices anew; the other tables are kept.")

@@ -12,7 +12,7 @@ from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
 
-from cf_invoice_source.address import safe_base_url
+from cf_invoice_source.base_url import safe_base_url
 from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
 from cf_invoice_source.decide.document import decode
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page, readable

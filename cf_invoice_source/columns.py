@@ -11,8 +11,8 @@ import simplejson
 from dlt.common.schema import Schema
 
 from cf_invoice_source.contract import LIST, check_growth
+from cf_invoice_source.decide.abilities import EVERYTHING, Abilities
 from cf_invoice_source.decide.fit import shown
-from cf_invoice_source.decide.place import EVERYTHING, Place
 from cf_invoice_source.decide.row import MORE_FIELDS
 from cf_invoice_source.hints import CHANGES, INVOICES, TABLES
 from cf_invoice_source.settings import MAX_COLUMNS
@@ -41,12 +41,12 @@ class Columns:
 
     Args:
         schema: The source's schema: it knows the columns that there are, and how names become columns.
-        place: What the destination can do: where a list cannot have a table of its own, or a table no new
+        abilities: What the destination can do: where a list cannot have a table of its own, or a table no new
             column, such a field goes into `more_fields`, too.
     """
 
     schema: Schema
-    place: Place = EVERYTHING
+    abilities: Abilities = EVERYTHING
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fit(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,13 +73,13 @@ class Columns:
 
     def _take(self, name: str, value: Any, taken: set[tuple[str, tuple[Any, ...], str]]) -> bool:
         """Take a field's columns, in both tables that have it, unless one of them will not do."""
-        if not self.place.grows:
+        if not self.abilities.grows:
             return False
         places = [
             place for table in (INVOICES, CHANGES) for place in self._places((table,), (), (), name, value)
         ]
         wanted = {place[:3] for place in places}
-        if not self.place.nests and any(place.kind == LIST for place in places):
+        if not self.abilities.nests and any(place.kind == LIST for place in places):
             return False
         if len(wanted) < len(places) or wanted & taken or not all(place.column for place in places):
             return False

@@ -12,11 +12,11 @@ from dlt.common.schema.typing import TColumnSchema
 from dlt.common.storages.load_package import load_package_state
 from dlt.common.utils import uniq_id
 
+from cf_invoice_source.abilities import is_duckdb
 from cf_invoice_source.columns import Columns
+from cf_invoice_source.decide.abilities import Abilities
 from cf_invoice_source.decide.guess import has_guessable_text
-from cf_invoice_source.decide.place import Place
 from cf_invoice_source.hints import CHANGES, INVOICES, ROW_VERSION, TABLES
-from cf_invoice_source.place import is_duckdb
 from cf_invoice_source.row_file import MOST_ROWS, Row, RowFile, Rows
 
 _DLTS_COLUMNS: dict[str, TColumnSchema] = {
@@ -38,16 +38,22 @@ class Delivery:
         pipeline: The pipeline that loads them.
         schema: The source's schema.
         hints: What `dlt.mark.make_hints` takes for each table.
-        place: What the destination can do.
+        abilities: What the destination can do.
         is_direct: Whether rows may go to DuckDB as files that dlt loads as they are, without a look at each
             row, which spares a quarter of the time. Not where a user may have put dlt's own steps in between.
     """
 
     def __init__(
-        self, pipeline: dlt.Pipeline, schema: dlt.Schema, hints: TableHints, place: Place, *, is_direct: bool
+        self,
+        pipeline: dlt.Pipeline,
+        schema: dlt.Schema,
+        hints: TableHints,
+        abilities: Abilities,
+        *,
+        is_direct: bool,
     ) -> None:
         self._hints, self._run = hints, uniq_id()
-        self._columns = Columns(schema, place)
+        self._columns = Columns(schema, abilities)
         self._folder = Path(pipeline.working_dir)
         # For DuckDB not the format that dlt prefers, but the one that takes the least time and memory.
         self._file_format = "jsonl" if is_duckdb(pipeline.destination) else "preferred"
@@ -135,9 +141,9 @@ def _keeps_names(schema: dlt.Schema) -> bool:
     return all(schema.naming.normalize_identifier(name) == name for name in names)
 
 
-def missing_tables(hints: TableHints, place: Place) -> Iterator[Any]:
+def missing_tables(hints: TableHints, abilities: Abilities) -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
-    if not place.nests:
+    if not abilities.nests:
         return
     for table in incomplete_tables(dlt.current.source_schema()):
         # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.

@@ -12,9 +12,9 @@ from typing import Any
 from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 
-from cf_invoice_source.decide.place import Place, TableFormat
+from cf_invoice_source.decide.abilities import Abilities, TableFormat
 from cf_invoice_source.decide.row import MORE_FIELDS
-from cf_invoice_source.keeping import Keeping
+from cf_invoice_source.write_disposition import Keeping
 
 INVOICES = "invoices"
 CHANGES = "invoice_changes"
@@ -125,20 +125,20 @@ _SCD2 = {
 
 
 def table_hints(
-    keeping: Keeping, dialect: str | None, place: Place, table_format: TableFormat | None
+    keeping: Keeping, dialect: str | None, abilities: Abilities, table_format: TableFormat | None
 ) -> dict[str, dict[str, Any]]:
     """Give the hints of every table: here the user's choices and the destination meet.
 
     Args:
         keeping: How `invoices` is to be kept.
         dialect: sqlglot's name for the SQL of the destination.
-        place: What the destination can do.
+        abilities: What the destination can do.
         table_format: In which format a destination of files is to keep the tables; None for its own.
     """
     tables = {name: dict(hints) for name, hints in TABLES.items()}
     tables[INVOICES] |= _kept(keeping, dialect)
     for name, hints in tables.items():
-        if not place.grows and name in {INVOICES, CHANGES}:
+        if not abilities.grows and name in {INVOICES, CHANGES}:
             hints["columns"] = {**hints["columns"], **_columns({MORE_FIELDS: "text"}, ())}
         if table_format:
             hints["table_format"] = table_format

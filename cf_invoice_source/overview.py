@@ -14,9 +14,9 @@ from dlt.common.time import ensure_datetime_in_tz
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from cf_invoice_source.hints import INVOICES
-from cf_invoice_source.keeping import Keeping, keeping_of
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
+from cf_invoice_source.write_disposition import Keeping, keeping_of
 
 WALK = ("started_at", "finished_at", "kind", "why", "proven", "doubt", "error")
 """What is told of an account's last walk."""

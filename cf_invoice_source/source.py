@@ -12,20 +12,20 @@ from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
 from dlt.extract import DltResource
 
 from cf_invoice_source.accounts import Accounts, Order
-from cf_invoice_source.address import chosen_base_url
 from cf_invoice_source.auth import CloudflareCredentials
+from cf_invoice_source.base_url import chosen_base_url
 from cf_invoice_source.client import Client
 from cf_invoice_source.contract import check_contract, read_contract
+from cf_invoice_source.decide.abilities import TABLE_FORMATS, TableFormat
 from cf_invoice_source.decide.bookmark import to_dict
-from cf_invoice_source.decide.place import TABLE_FORMATS, TableFormat
 from cf_invoice_source.delivery import Delivery, missing_tables
 from cf_invoice_source.discovery import named_accounts
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, table_hints
-from cf_invoice_source.keeping import Keeping, read_keeping
 from cf_invoice_source.settings import FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse import Warehouse
+from cf_invoice_source.write_disposition import Keeping, read_keeping
 
 __source_name__ = SECTION
 
@@ -124,12 +124,12 @@ def empty_tables(keeping: Keeping = "merge", table_format: TableFormat | None = 
 def _empty_tables(keeping: Keeping, table_format: TableFormat | None) -> Iterator[Any]:
     pipeline = dlt.current.pipeline()
     warehouse = Warehouse(pipeline, table_format)
-    yield from missing_tables(_hints(keeping, warehouse), warehouse.place)
+    yield from missing_tables(_hints(keeping, warehouse), warehouse.abilities)
 
 
 def _hints(keeping: Keeping, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
     dialect = warehouse.capabilities.sqlglot_dialect
-    return table_hints(keeping, dialect, warehouse.place, warehouse.table_format)
+    return table_hints(keeping, dialect, warehouse.abilities, warehouse.table_format)
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -155,10 +155,10 @@ def _invoices(
     warehouse = Warehouse(pipeline, accounts.order.table_format)
     warehouse.check()
     hints = _hints(keeping, warehouse)
-    yield from missing_tables(hints, warehouse.place)
+    yield from missing_tables(hints, warehouse.abilities)
     # With versions dlt has to look at some rows, and counts the columns of the others as left out.
     is_direct = accounts.is_untouched and not is_range and keeping == "merge"
-    delivery = Delivery(pipeline, schema, hints, warehouse.place, is_direct=is_direct)
+    delivery = Delivery(pipeline, schema, hints, warehouse.abilities, is_direct=is_direct)
     proven: dict[str, Any] = {}
     with closing(delivery), warehouse.connected():
         warehouse.check_keeping(keeping)

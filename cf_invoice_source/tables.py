@@ -14,12 +14,12 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.sql_client import SqlClientBase
 
-from cf_invoice_source.decide.place import Place, TableFormat
+from cf_invoice_source.abilities import abilities_of, sql_client_of
+from cf_invoice_source.decide.abilities import Abilities, TableFormat
 from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
-from cf_invoice_source.keeping import Keeping
-from cf_invoice_source.place import place_of, sql_client_of
 from cf_invoice_source.settings import InvoiceType
+from cf_invoice_source.write_disposition import Keeping
 
 _ROWS_AT_ONCE = 1_000
 
@@ -40,9 +40,9 @@ class Tables:
         self._client: SqlClientBase[Any] | None = None
 
     @cached_property
-    def place(self) -> Place:
+    def abilities(self) -> Abilities:
         """What the destination can do for our tables."""
-        return place_of(self._job_client(), self.table_format)
+        return abilities_of(self._job_client(), self.table_format)
 
     @property
     def capabilities(self) -> DestinationCapabilitiesContext:
@@ -85,7 +85,7 @@ class Tables:
         with self.connected() as client:
             if not client:
                 return
-            names = _Names(client, self.place)
+            names = _Names(client, self.abilities)
             if "{current}" in select:  # before the first load, to find out asks the destination
                 names["current"] = _CURRENT[self.loaded_as() or "merge"].format_map(names)
             with (
@@ -169,19 +169,19 @@ _CURRENT: Mapping[Keeping, str] = {
 class _Names(dict[str, str]):
     """Quotes a column's name as its database wants it, and selects the rows of a table that count."""
 
-    def __init__(self, client: SqlClientBase[Any], place: Place) -> None:
+    def __init__(self, client: SqlClientBase[Any], abilities: Abilities) -> None:
         super().__init__()
         self._client = client
-        self._place = place
+        self._abilities = abilities
 
     def __missing__(self, name: str) -> str:
         if name not in TABLES:
             return self._client.escape_column_name(name)
         rows = self._client.make_qualified_table_name(name)
-        if not self._place.replaces:
+        if not self._abilities.replaces:
             key = ", ".join(map(self._client.escape_column_name, TABLES[name]["primary_key"]))
             newest = f"row_number() OVER (PARTITION BY {key} ORDER BY {self['_dlt_load_id']} DESC)"
             rows = f"(SELECT * FROM (SELECT *, {newest} AS place FROM {rows}) AS placed WHERE place = 1)"
-        if name == INVOICES and not self._place.is_mirror:
+        if name == INVOICES and not self._abilities.is_mirror:
             rows = f"(SELECT * FROM {rows} AS newest WHERE {self['deleted']} IS NULL)"
         return rows

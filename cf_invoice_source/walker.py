@@ -79,7 +79,7 @@ class Walker:
     Args:
         pages: The pages of the list.
         bookmark: What is remembered of the account.
-        order: Why a full walk is wanted; empty where the bookmark decides.
+        why_full: Why a full walk is wanted; empty where the bookmark decides.
         now_s: The time, in unix seconds.
         full_walk_every_s: How old the last full walk may be, in seconds.
         package_rows: Records in one package, at least; fewer only in the last, or before a walk begins anew.
@@ -96,7 +96,7 @@ class Walker:
 
     pages: Pages
     bookmark: Bookmark
-    order: str
+    why_full: str
     now_s: int
     full_walk_every_s: int
     package_rows: int
@@ -133,7 +133,7 @@ class Walker:
         start = plan(
             self.bookmark,
             first.total_count,
-            order=self.order,
+            why_full=self.why_full,
             now_s=self.now_s,
             full_walk_every_s=self.full_walk_every_s,
         )

@@ -13,13 +13,13 @@ from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
+from cf_invoice_source.abilities import check_format
+from cf_invoice_source.decide.abilities import TableFormat
 from cf_invoice_source.decide.changes import Known
-from cf_invoice_source.decide.place import TableFormat
 from cf_invoice_source.hints import CHANGES, INVOICES, REJECTS, TABLES
-from cf_invoice_source.keeping import Keeping, keeping_of
-from cf_invoice_source.place import check_format
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.tables import Tables
+from cf_invoice_source.write_disposition import Keeping, keeping_of
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
@@ -82,7 +82,7 @@ class Warehouse(Tables):
 
     def sweep(self) -> None:
         """Take away the deleted invoices that Iceberg keeps."""
-        if self.place.deletes:
+        if self.abilities.deletes:
             return
         client = self._pipeline.destination_client()
         if isinstance(client, FilesystemClient):

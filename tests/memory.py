@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from cf_invoice_source.account import Package
+from cf_invoice_source.decide.abilities import EVERYTHING
 from cf_invoice_source.decide.changes import Known
-from cf_invoice_source.decide.place import EVERYTHING
 from cf_invoice_source.hints import TABLES
-from cf_invoice_source.keeping import Keeping
 from cf_invoice_source.warehouse import Warehouse
+from cf_invoice_source.write_disposition import Keeping
 
 
 class MemoryWarehouse(Warehouse):
     """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.Warehouse`."""
 
-    place = EVERYTHING
+    abilities = EVERYTHING
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in TABLES}

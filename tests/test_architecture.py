@@ -23,10 +23,10 @@ PURE = [name for name in FILES if name.startswith("decide.") or name == "simulat
 
 LAYERS = (
     {"errors", "settings", "decide", "notice", "simulator"},
-    {"keeping"},
-    {"address", "ahead", "auth", "discovery", "explain", "hints", "open_tables", "pacer", "receive"}
+    {"write_disposition"},
+    {"ahead", "auth", "base_url", "discovery", "explain", "hints", "open_tables", "pacer", "receive"}
     | {"refusals", "signals"},
-    {"place"},
+    {"abilities"},
     {"client", "contract", "open_database", "staging", "tables", "target"},
     {"columns", "locks", "overview", "probe", "row_file", "rows", "walker", "warehouse"},
     {"account", "delivery", "loader"},

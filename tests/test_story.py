@@ -523,7 +523,9 @@ def test_each_result_says_when_the_last_full_walk_was(
     account.records += make_invoices(2)
 
     def at(second: int, **settings: Any) -> datetime | None:
-        monkeypatch.setattr("cf_invoice_source.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second))
+        monkeypatch.setattr(
+            "cf_invoice_source.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second)
+        )
         [outcome] = load(**settings).accounts
         return outcome.full_walk_at
 

@@ -123,7 +123,12 @@ class Worlds(RuleBasedStateMachine):
             account = self._accounts().account("a")
             bookmark = from_dict(self.state.get("a"))
             for package in account.packages(
-                self.warehouse, bookmark, order="", rewrite=False, refresh=False, package_rows=sys.maxsize
+                self.warehouse,
+                bookmark,
+                why_full="",
+                rewrite=False,
+                refresh=False,
+                package_rows=sys.maxsize,
             ):
                 self._keep(package)
             return account.outcome

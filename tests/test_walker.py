@@ -78,7 +78,7 @@ def walk(
     truth: Truth,
     bookmark: Bookmark | None = None,
     *,
-    order: str = "",
+    why_full: str = "",
     package_rows: int = 1000,
     part_rows: int | None = None,
     changes: Changes | None = None,
@@ -99,7 +99,7 @@ def walk(
     truth.between = between
     pages = Pages(ask, at_once, ahead=1)
     part_rows = part_rows or package_rows
-    walked = Walked(Walker(pages, bookmark or Bookmark(), order, NOW_S, WEEK_S, package_rows, part_rows))
+    walked = Walked(Walker(pages, bookmark or Bookmark(), why_full, NOW_S, WEEK_S, package_rows, part_rows))
     for batch in walked.walker.batches():
         walked.batches.append(batch)
         if len(walked.batches) == packages:
@@ -210,7 +210,7 @@ def test_only_a_full_walk_sets_its_time() -> None:
     truth = a_truth(3)
 
     assert walk(truth, loaded(truth)).bookmark.full_walk_at == NOW_S - 1
-    assert walk(truth, loaded(truth), order="asked for").bookmark.full_walk_at == NOW_S
+    assert walk(truth, loaded(truth), why_full="asked for").bookmark.full_walk_at == NOW_S
 
 
 def test_only_a_whole_full_walk_says_what_is_not_listed_any_more() -> None:
@@ -266,7 +266,7 @@ def test_an_unfinished_full_walk_is_not_remembered_as_proven() -> None:
     truth = a_truth(8)
     bookmark = loaded(truth)
 
-    walked = walk(truth, bookmark, order="asked for", package_rows=3, packages=1)
+    walked = walk(truth, bookmark, why_full="asked for", package_rows=3, packages=1)
 
     assert walked.bookmark == replace(bookmark, unfinished=Mark(4, "in_4"))
 

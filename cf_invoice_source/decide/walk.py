@@ -44,18 +44,18 @@ class Start:
     is_resumed: bool = False
 
 
-def plan(bookmark: Bookmark, total: int, *, order: str, now_s: int, full_walk_every_s: int) -> Start:
+def plan(bookmark: Bookmark, total: int, *, why_full: str, now_s: int, full_walk_every_s: int) -> Start:
     """Say where a walk begins, once page 1 has told how long the list is.
 
     Args:
         bookmark: What is remembered of the account.
         total: `total_count` of page 1.
-        order: Why a full walk is wanted from outside; empty where it is not.
+        why_full: Why a full walk is wanted from outside; empty where it is not.
         now_s: The time, in unix seconds.
         full_walk_every_s: How old the last full walk may be, in seconds.
     """
-    if order:
-        return Start(NOTHING, order)
+    if why_full:
+        return Start(NOTHING, why_full)
     unfinished, mark = bookmark.unfinished, bookmark.mark
     if unfinished and total >= unfinished.ordinal:
         return Start(unfinished, "an earlier full walk was interrupted", is_resumed=True)

@@ -118,7 +118,7 @@ LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
 
 
 @pytest.mark.parametrize(
-    ("bookmark", "total", "order", "start"),
+    ("bookmark", "total", "why_full", "start"),
     [
         pytest.param(LOADED, 9, "", Start(MARK), id="grown"),
         pytest.param(LOADED, 8, "", Start(MARK), id="as long as before"),
@@ -192,8 +192,8 @@ LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
         ),
     ],
 )
-def test_where_a_walk_begins(bookmark: Bookmark, total: int, order: str, start: Start) -> None:
-    assert plan(bookmark, total, order=order, now_s=NOW_S, full_walk_every_s=WEEK_S) == start
+def test_where_a_walk_begins(bookmark: Bookmark, total: int, why_full: str, start: Start) -> None:
+    assert plan(bookmark, total, why_full=why_full, now_s=NOW_S, full_walk_every_s=WEEK_S) == start
 
 
 # Whether a page agrees with itself

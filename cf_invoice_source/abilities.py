@@ -13,12 +13,12 @@ from dlt.common.schema.utils import new_table
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
 
-from cf_invoice_source.decide.place import Place, judge_place
+from cf_invoice_source.decide.abilities import Abilities, judge_abilities
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.hints import INVOICES, TABLES
 
 
-def place_of(client: JobClientBase, table_format: str | None = None) -> Place:
+def abilities_of(client: JobClientBase, table_format: str | None = None) -> Abilities:
     """Look at a destination.
 
     Args:
@@ -32,7 +32,7 @@ def place_of(client: JobClientBase, table_format: str | None = None) -> Place:
     table = new_table(INVOICES, write_disposition="merge", columns=list(TABLES[INVOICES]["columns"].values()))
     if table_format and table_format != "native":
         table["table_format"] = cast("TTableFormat", table_format)
-    return judge_place(
+    return judge_abilities(
         is_readable=sql_client_of(client) is not None,
         strategy=resolve_merge_strategy({INVOICES: table}, table, capabilities),
         is_files=is_files,

@@ -12,7 +12,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def chosen_base_url(given: str | None) -> str:
-    """Choose the base URL: the one given, else that of Cloudflare's own environment name, else the real one."""
+    """Choose the base URL: the one given, else that of Cloudflare's environment name, else the real one."""
     return given or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL
 
 

@@ -12,7 +12,7 @@ TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Abilities:
     """What a destination does with a row that has the key of another one, or is marked deleted.
 
     Attributes:
@@ -62,16 +62,16 @@ class Place:
         return ""
 
 
-EVERYTHING = Place()
+EVERYTHING = Abilities()
 """A destination without a limit."""
 
 SQLITE_DIGITS = 15
 """What a REAL of SQLite surely gives back (https://www.sqlite.org/floatingpoint.html)."""
 
 
-def judge_place(
+def judge_abilities(
     *, is_readable: bool, strategy: str | None, is_files: bool, table_format: str | None, dialect: str
-) -> Place:
+) -> Abilities:
     """Say what a destination can do for our tables.
 
     Args:
@@ -82,7 +82,7 @@ def judge_place(
         dialect: SQLAlchemy's name of the database; empty for other destinations.
     """
     is_iceberg = is_files and table_format == "iceberg"
-    return Place(
+    return Abilities(
         is_readable=is_readable,
         replaces=strategy is not None,
         deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
