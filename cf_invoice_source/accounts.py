@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cf_invoice_source.account import Account, Package
@@ -105,6 +105,8 @@ class Accounts:
         try:
             if self._waiting is None or self.is_done:
                 self._begin(warehouse, bookmarks)
+                if self.order.is_refresh and self.package_rows:
+                    self._running = iter(self._marked(bookmarks))
             while self._waiting or self._running:
                 self._running = self._running or self._next(warehouse, bookmarks, limit, is_range=is_range)
                 for package in self._running:
@@ -176,6 +178,15 @@ class Accounts:
         for why in sorted(lost):
             tell(f"All invoices are read again: {why}.")
 
+    def _marked(self, bookmarks: Mapping[str, Any]) -> list[Package]:
+        """Note in a package of its own that a refresh has begun, so that the next load completes it."""
+        packages = [
+            Package(account.account_id, {}, replace(from_dict(bookmarks[account.account_id]), **_REFRESHING))
+            for account in self.accounts
+            if account.account_id in bookmarks
+        ]
+        return [*packages[:-1], *(replace(package, cut=Cut.MUST) for package in packages[-1:])]
+
     def account(self, account_id: str, digits: int | None = None) -> Account:
         """Make one account's part in this load.
 
@@ -229,6 +240,9 @@ class Accounts:
             warehouse.restore()
         outdated = "the destination holds an older state than was loaded" if warehouse.is_restored() else ""
         return self.doubt or damage or outdated
+
+
+_REFRESHING: Mapping[str, Any] = {"is_refreshing": True, "unfinished": None}
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:

@@ -30,11 +30,16 @@ def safe_base_url(base_url: str) -> str:
     )
 
 
+def is_on_this_machine(base_url: str) -> bool:
+    """Whether requests to a base URL do not leave this machine."""
+    return urlsplit(base_url).hostname in _LOOPBACK
+
+
 def _is_safe(base_url: str) -> bool:
     try:
         parts = urlsplit(base_url)
-        is_address = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # half a bracket, or a port that is no number
+        is_address = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:  # half a bracket, two dots, or a port that is no number
         return False
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and is_on_this_machine(base_url))
     return is_private and is_address and not ("@" in parts.netloc or parts.query or parts.fragment)

@@ -12,7 +12,7 @@ from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
 
-from cf_invoice_source.base_url import safe_base_url
+from cf_invoice_source.base_url import is_on_this_machine, safe_base_url
 from cf_invoice_source.decide.directory import AccountsPage, CloudflareAccount, read_accounts
 from cf_invoice_source.decide.document import decode
 from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page, readable
@@ -182,9 +182,13 @@ class Client:
 
 
 def _environment(url: str) -> dict[str, Any]:
-    """Find what the environment says about proxies and certificates; `requests` would do so every time."""
+    """Find what the environment says about proxies and certificates; `requests` would do so every time.
+
+    A proxy would take what is meant for this machine, and a credential with it, to another one.
+    """
     found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
-    return {"trust_env": False, "proxies": found["proxies"], "verify": found["verify"], "cert": found["cert"]}
+    proxies = {} if is_on_this_machine(url) else found["proxies"]
+    return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
 
 
 def _decode(response: requests.Response) -> Any:

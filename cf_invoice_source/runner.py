@@ -20,7 +20,7 @@ from cf_invoice_source.hints import INVOICES
 from cf_invoice_source.loader import check_settings, finish_pending, load_package
 from cf_invoice_source.locks import database_lock, pipeline_lock
 from cf_invoice_source.open_database import open_database
-from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS
+from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import cf_invoice_source, empty_tables
 from cf_invoice_source.staging import separate_staging
 from cf_invoice_source.warehouse import Warehouse
@@ -167,7 +167,7 @@ def _accounts(source: DltSource) -> Accounts:
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:
     """Create the columns that an earlier version of this package did not have, before one is read."""
-    if pipeline.default_schema_name and incomplete_tables(pipeline.default_schema):
+    if SECTION in pipeline.schemas and incomplete_tables(pipeline.schemas[SECTION]):
         load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
 
 

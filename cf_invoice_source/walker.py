@@ -109,6 +109,7 @@ class Walker:
     rejected: int = 0
     _batch: Batch = field(default_factory=Batch)
     _given: int = 0
+    _has_given: bool = False
     _is_compared: bool = True
     """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
 
@@ -127,7 +128,7 @@ class Walker:
             if trouble is Trouble.PAGING:
                 yield from self._by_has_more(first)
                 return
-        yield from self._flush(None, End("the list did not come to rest while it was read"))
+        yield from self._by_has_more(self._ask(1), doubt="the list did not come to rest while it was read")
 
     def _by_ordinals(self, first: Page[Item]) -> Generator[Batch, None, Trouble | None]:
         start = plan(
@@ -196,7 +197,7 @@ class Walker:
         self.bookmark = replace(self.bookmark, unfinished=None)
         self.pages.drop()
         self.part_rows, self._is_compared = self.package_rows, True
-        if self._given:
+        if self._has_given:
             yield from self._flush(self.bookmark, cut=Cut.MUST)
 
     def _collect(self, walk: Walk) -> None:
@@ -213,8 +214,13 @@ class Walker:
         rejects = len(mark.rejected)
         return replace(self.bookmark, mark=mark, invoices=mark.ordinal - rejects, rejects=rejects)
 
-    def _by_has_more(self, first: Page[Item]) -> Iterator[Batch]:
-        """Walk page by page, newest first: slower, but right whatever the server counts."""
+    def _by_has_more(self, first: Page[Item], *, doubt: str = "") -> Iterator[Batch]:
+        """Walk page by page, newest first: slower, but right whatever the server counts.
+
+        Args:
+            first: Page 1.
+            doubt: Why it proves nothing in any case; empty if it may.
+        """
         self.kind, self.seen, self.rejected = "has_more", 0, 0
         listing = Listing()
         previous = page = first
@@ -236,7 +242,7 @@ class Walker:
         for key, item in listing.anonymous():
             self._batch.add(key, item)
         self.seen, self.rejected = listing.seen, len(listing.rejects)
-        doubt = step.doubt or listing.doubt
+        doubt = step.doubt or listing.doubt or doubt
         if not doubt and not is_same(first, self._ask(1)):
             doubt = "the list changed while it was read by has_more"
         if doubt:
@@ -252,6 +258,7 @@ class Walker:
         batch, self._batch = self._batch, Batch()
         batch.bookmark, batch.end, batch.cut = bookmark, end, cut
         self._given = self._given + len(batch) if cut is Cut.NO else 0
+        self._has_given = self._has_given or len(batch) > 0
         if bookmark:
             self.bookmark = bookmark
         yield batch

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.client import JobClientBase, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
@@ -43,28 +43,28 @@ class Warehouse(Tables):
     """
 
     def __init__(self, pipeline: dlt.Pipeline, table_format: TableFormat | None = None) -> None:
-        super().__init__(pipeline.destination_client, table_format)
+        super().__init__(self._connect_to_ours, table_format)
         self._pipeline = pipeline
 
-    def damage(self) -> str:
-        """Say which table or column that was loaded once is missing now; empty when none is."""
-        if not self._pipeline.default_schema_name:
-            return ""
-        schema = self._pipeline.default_schema
-        with self.connected() as client:
-            for table in schema.data_tables(seen_data_only=True) if client else ():
-                columns = ", ".join(map(client.escape_column_name, table["columns"]))
-                qualified = client.make_qualified_table_name(table["name"])
-                try:
-                    client.execute_sql(f"SELECT {columns} FROM {qualified} WHERE 1 = 0")
-                except Exception:  # noqa: BLE001 - each database says "no such column" its own way
-                    return f"the table {table['name']}, or a column of it, is missing"
-        return ""
+    def _connect_to_ours(self) -> JobClientBase:
+        """Make a client that finds our tables, whether this pipeline or another one has made them."""
+        if _has_invoices(self._schema()):
+            return self._pipeline.destination_client(SECTION)
+        client = self._pipeline.destination_client()
+        # Files are tables only by a schema; a database knows its own.
+        stored = self._stored_schema() if isinstance(client, FilesystemClient) else None
+        if not stored:
+            return client
+        return dlt.dataset(
+            self._pipeline.destination, self._pipeline.dataset_name, schema=stored
+        ).destination_client
 
-    def _find_keeping(self) -> Keeping | None:
-        """Read it from the pipeline's schema, or from the one that another has stored with the tables."""
-        if self._pipeline.default_schema_name and INVOICES in self._pipeline.default_schema.tables:
-            return keeping_of(self._pipeline.default_schema.tables[INVOICES])
+    def _schema(self) -> dlt.Schema | None:
+        """Our schema, once this pipeline has it; its default schema may be another source's."""
+        return self._pipeline.schemas.get(SECTION)
+
+    def _stored_schema(self) -> dlt.Schema | None:
+        """Our schema, as whatever pipeline has stored it with the tables."""
         with self._pipeline.destination_client() as client:
             if not isinstance(client, WithStateSync):
                 return None
@@ -72,19 +72,43 @@ class Warehouse(Tables):
                 stored = client.get_stored_schema(SECTION)
             except DestinationUndefinedEntity:
                 return None
-        table = json.loads(stored.schema)["tables"].get(INVOICES) if stored else None
-        return keeping_of(table) if table else None
+        return dlt.Schema.from_dict(json.loads(stored.schema)) if stored else None
+
+    def damage(self) -> str:
+        """Say which table or column that was loaded once is missing now; empty when none is."""
+        schema = self._schema()
+        if not schema:
+            return ""
+        with self.connected() as client:
+            if not client:
+                return ""
+            for table in schema.data_tables(seen_data_only=True):
+                name = table["name"] or ""
+                columns = ", ".join(map(client.escape_column_name, table["columns"]))
+                try:
+                    client.execute_sql(
+                        f"SELECT {columns} FROM {client.make_qualified_table_name(name)} WHERE 1 = 0"
+                    )
+                except Exception:  # noqa: BLE001 - each database says "no such column" its own way
+                    return f"the table {name}, or a column of it, is missing"
+        return ""
+
+    def _find_keeping(self) -> Keeping | None:
+        schema = self._schema()
+        if not _has_invoices(schema):
+            schema = self._stored_schema()
+        return keeping_of(schema.tables[INVOICES]) if schema and _has_invoices(schema) else None
 
     def restore(self) -> None:
         """Create missing tables and columns again; touches no data."""
-        with self._pipeline.destination_client() as client:
+        with self._pipeline.destination_client(SECTION) as client:
             client.update_stored_schema(force=True)
 
     def sweep(self) -> None:
         """Take away the deleted invoices that Iceberg keeps."""
         if self.abilities.deletes:
             return
-        client = self._pipeline.destination_client()
+        client = self._connect_to_ours()
         if isinstance(client, FilesystemClient):
             with suppress(DestinationUndefinedEntity):
                 table = client.load_open_table("iceberg", INVOICES)
@@ -111,7 +135,7 @@ class Warehouse(Tables):
             SettingsError: They cannot.
         """
         if self.table_format:
-            check_format(self._pipeline.destination_client(), self.table_format)
+            check_format(self._job_client(), self.table_format)
 
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""
@@ -213,6 +237,10 @@ class Warehouse(Tables):
         while chunk := list(islice(remaining, _CHUNK)):
             places = ", ".join(["%s"] * len(chunk))
             yield from self._stream(f"{where}({places})", account_id, *chunk)
+
+
+def _has_invoices(schema: dlt.Schema | None) -> bool:
+    return schema is not None and INVOICES in schema.tables
 
 
 _ROW = tuple(TABLES[INVOICES]["columns"])

@@ -241,13 +241,13 @@ class Told:
     simulator: Simulator
     account: Account
 
-    def load(self, **settings: Any) -> Report:
+    def load(self, pipeline_name: str = "cloudflare_invoices", **settings: Any) -> Report:
         import dlt
 
         from cf_invoice_source import load
 
         pipeline = dlt.pipeline(
-            "cloudflare_invoices", destination=self.home.connect(self.place), dataset_name="cf_invoices"
+            pipeline_name, destination=self.home.connect(self.place), dataset_name="cf_invoices"
         )
         return load(
             pipeline,

@@ -10,7 +10,7 @@ import pytest
 
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import html, status
-from tests.conftest import Command, Ended, Load, Warehouse, tree
+from tests.conftest import Command, Ended, Warehouse, tree
 from tests.make import make_invoice, make_invoices
 from tests.postgres import Database
 
@@ -302,8 +302,8 @@ CROSSES: dict[str, tuple[Break, dict[str, str], str, str]] = {
     "no such type": (
         setting(f"{SECTION}__TYPE", "automatic"),
         {"settings": FAILED},
-        "type cannot be read as 'all', 'auto', 'manual'",
-        "SOURCES",
+        "The setting type cannot be read as",
+        "in the environment",
     ),
     "a number of days that makes no sense": (
         setting(f"{SECTION}__FULL_WALK_EVERY_DAYS", "-1"),
@@ -437,7 +437,6 @@ def test_the_accounts_are_asked_for_the_type_that_would_be_loaded(
     ],
 )
 def test_a_dataset_that_does_not_go_with_the_settings_is_a_cross(
-    load: Load,
     simulator: Simulator,
     account: Account,
     warehouse: Warehouse,
@@ -447,7 +446,7 @@ def test_a_dataset_that_does_not_go_with_the_settings_is_a_cross(
     cause: str,
 ) -> None:
     account.records += make_invoices(1)
-    load()
+    command("load")
 
     fine = command("check", "--json")
     ended = command("check", "--json", env={f"{SECTION}__{name}": value})
@@ -701,7 +700,8 @@ def test_somebody_who_may_only_read_gets_a_cross(loaded: Database, command: Comm
 
 def test_rights_on_the_two_datasets_alone_are_enough(loaded: Database, command: Command) -> None:
     schemas = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices%'")
-    env = as_role(loaded, *(f"ALL ON SCHEMA {name}" for (name,) in schemas))
+    rights = ("ALL ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA")
+    env = as_role(loaded, *(f"{right} {name}" for right in rights for (name,) in schemas))
 
     ended = command("check", "--json", *TO_POSTGRES, env=env)
 
@@ -709,8 +709,17 @@ def test_rights_on_the_two_datasets_alone_are_enough(loaded: Database, command: 
     assert ended.exit_code == 0
 
 
+def test_tables_that_may_not_be_read_are_a_cross(loaded: Database, command: Command) -> None:
+    schemas = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices%'")
+    env = as_role(loaded, *(f"ALL ON SCHEMA {name}" for (name,) in schemas))
+
+    ended = command("check", "--json", *TO_POSTGRES, env=env)
+
+    assert "permission denied for table" in destination_cross(ended)
+
+
 def test_the_staging_dataset_is_tried_too_where_it_is_missing(loaded: Database, command: Command) -> None:
-    env = as_role(loaded, "ALL ON SCHEMA cf_invoices")
+    env = as_role(loaded, "ALL ON SCHEMA cf_invoices", "ALL ON ALL TABLES IN SCHEMA cf_invoices")
     [(staging,)] = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices_staging%'")
     loaded.query(f"DROP SCHEMA {staging} CASCADE")
 

@@ -754,6 +754,18 @@ def test_the_demo_says_that_its_data_is_made_up(warehouse: Warehouse, command: C
     assert "Made-up" in ended.stderr
 
 
+def test_what_stays_on_this_machine_takes_no_proxy(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    """It would carry the credential elsewhere, and the demo would need a network."""
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
+
+    ended = command("load", env={**proxies, "NO_PROXY": "", "no_proxy": ""})
+
+    assert ended.exit_code == 0
+    assert simulator.requests
+
+
 def test_the_demo_does_not_touch_the_real_account(
     simulator: Simulator, warehouse: Warehouse, command: Command
 ) -> None:

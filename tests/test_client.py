@@ -385,6 +385,8 @@ def test_an_answer_that_is_not_json_is_told_by_its_type_and_size_without_its_con
         "https://[::1",
         "https://example.com:port",
         "https://example.com\\@127.0.0.1",
+        "https://api..cloudflare.com/client/v4",
+        f"https://{'a' * 64}.com",
     ],
 )
 def test_a_base_url_that_is_not_safe_is_refused(url: str) -> None:

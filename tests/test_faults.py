@@ -298,6 +298,13 @@ PAGINATION: dict[str, tuple[Fault, Fails | Loads]] = {
     "no has_more": (without("result", "pagination", "has_more"), malformed("pagination.has_more")),
     **{f"{name} is negative": (paged(**{name: -1}), Loads()) for name in COUNTS},
     **{f"{name} is huge": (paged(**{name: 10**17}), Loads()) for name in COUNTS},
+    **{
+        f"{name} is more than a column holds": (
+            paged(**{name: 10**30}),
+            malformed(f"pagination.{name} should be a whole number"),
+        )
+        for name in COUNTS
+    },
     "page is zero": (paged(page=0), Loads()),
     "per_page is zero": (paged(per_page=0), Loads()),
     "per_page is not that of the page": (paged(per_page=50), Loads()),

@@ -192,7 +192,7 @@ def test_the_command_refreshes_and_says_so(
 # Interrupted
 
 
-@pytest.mark.parametrize("number", range(int(os.environ.get("KILLS", "2"))))
+@pytest.mark.parametrize("number", range(int(os.environ.get("KILLS", "3"))))
 def test_a_refresh_that_was_killed_is_completed_by_the_next_load(
     number: int,
     dlt_here: None,
@@ -207,7 +207,8 @@ def test_a_refresh_that_was_killed_is_completed_by_the_next_load(
         spoil(database)
     with monkeypatch.context() as asked:
         asked.setenv("SOURCES__CF_INVOICE_SOURCE__REFRESH", "true")
-        ended = run_warm("-m", "tests.killed", "duckdb", "load", "2", str(chance.randint(1, 150)))
+        moment = ["load", "2", str(chance.randint(1, 150))] if number else ["extract", "2", "1"]
+        ended = run_warm("-m", "tests.killed", "duckdb", *moment)
     listed.pay("in_3")
 
     report = load_into(pipeline())
@@ -255,6 +256,28 @@ def test_a_refresh_that_failed_is_completed_by_the_next_load(
     assert 0 < spoilt[0][0] < 12
     assert_is_new(warehouse, listed)
     assert report.is_proven
+
+
+def test_a_refresh_that_failed_before_it_wrote_a_row_is_completed_by_the_next_load(
+    load: Load,
+    listed: Account,
+    simulator: Simulator,
+    warehouse: Warehouse,
+    held: duckdb.DuckDBPyConnection,
+) -> None:
+    load()
+    spoil(held)
+    simulator.faults = [body(b'{"success": true}').only(pages={2})]
+    with pytest.raises(ApiChangedError):
+        load(refresh=True)
+    simulator.faults = []
+
+    report = load()
+
+    assert [account.why for account in report.accounts] == ["an earlier refresh was interrupted"]
+    assert_is_new(warehouse, listed)
+    assert report.is_proven
+    assert [account.kind for account in load().accounts] == ["incremental"]
 
 
 def test_a_refresh_whose_package_was_dropped_is_completed_by_the_next_load(

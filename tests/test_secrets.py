@@ -285,8 +285,10 @@ def test_no_redirect_is_followed_with_a_credential(
 def test_the_user_of_a_proxy_is_not_shown(
     simulator: Simulator, warehouse: Warehouse, command: Command, tmp_path: Path, proxy: str
 ) -> None:
+    env = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), proxy) | {"NO_PROXY": "", "no_proxy": ""}
+
     ended = command(
-        "load", "--debug", env={"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
+        "load", "--debug", env={**env, "CLOUDFLARE_BASE_URL": "https://api.example.com/client/v4"}
     )
 
     assert ended.exit_code == 1

@@ -547,6 +547,17 @@ def test_a_walk_that_begins_again_ends_the_package_that_has_a_part_of_it() -> No
     assert walked.batches[4].invoices.keys() == truth.invoices().keys()
 
 
+def test_a_walk_that_begins_again_right_behind_a_package_says_that_something_was_given() -> None:
+    """Otherwise what has been loaded would be taken for new when it comes again."""
+    truth = a_truth(12)
+    truth.records[4]["status"] = "draft"
+
+    walked = walk(truth, changes={5: delete_draft}, package_rows=2, part_rows=1)
+
+    assert [batch.cut for batch in walked.batches[:4]] == [*[Cut.MAY] * 3, Cut.MUST]
+    assert walked.ids[3] == []
+
+
 def test_a_walk_that_goes_on_by_has_more_ends_the_package_that_has_a_part_of_it() -> None:
     truth = a_truth(12)
 
@@ -568,9 +579,22 @@ def test_a_list_that_does_not_come_to_rest_is_not_proven_and_nothing_is_claimed(
     walked = walk(truth, bookmark, changes=every_second, package_rows=package_rows)
 
     assert walked.end == End("the list did not come to rest while it was read")
-    assert walked.asked.count(1) == 1 + MAX_RESTARTS
-    assert walked.walker.requests <= 2 * (1 + MAX_RESTARTS)
-    assert [batch.bookmark for batch in walked.batches] == [None]
+    assert walked.asked.count(1) == 1 + MAX_RESTARTS + 1
+    assert walked.walker.requests <= 2 * (1 + MAX_RESTARTS) + 100 // truth.per_page
+    assert {batch.bookmark for batch in walked.batches} == {None}
+
+
+def test_a_list_that_has_an_id_twice_is_loaded_as_far_as_it_can_be_seen_and_not_proven() -> None:
+    truth = a_truth(9)
+    bookmark = loaded(truth)
+    truth.arrive(status="open", later_s=3600)
+    truth.records[1]["id"] = truth.records[0]["id"]
+
+    walked = walk(truth, bookmark)
+
+    assert walked.rows.keys() == truth.invoices().keys()
+    assert walked.end == End("a record was listed twice")
+    assert {batch.bookmark for batch in walked.batches} == {None}
 
 
 @pytest.mark.parametrize("restarts", range(MAX_RESTARTS + 1))

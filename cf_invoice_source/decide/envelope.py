@@ -118,10 +118,12 @@ def whole(value: Any) -> int | None:
         return None
     if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > _MAX_DIGITS):
         return None
-    return int(value) if value == int(value) else None
+    number = int(value)
+    return number if number == value and abs(number) < 10**_MAX_DIGITS else None
 
 
 _MAX_DIGITS = 18
+"""So many a BIGINT surely holds."""
 
 
 def _kind(value: Any) -> str:

@@ -162,6 +162,11 @@ def test_a_document_of_another_shape_is_malformed(document: object, what: str) -
             Decimal("1E+999999"),
             "pagination.total_count should be a whole number, but is a number of another kind",
         ),
+        (
+            "total_count",
+            10**18,
+            "pagination.total_count should be a whole number, but is a number of another kind",
+        ),
     ],
     ids=str,
 )
