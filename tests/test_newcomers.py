@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "delta", "parquet"])
+@pytest.fixture(params=["duckdb", "delta", "parquet"])
 def told(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator, account: Account) -> Told:
     """A destination, and an account with three invoices of automatic top-ups and two of manual ones."""
     for number, origin in enumerate(["auto_topup"] * 3 + ["manual_topup"] * 2, 1):
