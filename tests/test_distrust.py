@@ -176,7 +176,7 @@ def test_a_list_that_shrinks_all_the_time_is_loaded_unproven_and_nothing_is_dele
     ended = command("load", "--full")
 
     assert ended.exit_code == 3
-    assert len(simulator.requests) <= 8
+    assert len(simulator.requests) <= 8 + 11
     assert set(warehouse.ids()) == before
 
     simulator.before_answer = None
