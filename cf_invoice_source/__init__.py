@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cf_invoice_source import settings
 
 if TYPE_CHECKING:
-    from cf_invoice_source.account import Outcome
-    from cf_invoice_source.auth import CloudflareCredentials
+    from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
     from cf_invoice_source.errors import (
         ApiChangedError,
         DestinationError,
@@ -26,18 +25,19 @@ if TYPE_CHECKING:
         SettingsError,
         TryLaterError,
     )
-    from cf_invoice_source.locks import pipeline_lock
+    from cf_invoice_source.loading.account import Outcome
     from cf_invoice_source.runner import Report, create_tables, list_accounts, load
     from cf_invoice_source.source import cf_invoice_source
+    from cf_invoice_source.warehouse.locks import pipeline_lock
 
 __version__ = settings.VERSION
 
 _HOMES = {
     "ApiChangedError": "errors",
-    "CloudflareCredentials": "auth",
+    "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
     "InvoiceSourceError": "errors",
-    "Outcome": "account",
+    "Outcome": "loading.account",
     "Report": "runner",
     "SettingsError": "errors",
     "TryLaterError": "errors",
@@ -45,7 +45,7 @@ _HOMES = {
     "create_tables": "runner",
     "list_accounts": "runner",
     "load": "runner",
-    "pipeline_lock": "locks",
+    "pipeline_lock": "warehouse.locks",
 }
 
 __all__ = [

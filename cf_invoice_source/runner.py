@@ -12,18 +12,18 @@ import dlt
 from dlt.common.pipeline import LoadInfo
 from dlt.extract import DltSource
 
-from cf_invoice_source.account import Outcome
-from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.delivery import incomplete_tables
-from cf_invoice_source.explain import dlt_errors_explained
-from cf_invoice_source.hints import INVOICES
-from cf_invoice_source.loader import check_settings, finish_pending, load_package
-from cf_invoice_source.locks import database_lock, pipeline_lock
-from cf_invoice_source.open_database import open_database
+from cf_invoice_source.invoices.tables import INVOICES
+from cf_invoice_source.loading.account import Outcome
+from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.delivery import incomplete_tables
+from cf_invoice_source.loading.packages import check_settings, finish_pending, load_package
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import cf_invoice_source, empty_tables
-from cf_invoice_source.staging import separate_staging
-from cf_invoice_source.warehouse import Warehouse
+from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained
+from cf_invoice_source.warehouse.duckdb_file import open_database
+from cf_invoice_source.warehouse.locks import database_lock, pipeline_lock
+from cf_invoice_source.warehouse.staging import separate_staging
+from cf_invoice_source.warehouse.stored import Warehouse
 
 
 @dataclass(frozen=True, slots=True)

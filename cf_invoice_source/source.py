@@ -11,21 +11,21 @@ import dlt
 from dlt.common.schema.typing import TSchemaContractDict, TWriteDisposition
 from dlt.extract import DltResource
 
-from cf_invoice_source.accounts import Accounts, Order
-from cf_invoice_source.auth import CloudflareCredentials
-from cf_invoice_source.base_url import chosen_base_url
-from cf_invoice_source.client import Client
-from cf_invoice_source.contract import check_contract, read_contract
-from cf_invoice_source.decide.abilities import TABLE_FORMATS, TableFormat
-from cf_invoice_source.decide.bookmark import to_dict
-from cf_invoice_source.delivery import Delivery, missing_tables
-from cf_invoice_source.discovery import named_accounts
+from cf_invoice_source.cloudflare.accounts import named_accounts
+from cf_invoice_source.cloudflare.base_url import chosen_base_url
+from cf_invoice_source.cloudflare.client import Client
+from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.hints import INVOICES, table_hints
+from cf_invoice_source.invoices.tables import INVOICES, table_hints
+from cf_invoice_source.loading.accounts import Accounts, Order
+from cf_invoice_source.loading.delivery import Delivery, missing_tables
+from cf_invoice_source.loading.write_disposition import Keeping, read_keeping
+from cf_invoice_source.schema.capabilities import TABLE_FORMATS, TableFormat
+from cf_invoice_source.schema.contract import check_contract, read_contract
 from cf_invoice_source.settings import FULL_WALK_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
-from cf_invoice_source.staging import separate_staging, separate_staging_of_the_active_pipeline
-from cf_invoice_source.warehouse import Warehouse
-from cf_invoice_source.write_disposition import Keeping, read_keeping
+from cf_invoice_source.walk.bookmark import to_dict
+from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline
+from cf_invoice_source.warehouse.stored import Warehouse
 
 __source_name__ = SECTION
 

@@ -252,7 +252,7 @@ def command(dlt_here: None) -> Command:
     """Run `cf-invoices` in this process: quick, for variations."""
     from click.testing import CliRunner
 
-    from cf_invoice_source.cli import cli
+    from cf_invoice_source.cli.main import cli
 
     def run(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
         result = CliRunner().invoke(cli, arguments, env=env, prog_name="cf-invoices")
@@ -322,8 +322,8 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> Naps:
     """What a retry would have waited, and what the rate limit would."""
     naps = Naps()
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=naps.sleep))
-    monkeypatch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
-    monkeypatch.setattr("cf_invoice_source.pacer.monotonic", naps.clock)
+    monkeypatch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
+    monkeypatch.setattr("cf_invoice_source.cloudflare.rate_limiter.monotonic", naps.clock)
     return naps
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Item, read_items
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.invoices.record import Item, read_items
 from cf_invoice_source.simulator import Record
 
 CREATED_S = 1_767_225_600

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from cf_invoice_source.account import Package
-from cf_invoice_source.decide.abilities import EVERYTHING
-from cf_invoice_source.decide.changes import Known
-from cf_invoice_source.hints import TABLES
-from cf_invoice_source.warehouse import Warehouse
-from cf_invoice_source.write_disposition import Keeping
+from cf_invoice_source.invoices.changes import Known
+from cf_invoice_source.invoices.tables import TABLES
+from cf_invoice_source.loading.account import Package
+from cf_invoice_source.loading.write_disposition import Keeping
+from cf_invoice_source.schema.capabilities import EVERYTHING
+from cf_invoice_source.warehouse.stored import Warehouse
 
 
 class MemoryWarehouse(Warehouse):
-    """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.Warehouse`."""
+    """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.stored.Warehouse`."""
 
     abilities = EVERYTHING
 

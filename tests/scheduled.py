@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from cf_invoice_source.account import Account
-from cf_invoice_source.accounts import Accounts
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Item
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.invoices.record import Item
+from cf_invoice_source.loading.account import Account
+from cf_invoice_source.loading.accounts import Accounts
 
 
 @dataclass

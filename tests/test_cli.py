@@ -627,7 +627,7 @@ AT_ONCE_S = 0.3
 )
 def test_help_and_usage_errors_do_not_import_dlt(arguments: list[str], exit_code: int) -> None:
     program = (
-        "import sys; from cf_invoice_source.cli import main\n"
+        "import sys; from cf_invoice_source.cli.main import main\n"
         "try: main()\n"
         "finally: print('dlt' in sys.modules, 'duckdb' in sys.modules, file=sys.stderr)"
     )
@@ -649,7 +649,7 @@ def test_a_load_imports_neither_pandas_nor_arrow(
         "    def find_spec(self, name, *_):\n"
         "        if name in {'pandas', 'pyarrow'}: print('asked for', name)\n"
         "sys.meta_path.insert(0, Watch())\n"
-        "from cf_invoice_source.cli import main; main()"
+        "from cf_invoice_source.cli.main import main; main()"
     )
 
     ended = run_python("-c", program, "load")

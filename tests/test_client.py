@@ -18,11 +18,11 @@ from cf_invoice_source import (
     TryLaterError,
     __version__,
 )
-from cf_invoice_source.auth import KeyAuth, TokenAuth
-from cf_invoice_source.client import Client
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.pace import Meter
-from cf_invoice_source.pacer import Tally
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.cloudflare.client import Client
+from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
+from cf_invoice_source.cloudflare.rate_limit import Meter
+from cf_invoice_source.cloudflare.rate_limiter import Tally
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,

@@ -26,12 +26,12 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from cf_invoice_source.decide.fit import FRACTION_DIGITS, INTEGER_DIGITS
-from cf_invoice_source.hints import INVOICES, TABLES
-from cf_invoice_source.overview import Overview
+from cf_invoice_source.invoices.tables import INVOICES, TABLES
+from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.source import empty_tables
-from cf_invoice_source.staging import separate_staging
-from cf_invoice_source.warehouse import Warehouse
+from cf_invoice_source.warehouse.overview import Overview
+from cf_invoice_source.warehouse.staging import separate_staging
+from cf_invoice_source.warehouse.stored import Warehouse
 
 CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "bigquery": {"project_id": "finance", "private_key": "made-up", "client_email": "a@example.com"},

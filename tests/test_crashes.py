@@ -431,7 +431,7 @@ class Deaths:
 FULL_DISK = (
     "import resource, sys; size = int(sys.argv.pop(1));"
     "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size));"
-    "from cf_invoice_source.cli import main; main()"
+    "from cf_invoice_source.cli.main import main; main()"
 )
 """As far as one file is concerned: it cannot become larger."""
 

@@ -10,7 +10,7 @@ import dlt
 import pytest
 
 from cf_invoice_source import cf_invoice_source
-from cf_invoice_source.hints import TABLES
+from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Load, Warehouse
 from tests.exact import assert_exact

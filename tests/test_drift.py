@@ -20,7 +20,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.pipeline import PipelineContext
 
 from cf_invoice_source import Report, load
-from cf_invoice_source.decide.row import MAX_DEPTH
+from cf_invoice_source.invoices.record import MAX_DEPTH
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.make import CREATED_S, MISSING, expected_row, make_invoice
 from tests.postgres import Postgres, create_database

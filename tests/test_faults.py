@@ -22,9 +22,9 @@ import pytest
 import simplejson
 
 from cf_invoice_source import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
-from cf_invoice_source.account import Outcome
-from cf_invoice_source.auth import TokenAuth
-from cf_invoice_source.client import Client
+from cf_invoice_source.cloudflare.client import Client
+from cf_invoice_source.cloudflare.credentials import TokenAuth
+from cf_invoice_source.loading.account import Outcome
 from cf_invoice_source.simulator import Account, Answer, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -649,10 +649,10 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     }.items():
         patch.setenv(name, str(value))
     patch.chdir(place)
-    patch.setattr("cf_invoice_source.receive.LONGEST_ANSWER_S", 0.5)
+    patch.setattr("cf_invoice_source.cloudflare.receive.LONGEST_ANSWER_S", 0.5)
     naps = Naps()
-    patch.setattr("cf_invoice_source.pacer.sleep", naps.sleep)
-    patch.setattr("cf_invoice_source.pacer.monotonic", naps.clock)
+    patch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
+    patch.setattr("cf_invoice_source.cloudflare.rate_limiter.monotonic", naps.clock)
 
 
 def leave_alone(_simulator: Simulator, _accounts: dict[str, Account]) -> None:

@@ -20,10 +20,10 @@ import simplejson
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.document import Doubled, Immense, decode
-from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_page
-from cf_invoice_source.decide.row import Invoice, Reject, read_record
-from cf_invoice_source.rows import as_sent
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, Page, read_page
+from cf_invoice_source.exact_json import Doubled, Immense, decode
+from cf_invoice_source.invoices.record import Invoice, Reject, read_record
+from cf_invoice_source.invoices.rows import as_sent
 from cf_invoice_source.simulator import Simulator, World
 from cf_invoice_source.simulator.faults import body
 from tests.make import expected_row, make_document, make_invoice

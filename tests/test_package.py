@@ -19,7 +19,7 @@ def test_the_version_of_the_package_is_the_one_that_is_installed() -> None:
 def test_the_command_is_installed() -> None:
     [command] = entry_points(group="console_scripts", name="cf-invoices")
 
-    assert command.value == "cf_invoice_source.cli:main"
+    assert command.value == "cf_invoice_source.cli.main:main"
 
 
 def test_every_python_that_we_promise_is_at_least_the_one_we_require() -> None:

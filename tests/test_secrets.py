@@ -45,7 +45,7 @@ LOUD = {"RUNTIME__LOG_LEVEL": "DEBUG"}
 FAIL_IN = """
 import os, sys
 from unittest.mock import patch
-from cf_invoice_source.cli import main
+from cf_invoice_source.cli.main import main
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.normalize import Normalize

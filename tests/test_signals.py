@@ -158,7 +158,7 @@ def test_a_signal_in_a_step_of_dlt_ends_it(
         f"import os, sys, time; from {module} import {name}\n"
         f"def stuck(*args): os.kill(os.getpid(), {int(sent)}); time.sleep(60)\n"
         f"{name}.{method} = stuck; sys.argv = ['cf-invoices', 'load']\n"
-        "from cf_invoice_source.cli import main; main()"
+        "from cf_invoice_source.cli.main import main; main()"
     )
     with running("-c", program) as process:
         assert process.wait(30) == exit_code

@@ -524,7 +524,7 @@ def test_each_result_says_when_the_last_full_walk_was(
 
     def at(second: int, **settings: Any) -> datetime | None:
         monkeypatch.setattr(
-            "cf_invoice_source.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second)
+            "cf_invoice_source.loading.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second)
         )
         [outcome] = load(**settings).accounts
         return outcome.full_walk_at

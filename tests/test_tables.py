@@ -4,7 +4,7 @@ import dlt
 import pytest
 
 from cf_invoice_source import create_tables
-from cf_invoice_source.hints import TABLES
+from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Load, Warehouse
 from tests.make import make_invoices

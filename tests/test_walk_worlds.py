@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from cf_invoice_source.account import Outcome, Package
-from cf_invoice_source.accounts import Order
-from cf_invoice_source.decide.bookmark import Bookmark, Mark, from_dict, to_dict
+from cf_invoice_source.loading.account import Outcome, Package
+from cf_invoice_source.loading.accounts import Order
+from cf_invoice_source.walk.bookmark import Bookmark, Mark, from_dict, to_dict
 from tests.memory import MemoryWarehouse, keys_of
 from tests.scheduled import Schedule, ScheduledAccounts
 from tests.truth import Truth
@@ -47,7 +47,7 @@ OPERATIONS = st.one_of(
 def _small_portions() -> Iterator[None]:
     """A package is compared in portions: here of two invoices, instead of a thousand; and given in parts."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("cf_invoice_source.account._PORTION", 2)
+        patched.setattr("cf_invoice_source.loading.account._PORTION", 2)
         yield
 
 

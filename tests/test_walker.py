@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.ahead import Pages
-from cf_invoice_source.decide.bookmark import Bookmark, Mark, Rejected
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Item, read_items, read_record
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.cloudflare.prefetch import Pages
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
+from cf_invoice_source.invoices.record import Item, read_items, read_record
 from cf_invoice_source.settings import MAX_RESTARTS
-from cf_invoice_source.walker import Batch, Cut, End, Walker
+from cf_invoice_source.walk.bookmark import Bookmark, Mark, Rejected
+from cf_invoice_source.walk.walker import Batch, Cut, End, Walker
 from tests.truth import Truth
 
 NOW_S, WEEK_S = 10_000_000, 604_800
@@ -764,7 +764,7 @@ def test_a_server_that_ignores_the_page_number_is_refused() -> None:
 
 def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It grows by more than a page before each answer, so no page ever reaches the oldest invoice."""
-    monkeypatch.setattr("cf_invoice_source.walker.MAX_PAGES", 20)
+    monkeypatch.setattr("cf_invoice_source.walk.walker.MAX_PAGES", 20)
     truth = a_truth(8)
 
     with pytest.raises(ApiChangedError, match="does not end: 20 pages"):

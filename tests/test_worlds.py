@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cf_invoice_source import InvoiceSourceError, Report
-from cf_invoice_source.decide.row import Invoice, read_record
+from cf_invoice_source.invoices.record import Invoice, read_record
 from cf_invoice_source.simulator import Fault, Simulator, World
 from cf_invoice_source.simulator.answers import failure
 from tests.make import expected_row

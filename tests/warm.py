@@ -14,7 +14,7 @@ from types import ModuleType
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
-        "cf_invoice_source.cli",
+        "cf_invoice_source.cli.main",
         "cf_invoice_source.runner",
         "dlt.destinations.impl.duckdb.duck",
         "dlt.destinations.impl.postgres.postgres",

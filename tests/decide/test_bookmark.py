@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.bookmark import (
+from cf_invoice_source.walk.bookmark import (
     NOTHING,
     VERSION,
     Bookmark,

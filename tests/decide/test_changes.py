@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.changes import UNKNOWN, Known, Verdict, judge_gone, judge_listed
+from cf_invoice_source.invoices.changes import UNKNOWN, Known, Verdict, judge_gone, judge_listed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.document import decode
+from cf_invoice_source.exact_json import decode
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.envelope import Failed, Malformed, Page, read_errors, read_page
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, Page, read_errors, read_page
 from tests.make import MISSING, make_document, make_invoice
 
 JSON = st.recursive(

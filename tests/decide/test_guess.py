@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.decide.guess import has_guessable_text
+from cf_invoice_source.loading.guess import has_guessable_text
 
 UUID = "6f0c1d7b-e5a9-4c2a-b3d8-e9017f4426aa"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.listing import Listing, Taken
-from cf_invoice_source.decide.row import Invoice, Reject
+from cf_invoice_source.invoices.record import Invoice, Reject
+from cf_invoice_source.walk.has_more import Listing, Taken
 from tests.make import MISSING, make_invoice, make_page
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.money import to_major, total
+from cf_invoice_source.invoices.money import to_major, total
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**29), max_value=10**29)
 """What a column may hold."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.pace import (
+from cf_invoice_source.cloudflare.rate_limit import (
     LONGEST_WAIT_S,
     MAX_REFUSALS,
     Budget,

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.listing import Listing
-from cf_invoice_source.decide.paging import Ask, Refuse, Stop, is_same, next_step
-from cf_invoice_source.decide.row import Item
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.invoices.record import Item
+from cf_invoice_source.walk.has_more import Listing
+from cf_invoice_source.walk.paging import Ask, Refuse, Stop, is_same, next_step
 from tests.make import make_invoice, make_page
 
 FULL = tuple({"id": f"in_{number}"} for number in range(50))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.row import Invoice, Reject, read_record
+from cf_invoice_source.invoices.record import Invoice, Reject, read_record
 from tests.make import MISSING, make_invoice
 
 DOCUMENTED = tuple(make_invoice(invoice_pdf="https://example.com/pdf"))

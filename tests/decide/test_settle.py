@@ -2,7 +2,7 @@
 
 import pytest
 
-from cf_invoice_source.decide.settle import is_settled
+from cf_invoice_source.invoices.settle import is_settled
 
 
 @pytest.mark.parametrize("status", ["paid", "void"])

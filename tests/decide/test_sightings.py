@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide import sightings
-from cf_invoice_source.decide.sightings import Names, Places, name_of
+from cf_invoice_source.walk import sightings
+from cf_invoice_source.walk.sightings import Names, Places, name_of
 
 NAMES = st.integers(-(2**63), 2**63 - 1).filter(bool)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.decide.envelope import Failed, Malformed
-from cf_invoice_source.decide.token import Token, read_token
+from cf_invoice_source.cloudflare.answers import Failed, Malformed
+from cf_invoice_source.cloudflare.token import Token, read_token
 
 
 def answer(result: Any) -> dict[str, Any]:

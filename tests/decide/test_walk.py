@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.decide.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
-from cf_invoice_source.decide.envelope import Page
-from cf_invoice_source.decide.row import Invoice, Item, Reject, read_record
-from cf_invoice_source.decide.sightings import Places
-from cf_invoice_source.decide.walk import Start, Trouble, Walk, distrust, plan
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.invoices.record import Invoice, Item, Reject, read_record
+from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
+from cf_invoice_source.walk.ordinals import Start, Trouble, Walk, distrust, plan
+from cf_invoice_source.walk.sightings import Places
 from tests.make import CREATED_S, make_invoice, make_page
 
 BROKEN = ["no invoice"]

@@ -4,6 +4,6 @@ from cf_invoice_source import settings
 
 settings.PAGES_AHEAD = 1  # before the module that reads it is imported
 
-from cf_invoice_source.cli import main  # noqa: E402
+from cf_invoice_source.cli.main import main  # noqa: E402
 
 main()

@@ -1,0 +1,1 @@
+"""Asks Cloudflare, signs in, reads its answers, keeps its rate limit."""

@@ -1,0 +1,128 @@
+"""Pages asked for before they are needed, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from weakref import finalize
+
+from dlt.common.runtime.signals import raise_if_signalled
+
+from cf_invoice_source.cloudflare.answers import Page
+from cf_invoice_source.invoices.record import Item
+from cf_invoice_source.settings import PAGES_AHEAD
+
+_LOOK_UP_S = 0.2
+"""How long a signal may have to wait while an answer is waited for."""
+
+
+class Pool:
+    """A few threads that send requests, started as they are needed.
+
+    They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
+    process alive that was told to end.
+
+    Args:
+        size: Requests on their way at the same time.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._started = 0
+        self._idle = Semaphore(0)
+        self._jobs: _Jobs = SimpleQueue()
+        self._end = finalize(self, _end, self._jobs, size)
+
+    def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
+        """Have a page asked for."""
+        future: Future[Page[Item]] = Future()
+        self._jobs.put((future, ask))
+        if not self._idle.acquire(blocking=False) and self._started < self._size:
+            self._started += 1
+            name = f"cloudflare-{self._started}"
+            Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
+        self._end()
+
+
+_Jobs = SimpleQueue[tuple[Future[Page[Item]], Callable[[], Page[Item]]] | None]
+
+
+def _work(jobs: _Jobs, idle: Semaphore) -> None:
+    while (job := jobs.get()) is not None:
+        future, ask = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(ask())
+            except BaseException as error:  # noqa: BLE001 - raised again by who takes the page
+                future.set_exception(error)
+        del job, future, ask  # while the thread waits, it keeps nothing
+        idle.release()
+
+
+def _end(jobs: _Jobs, threads: int) -> None:
+    for _ in range(threads):
+        jobs.put(None)
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of one account's list.
+
+    Args:
+        ask: Asks for a page by its number.
+        submit: Has a thread do it.
+        ahead: How many pages to have asked for at once.
+
+    Attributes:
+        requests: Pages asked for, whether or not they were taken.
+    """
+
+    ask: Callable[[int], Page[Item]]
+    submit: Callable[[Callable[[], Page[Item]]], Future[Page[Item]]]
+    ahead: int = PAGES_AHEAD
+    requests: int = 0
+    _coming: dict[int, Future[Page[Item]]] = field(default_factory=dict)
+
+    @property
+    def on_their_way(self) -> int:
+        """How many pages were asked for that nobody has taken yet."""
+        return len(self._coming)
+
+    def expect(self, page: int) -> Future[Page[Item]]:
+        """Have a page asked for now, for it will be needed."""
+        if page not in self._coming:
+            self._coming[page] = self.submit(lambda: self.ask(page))
+            self.requests += 1
+        return self._coming[page]
+
+    def __call__(self, page: int) -> Page[Item]:
+        """Take a page, and wait for it if need be.
+
+        Raises:
+            InvoiceSourceError: The request failed.
+        """
+        coming = self.expect(page)
+        first_ready([coming])
+        return self._coming.pop(page).result()
+
+    def drop(self) -> None:
+        """Let go of the pages that nobody took."""
+        self.requests -= sum(future.cancel() for future in self._coming.values())
+        self._coming.clear()
+
+
+def first_ready(coming: Sequence[Future[Page[Item]]]) -> int:
+    """Wait for the first of some pages, and say which it is. A signal ends the wait."""
+    while True:
+        for place, future in enumerate(coming):
+            if future.done():
+                return place
+        wait(coming, _LOOK_UP_S, FIRST_COMPLETED)
+        raise_if_signalled()

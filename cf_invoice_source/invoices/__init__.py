@@ -1,0 +1,1 @@
+"""PURE: a record of the list becomes rows; our tables as data."""

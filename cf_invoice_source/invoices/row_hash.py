@@ -1,0 +1,43 @@
+"""A short hash of a JSON value, by which a change is noticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from hashlib import sha256
+from typing import Any
+
+from cf_invoice_source.exact_json import Doubled, Immense
+from cf_invoice_source.invoices.values import INTEGER_DIGITS, WIDE
+
+
+def fingerprint(value: Any) -> str:
+    """Hash a JSON value so that null and missing, 1 and 1.0 are the same; `invoice_pdf` does not count.
+
+    Stripe's link to the PDF carries the second in which it was made, so it differs in every answer.
+    """
+    if isinstance(value, Mapping):
+        value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
+    if isinstance(value, Doubled):
+        value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
+    return sha256(_JSON.encode(value).encode()).hexdigest()[:32]
+
+
+def _plain(value: Decimal | Doubled | Immense) -> Any:
+    """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
+    if isinstance(value, Doubled):
+        return {"\x00pairs": value.pairs}
+    if isinstance(value, Immense):
+        return {"\x00text": value.text}
+    if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
+        return int(value)
+    return {"\x00number": str(value.normalize(_wide_enough(value)))}
+
+
+def _wide_enough(number: Decimal) -> Context:
+    digits = len(number.as_tuple().digits)
+    return WIDE if digits <= WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

@@ -1,0 +1,153 @@
+"""One value of a record to one value of its column, exactly, or the reason why it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from typing import Any
+
+from cf_invoice_source.exact_json import Immense
+
+INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
+"""What DECIMAL(38, 9), dlt's default for decimals, holds before and after the point."""
+
+MILLISECONDS_FROM = 10**11
+"""From here on `created` is milliseconds, as in sibling endpoints: in seconds it would be the year 5138."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MICROSECOND = timedelta(microseconds=1)
+WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
+
+
+_SURELY_FITS = 2**63
+"""Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
+
+
+class UnfitError(ValueError):
+    """Says why a value does not fit its column."""
+
+
+def money(name: str, value: Any) -> Decimal:
+    """Read an amount, which must be there."""
+    if value is None:
+        raise UnfitError(f"{name} is missing")
+    return number(name, value)
+
+
+def number(name: str, value: Any) -> Decimal:
+    """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
+    if type(value) is int and abs(value) < _SURELY_FITS:
+        return Decimal(value)
+    if isinstance(value, Immense):
+        raise UnfitError(f"{name} has an exponent that no column holds")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise UnfitError(f"{name} is not a number")
+    given = Decimal(value)
+    if not given.is_finite():
+        raise UnfitError(f"{name} is not a finite number")
+    if not given:
+        return Decimal(0)
+    if given.adjusted() >= INTEGER_DIGITS:
+        raise UnfitError(f"{name} has more than {INTEGER_DIGITS} digits before the point")
+    exponent = given.as_tuple().exponent
+    if isinstance(exponent, int) and -FRACTION_DIGITS <= exponent <= 0:
+        return given
+    exact = given.quantize(_SMALLEST, context=WIDE)
+    if exact != given:
+        raise UnfitError(f"{name} has more than {FRACTION_DIGITS} digits after the point")
+    return exact
+
+
+def keep(digits: int, values: Mapping[str, Any]) -> None:
+    """Check that so many significant digits are enough for every number, however deep."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            keep(digits, value)
+        elif isinstance(value, list):
+            keep(digits, {f"{name}[{place}]": item for place, item in enumerate(value)})
+        elif isinstance(value, Decimal) and len(value.normalize(WIDE).as_tuple().digits) > digits:
+            raise UnfitError(
+                f"{shown(name)} has more than {digits} digits, the most that this destination keeps"
+            )
+
+
+def integer(name: str, value: Any) -> int | None:
+    """Read a whole number that a BIGINT holds."""
+    if value is None or (type(value) is int and abs(value) < _SURELY_FITS):
+        return value
+    given = number(name, value)
+    if given != int(given) or not -(2**63) <= given < 2**63:
+        raise UnfitError(f"{name} is not a whole number of 64 bits")
+    return int(given)
+
+
+def flag(name: str, value: Any) -> bool | None:
+    """Read true or false."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise UnfitError(f"{name} is not true or false")
+
+
+def text(name: str, value: Any) -> str | None:
+    """Read a text that every database can store."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise UnfitError(f"{name} is not a text")
+    if value.isascii() and "\x00" not in value:
+        return value
+    if _is_dlts_mark(value):
+        raise UnfitError(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
+    if storable(value) is None:
+        raise UnfitError(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
+    return value
+
+
+def currency(name: str, value: Any) -> str:
+    """Read a currency, which must be there."""
+    code = text(name, value)
+    if not code:
+        raise UnfitError(f"{name} is missing")
+    return code
+
+
+def moment(name: str, value: Any) -> datetime | None:
+    """Read unix seconds, or milliseconds, as a time in UTC, exact to the microsecond."""
+    if value is None:
+        return None
+    if type(value) is int and 0 <= value < MILLISECONDS_FROM:
+        return EPOCH + timedelta(seconds=value)
+    given = number(name, value)
+    microseconds = given.scaleb(3 if given >= MILLISECONDS_FROM else 6, WIDE)
+    if microseconds != microseconds.to_integral_value(context=WIDE):
+        raise UnfitError(f"{name} is finer than a microsecond")
+    try:
+        return EPOCH + timedelta(microseconds=int(microseconds))
+    except OverflowError:
+        raise UnfitError(f"{name} lies outside the years 1 to 9999") from None
+
+
+def shown(name: str) -> str:
+    """Write a field's name into a reason: short, and without what could harm a column or a screen."""
+    return name[:_SHOWN].encode("unicode_escape").decode()
+
+
+_SHOWN = 100
+
+
+def _is_dlts_mark(text: str) -> bool:
+    """Say whether dlt would take the text for a marked decimal or time, and change it (`dlt.common.json`)."""
+    return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
+
+
+def storable(given: str | None) -> str | None:
+    """Return the text, or None where dlt, some database or UTF-8 itself could not hold it."""
+    if given is None or "\x00" in given or _is_dlts_mark(given):
+        return None
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return None
+    return given

@@ -1,0 +1,158 @@
+"""Brings load packages into the destination: retries them, finishes or drops what was left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dlt
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.resolve import inject_section
+from dlt.common.configuration.specs import known_sections
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.exceptions import DltException
+from dlt.common.pipeline import LoadInfo
+from dlt.load.configuration import LoaderConfiguration
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.helpers import retry_load, retry_schema_update
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.walk.bookmark import forgotten
+from cf_invoice_source.warehouse.stored import Warehouse
+
+_ATTEMPTS = 6
+"""Pipelines that make the same tables at once get in each other's way a few times."""
+
+_DROPPED = "what an earlier run had left to load was dropped"
+
+
+def load_package(
+    pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
+) -> LoadInfo:
+    """Extract what a source gives for one package, and load it; call `finish_pending` before.
+
+    Args:
+        pipeline: A dlt pipeline.
+        data: A source.
+        before_retry: What to do before a package that failed is loaded again.
+
+    Raises:
+        PipelineStepFailed: It could not be loaded. What was extracted stays for `finish_pending`.
+    """
+    pipeline.extract(data)
+    try:
+        return _deliver(pipeline, before_retry)
+    except PipelineStepFailed:
+        if not pipeline.has_pending_data:  # dlt dropped the package
+            _forget_bookmarks(pipeline)
+        raise
+
+
+def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None = None) -> str:
+    """Load what an earlier run left behind, or drop it where that is not possible or too late.
+
+    It is too late when another load came in between, on another machine: newer rows would be overwritten.
+    Where history is kept, half-loaded rows would be in it twice. Dropping takes the bookmarks along.
+
+    Args:
+        pipeline: A dlt pipeline.
+        before_retry: What to do before a package that failed is loaded again.
+
+    Returns:
+        Why the tables must be repaired; empty where they need not.
+
+    Raises:
+        PipelineStepFailed: The destination does not answer. What was left behind stays.
+    """
+    pipeline.activate()
+    _synchronize(pipeline)
+    left = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]
+    if not left:
+        return ""
+    is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
+    warehouse = Warehouse(pipeline)
+    is_outdated = warehouse.newest_load() > min(left)
+    keeps_history = warehouse.loaded_as() in {"scd2", "append"}
+    is_too_late = is_being_dropped or is_outdated or keeps_history
+    is_finished = not is_too_late and _is_finished(pipeline, before_retry)
+    if not is_finished:
+        pipeline.abort_packages()
+        _forget_bookmarks(pipeline)
+    _synchronize(pipeline)
+    return "" if is_finished else _DROPPED
+
+
+def check_settings(pipeline_name: str) -> None:
+    """Check how dlt is told to load.
+
+    Args:
+        pipeline_name: Name of the dlt pipeline, which need not exist.
+
+    Raises:
+        SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark
+            would go ahead, and nobody would ask for them again.
+    """
+    with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
+        settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
+    if not settings.raise_on_failed_jobs:
+        raise SettingsError(
+            "dlt is told to pass over rows that the destination refuses: the copy would lack them for good.",
+            remedy="leave raise_on_failed_jobs out of dlt's settings, or set it to true",
+        )
+
+
+def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
+    pipeline.normalize()
+
+    def is_passing(error: BaseException) -> bool:
+        # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
+        return (
+            pipeline.has_pending_data
+            and _is_no_interruption(error)
+            and (retry_schema_update()(error) or retry_load()(error))
+        )
+
+    attempts = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
+        retry=retry_if_exception(is_passing),
+        before_sleep=before_retry and (lambda _failed: before_retry()),
+        reraise=True,
+    )
+    return attempts(pipeline.load)
+
+
+def _is_no_interruption(error: BaseException) -> bool:
+    return not isinstance(getattr(error, "exception", error), KeyboardInterrupt)
+
+
+def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> bool:
+    try:
+        _deliver(pipeline, before_retry)
+    except PipelineStepFailed as error:
+        if not _is_no_interruption(error):
+            raise
+        try:
+            Warehouse(pipeline).newest_load()
+        except DltException:
+            raise error from error.exception
+        return False
+    return True
+
+
+def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
+    """Let the next walk of every account compare every row: some tables of a package may have been loaded."""
+    with pipeline.managed_state() as state:
+        for source in state.get("sources", {}).values():
+            for resource in source.get("resources", {}).values():
+                if "bookmarks" in resource:
+                    resource["bookmarks"] = {
+                        account_id: forgotten(stored) for account_id, stored in resource["bookmarks"].items()
+                    }
+
+
+def _synchronize(pipeline: dlt.Pipeline) -> None:
+    """Take over the state of the destination where it is newer, as `pipeline.run` does once."""
+    if pipeline.config.restore_from_destination and not pipeline.dev_mode:
+        pipeline.sync_destination()

@@ -1,0 +1,72 @@
+"""Rows of one table as a file of JSON that DuckDB reads to the letter, or that says it would not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlt.common.json import json
+from dlt.common.normalizers.utils import generate_dlt_ids
+
+from cf_invoice_source.loading.guess import has_guessable_text
+
+MOST_ROWS = 20_480
+"""From so many rows DuckDB takes the columns of a file and their types, and refuses what comes later."""
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+
+
+class RowFile:
+    """A row in each line, with the columns that dlt adds to it.
+
+    Args:
+        path: Where to write it.
+        load_id: dlt's ID of the load package.
+        texts: The columns that are texts.
+
+    Attributes:
+        rows: How many rows it has.
+    """
+
+    def __init__(self, path: Path, load_id: str, texts: Collection[str]) -> None:
+        self.path = path
+        self.rows = 0
+        self._load_id = load_id.encode()
+        self._lines = path.open("wb")
+        self._undecided = set(texts)
+        self._rewritten = set[str]()
+
+    def add(self, rows: Rows) -> None:
+        """Write rows; no more than `MOST_ROWS` in all."""
+        line = b'%b,"_dlt_load_id":"%b","_dlt_id":"%b"}\n'
+        for row, dlt_id in zip(rows, generate_dlt_ids(len(rows)), strict=True):
+            self._decide(row)
+            self._lines.write(line % (json.dumpb(row)[:-1], self._load_id, dlt_id.encode()))
+        self.rows += len(rows)
+
+    def close(self) -> bool:
+        """End the file, and say whether DuckDB reads every text in it as it is.
+
+        It guesses types: a column in which each text looks like a time or a UUID it would rewrite.
+        """
+        self._lines.close()
+        return not self._rewritten & self._undecided
+
+    def read(self) -> Rows:
+        """Give the rows again, as JSON has them, without dlt's columns."""
+        with self.path.open("rb") as lines:
+            rows = [json.loadb(line) for line in lines]
+        return [{name: row[name] for name in row if not name.startswith("_dlt_")} for row in rows]
+
+    def _decide(self, row: Row) -> None:
+        """One text that looks like nothing else decides a column: mostly that of the first row does."""
+        for column in tuple(self._undecided):
+            text = row.get(column)
+            if text is None:
+                continue
+            if has_guessable_text(text):
+                self._rewritten.add(column)
+            else:
+                self._undecided.remove(column)

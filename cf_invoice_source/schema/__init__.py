@@ -1,0 +1,1 @@
+"""What a table may look like in a destination."""

@@ -1,0 +1,136 @@
+"""Which unknown fields get columns of their own: nothing that dlt would convert, or put over another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import simplejson
+from dlt.common.schema import Schema
+
+from cf_invoice_source.invoices.record import MORE_FIELDS
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, TABLES
+from cf_invoice_source.invoices.values import shown
+from cf_invoice_source.schema.capabilities import EVERYTHING, Abilities
+from cf_invoice_source.schema.contract import LIST, check_growth
+from cf_invoice_source.settings import MAX_COLUMNS
+
+_KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
+"""dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
+
+
+class _Place(NamedTuple):
+    """Where dlt puts a value: into a column of a row of a table; a list into a table that has its name."""
+
+    table: str
+    row: tuple[Any, ...]
+    column: str
+    kind: str | None
+
+
+@dataclass(slots=True)
+class Columns:
+    """Finds a place for the fields that the published schema does not name.
+
+    dlt makes a column for each, and infers its type from the first value. A later value of another type it
+    converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
+    fields whose names become the same column lie over one another. Such a field goes, whole, into the column
+    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS`.
+
+    Args:
+        schema: The source's schema: it knows the columns that there are, and how names become columns.
+        abilities: What the destination can do: where a list cannot have a table of its own, or a table no new
+            column, such a field goes into `more_fields`, too.
+    """
+
+    schema: Schema
+    abilities: Abilities = EVERYTHING
+    _known: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def fit(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row as it is to be yielded.
+
+        Raises:
+            SettingsError: The schema contract freezes what one of its fields needs.
+        """
+        documented = TABLES[table]["columns"].keys()
+        if row.keys() <= documented:
+            return row
+        fitted: dict[str, Any] = {}
+        more = {}
+        taken = {(table, (), name) for name in documented}
+        for name, value in row.items():
+            if name in documented or self._take(name, value, taken):
+                fitted[name] = value
+            else:
+                more[name] = value
+        if more:
+            self._check({table: {MORE_FIELDS: "text"}}, MORE_FIELDS)
+            fitted[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
+        return fitted
+
+    def _take(self, name: str, value: Any, taken: set[tuple[str, tuple[Any, ...], str]]) -> bool:
+        """Take a field's columns, in both tables that have it, unless one of them will not do."""
+        if not self.abilities.grows:
+            return False
+        places = [
+            place for table in (INVOICES, CHANGES) for place in self._places((table,), (), (), name, value)
+        ]
+        wanted = {place[:3] for place in places}
+        if not self.abilities.nests and any(place.kind == LIST for place in places):
+            return False
+        if len(wanted) < len(places) or wanted & taken or not all(place.column for place in places):
+            return False
+        kinds: dict[str, dict[str, str]] = {}
+        for place in places:
+            columns = kinds.setdefault(place.table, dict(self._columns(place.table)))
+            if place.kind and columns.setdefault(place.column, place.kind) != place.kind:
+                return False
+        if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
+            return False
+        self._check(kinds, shown(name))
+        taken |= wanted
+        self._known |= kinds
+        return True
+
+    def _check(self, kinds: Mapping[str, Mapping[str, str]], field: str) -> None:
+        """Check what a field needs against the schema contract; a table that is new was checked above it."""
+        for table in kinds.keys() & self.schema.tables.keys():
+            check_growth(self.schema, table, field, self._columns(table), kinds[table])
+
+    def _columns(self, table: str) -> dict[str, str]:
+        """What is known of the columns of a table, and of the tables below it: their types."""
+        if table not in self._known:
+            tables = self.schema.tables
+            columns = tables[table]["columns"] if table in tables else {}
+            self._known[table] = {
+                **{name: kind for name, column in columns.items() if (kind := column.get("data_type"))},
+                **{name: LIST for name, below in tables.items() if below.get("parent") == table},
+            }
+        return self._known[table]
+
+    def _places(
+        self, table: tuple[str, ...], row: tuple[Any, ...], path: tuple[str, ...], name: str, value: Any
+    ) -> Iterator[_Place]:
+        """Say where dlt's normalizer puts a field: objects become columns, lists become tables."""
+        naming = self.schema.naming
+        at = (*path, naming.normalize_path(name) if name.strip() else "")
+        if isinstance(value, Mapping):
+            for inner, item in value.items():
+                yield from self._places(table, row, at, inner, item)
+        elif isinstance(value, list):
+            below = (*table, *path, naming.normalize_tables_path(name))
+            named = naming.shorten_fragments(*below)
+            yield _Place(naming.shorten_fragments(*table), row, named if all(at) else "", LIST)
+            for place, item in enumerate(value):
+                item_row = (*row, named, place)
+                fields = (
+                    item if isinstance(item, Mapping) else {LIST if isinstance(item, list) else "value": item}
+                )
+                for inner, each in fields.items():
+                    yield from self._places(below, item_row, (), inner, each)
+        else:
+            column = naming.shorten_fragments(*at) if all(at) else ""
+            yield _Place(naming.shorten_fragments(*table), row, column, _KINDS.get(type(value)))

@@ -1,0 +1,1 @@
+"""PURE: which page to ask for next, and what the answers verify."""

@@ -1,0 +1,97 @@
+"""One load at a time: of one pipeline, whose working directory two would spoil, and into one DuckDB file.
+
+A lock is a file that the operating system holds for a process: it ends with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from dlt.common.destination.client import JobClientBase
+from dlt.common.pipeline import get_dlt_pipelines_dir
+from filelock import FileLock, Timeout
+
+from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.notices import tell
+from cf_invoice_source.settings import LOCK_WAIT_S
+from cf_invoice_source.warehouse.target import database_file
+
+
+@contextmanager
+def pipeline_lock(
+    pipeline_name: str, *, wait_s: float = LOCK_WAIT_S, pipelines_dir: str | None = None
+) -> Iterator[None]:
+    """Keep other loads of a pipeline waiting. `load` takes it, too.
+
+    Two programs that make one pipeline for the first time at once spoil its working directory: where that can
+    happen, take the lock before `dlt.pipeline`.
+
+    Args:
+        pipeline_name: Name of the dlt pipeline.
+        wait_s: How many seconds to wait for a load that is under way; 0 not at all.
+        pipelines_dir: Where dlt keeps its pipelines; its default place if None.
+
+    Raises:
+        TryLaterError: Another load of this pipeline did not end in time.
+        SettingsError: The place cannot be written.
+    """
+    path = Path(pipelines_dir or get_dlt_pipelines_dir()) / f"{pipeline_name}.lock"
+    unwritable = SettingsError(
+        f"dlt's working directory {path.parent} cannot be written.",
+        remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable from error
+    with _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable):
+        yield
+
+
+def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
+    """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once.
+
+    Args:
+        client: A client of any destination.
+        wait_s: How many seconds to wait for a load that is under way; 0 not at all.
+
+    Raises:
+        TryLaterError: Another load into this file did not end in time.
+        DestinationError: The file's directory is not there, or cannot be written.
+    """
+    database = database_file(client.config.credentials)
+    if database is None:
+        return nullcontext()
+    unwritable = DestinationError(
+        f"The directory of the database file {database} cannot be written.",
+        remedy="make it, or give this user the right to write there, or choose another file",
+    )
+    if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
+        raise unwritable
+    return _held(database.with_name(f"{database.name}.lock"), f"into {database}", wait_s, unwritable)
+
+
+@contextmanager
+def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) -> Iterator[None]:
+    # A singleton may be taken again by whoever holds it: by `load`, inside the command.
+    lock = FileLock(path, is_singleton=True)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if wait_s > 0:
+                tell(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
+            lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise TryLaterError(
+            f"Another load {what} is still under way, after {wait_s:,.0f} seconds.",
+            remedy="run again when it has ended; nothing was asked for or written",
+        ) from error
+    except OSError as error:
+        raise unwritable from error
+    try:
+        yield
+    finally:
+        lock.release()

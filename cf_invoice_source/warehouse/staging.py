@@ -1,0 +1,57 @@
+"""Staging tables for each pipeline, so that several can load into one database at once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hashlib import sha256
+
+import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.destination import AnyDestination
+from dlt.common.destination.client import DestinationClientConfiguration, DestinationClientDwhConfiguration
+from dlt.common.exceptions import DltException
+from dlt.common.pipeline import PipelineContext
+
+from cf_invoice_source.warehouse.abilities import dialect_of, is_duckdb
+
+_DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
+
+
+def separate_staging(pipeline: dlt.Pipeline) -> None:
+    """Give a pipeline staging tables of its own, unless the settings name some.
+
+    dlt empties the staging tables of a dataset before it fills and merges them: pipelines that load into one
+    dataset at once would lose each other's rows, and the bookmarks would go ahead without them. A DuckDB file
+    takes one load at a time anyway.
+
+    To be called before anything is loaded, also what was left behind: a package that was begun with other
+    staging tables cannot be finished.
+    """
+    destination = pipeline.destination
+    is_named = is_duckdb(destination) or _LAYOUT in destination.config_params
+    if not is_named:  # to find the settings takes dlt a while
+        config = pipeline.destination_client().config
+        name_staging(destination, config, pipeline.pipeline_name)
+        if dialect_of(config) == "sqlite":
+            # SQLite has one writer: of several at once some would fail, and be tried again.
+            destination.caps_params["loader_parallelism_strategy"] = "sequential"
+
+
+def name_staging(
+    destination: AnyDestination, config: DestinationClientConfiguration, pipeline_name: str
+) -> None:
+    """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
+    if config.destination_type == "duckdb" or getattr(config, _LAYOUT, None) != _DEFAULT:
+        return
+    digest = sha256(pipeline_name.encode()).hexdigest()[:8]
+    destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
+
+
+def separate_staging_of_the_active_pipeline() -> None:
+    """Do so where a pipeline is there already and knows its destination."""
+    if Container()[PipelineContext].is_active():
+        with suppress(DltException):
+            separate_staging(dlt.current.pipeline())
+
+
+_LAYOUT = "staging_dataset_name_layout"

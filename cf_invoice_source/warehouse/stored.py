@@ -1,0 +1,252 @@
+"""What the destination holds: counts, ids, row hashes. It reads; only `restore` and `sweep` write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import dlt
+from dlt.common.destination.client import JobClientBase, WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
+
+from cf_invoice_source.invoices.changes import Known
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.loading.write_disposition import Keeping, keeping_of
+from cf_invoice_source.schema.capabilities import TableFormat
+from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.abilities import check_format
+from cf_invoice_source.warehouse.reader import Tables
+
+_AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
+    "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
+    "postgres": ("SELECT unnest(%s)", list),
+}
+"""Dialects that look up any number of keys in one pass over a table: how, and the list as they take it.
+
+Not a list for DuckDB, because DuckDB 1.5 looks for a module, in vain, for each value of one.
+"""
+
+_CHUNK = 1_000
+"""Keys in one query elsewhere."""
+
+
+class Warehouse(Tables):
+    """Reads the tables of one pipeline's dataset. A table that is not there reads as empty.
+
+    Args:
+        pipeline: The pipeline whose destination is meant.
+        table_format: The format that the user chose for the tables; without it, the one they have.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline, table_format: TableFormat | None = None) -> None:
+        super().__init__(self._connect_to_ours, table_format)
+        self._pipeline = pipeline
+
+    def _connect_to_ours(self) -> JobClientBase:
+        """Make a client that finds our tables, whether this pipeline or another one has made them."""
+        if _has_invoices(self._schema()):
+            return self._pipeline.destination_client(SECTION)
+        client = self._pipeline.destination_client()
+        # Files are tables only by a schema; a database knows its own.
+        stored = self._stored_schema() if isinstance(client, FilesystemClient) else None
+        if not stored:
+            return client
+        return dlt.dataset(
+            self._pipeline.destination, self._pipeline.dataset_name, schema=stored
+        ).destination_client
+
+    def _schema(self) -> dlt.Schema | None:
+        """Our schema, once this pipeline has it; its default schema may be another source's."""
+        return self._pipeline.schemas.get(SECTION)
+
+    def _stored_schema(self) -> dlt.Schema | None:
+        """Our schema, as whatever pipeline has stored it with the tables."""
+        with self._pipeline.destination_client() as client:
+            if not isinstance(client, WithStateSync):
+                return None
+            try:
+                stored = client.get_stored_schema(SECTION)
+            except DestinationUndefinedEntity:
+                return None
+        return dlt.Schema.from_dict(json.loads(stored.schema)) if stored else None
+
+    def damage(self) -> str:
+        """Say which table or column that was loaded once is missing now; empty when none is."""
+        schema = self._schema()
+        if not schema:
+            return ""
+        with self.connected() as client:
+            if not client:
+                return ""
+            for table in schema.data_tables(seen_data_only=True):
+                name = table["name"] or ""
+                columns = ", ".join(map(client.escape_column_name, table["columns"]))
+                try:
+                    client.execute_sql(
+                        f"SELECT {columns} FROM {client.make_qualified_table_name(name)} WHERE 1 = 0"
+                    )
+                except Exception:  # noqa: BLE001 - each database says "no such column" its own way
+                    return f"the table {name}, or a column of it, is missing"
+        return ""
+
+    def _find_keeping(self) -> Keeping | None:
+        schema = self._schema()
+        if not _has_invoices(schema):
+            schema = self._stored_schema()
+        return keeping_of(schema.tables[INVOICES]) if schema and _has_invoices(schema) else None
+
+    def restore(self) -> None:
+        """Create missing tables and columns again; touches no data."""
+        with self._pipeline.destination_client(SECTION) as client:
+            client.update_stored_schema(force=True)
+
+    def sweep(self) -> None:
+        """Take away the deleted invoices that Iceberg keeps."""
+        if self.abilities.deletes:
+            return
+        client = self._connect_to_ours()
+        if isinstance(client, FilesystemClient):
+            with suppress(DestinationUndefinedEntity):
+                table = client.load_open_table("iceberg", INVOICES)
+                if table.scan(row_filter="deleted = true").count():
+                    table.delete("deleted = true")
+
+    def is_restored(self) -> bool:
+        """Whether the destination's state is older than the one on this machine: a backup was restored."""
+        if not self._pipeline.config.restore_from_destination:
+            return False  # then no state goes to the destination
+        with self.connected():
+            if not isinstance(self._made, WithStateSync):
+                return False
+            try:
+                stored = self._made.get_stored_state(self._pipeline.pipeline_name)
+            except DestinationUndefinedEntity:
+                return False
+        return stored is not None and stored.version < self._pipeline.state["_state_version"]
+
+    def check(self) -> None:
+        """Check that the tables can be kept as the user chose.
+
+        Raises:
+            SettingsError: They cannot.
+        """
+        if self.table_format:
+            check_format(self._job_client(), self.table_format)
+
+    def runs(self, account_id: str) -> int:
+        """Count the runs that an account has had."""
+        return len(self._query("SELECT 1 FROM {invoice_walks} WHERE {account_id} = %s", account_id))
+
+    def newest_load(self) -> str:
+        """Give the ID of the newest package that any pipeline loaded; IDs sort by time. Empty for none."""
+        return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_walks}"))
+
+    def known(
+        self,
+        account_id: str,
+        ids: Collection[str],
+        is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> dict[str, Known]:
+        """Look up what is held of these invoices; those of which nothing is held are left out.
+
+        Args:
+            account_id: Cloudflare account ID.
+            ids: Of the invoices.
+            is_as_listed: Says of a row whether its values are right; without it, its `row_hash` is believed.
+        """
+        row_hashes: dict[str, str] = {}
+        for row in self._rows(_ROW if is_as_listed else ("id", "row_hash"), account_id, ids):
+            invoice_id, row_hash = row["id"], row["row_hash"] or ""
+            # A row that is there twice, or that was made by hand, is not the one that we wrote.
+            is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
+            row_hashes[invoice_id] = row_hash if is_ours else ""
+        latest: dict[str, tuple[int, str, str]] = {}
+        changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
+        for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
+            if version > latest.get(invoice_id, (0,))[0]:
+                latest[invoice_id] = (version, change, row_hash)
+        known = {}
+        for invoice_id in row_hashes.keys() | latest.keys():
+            version, change, change_hash = latest.get(invoice_id, (0, "deleted", ""))
+            is_there = change != "deleted"
+            known[invoice_id] = Known(row_hashes.get(invoice_id), version, change_hash if is_there else None)
+        return known
+
+    def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Fetch the documented columns of these invoices."""
+        return {row["id"]: row for row in self._rows(_ROW, account_id, ids)}
+
+    def accounts(self) -> set[str]:
+        """Name the accounts of which anything is held."""
+        return {
+            row[0]
+            for table in (INVOICES, CHANGES, REJECTS)
+            for row in self._query(f"SELECT DISTINCT {{account_id}} FROM {{{table}}}")
+        }
+
+    def ids(self, account_id: str) -> Iterator[str]:
+        """List an account's invoices: those with a row, and those whose latest change says they have one.
+
+        Some come twice. Take all before the next question.
+        """
+        rows = "SELECT {id} FROM {current} WHERE {account_id} = %s"
+        live = (
+            "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
+            "FROM {invoice_changes} WHERE {account_id} = %s GROUP BY {id}) latest "
+            "ON c.{id} = latest.{id} AND c.{version} = latest.newest "
+            "WHERE c.{account_id} = %s AND c.{change} <> 'deleted'"
+        )
+        for found in (self._stream(rows, account_id), self._stream(live, account_id, account_id)):
+            for (invoice_id,) in found:
+                yield invoice_id
+
+    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
+        """Fetch the rows of these rejects."""
+        if not keys:
+            return []
+        columns = list(TABLES[REJECTS]["columns"])
+        select = _select(columns, REJECTS)
+        found = self._query(select + _CURRENT, account_id)
+        rows = (dict(zip(columns, row, strict=True)) for row in found)
+        return [row for row in rows if f"{row['record_hash']}:{row['n']}" in keys]
+
+    def rejects(self, account_id: str) -> set[str]:
+        """List the keys, "<record_hash>:<n>", of an account's current rejects."""
+        select = "SELECT {record_hash}, {n} FROM {invoice_rejects}"
+        return {f"{row_hash}:{n}" for row_hash, n in self._query(select + _CURRENT, account_id)}
+
+    def _rows(
+        self, columns: Collection[str], account_id: str, ids: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
+        for row in self._by_id(_select(columns, "current"), account_id, ids):
+            yield dict(zip(columns, row, strict=True))
+
+    def _by_id(self, select: str, account_id: str, ids: Collection[str]) -> Iterator[Any]:
+        if not ids:
+            return
+        where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
+        if one_list := _AS_ONE_LIST.get(self.capabilities.sqlglot_dialect):
+            keys, written = one_list
+            yield from self._stream(f"{where}({keys})", account_id, written(list(ids)))
+            return
+        remaining = iter(ids)
+        while chunk := list(islice(remaining, _CHUNK)):
+            places = ", ".join(["%s"] * len(chunk))
+            yield from self._stream(f"{where}({places})", account_id, *chunk)
+
+
+def _has_invoices(schema: dlt.Schema | None) -> bool:
+    return schema is not None and INVOICES in schema.tables
+
+
+_ROW = tuple(TABLES[INVOICES]["columns"])
+
+_CURRENT = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
+
+
+def _select(columns: Collection[str], table: str) -> str:
+    return f"SELECT {', '.join(f'{{{column}}}' for column in columns)} FROM {{{table}}}"

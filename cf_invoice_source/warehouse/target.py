@@ -1,0 +1,192 @@
+"""Where the invoices of one pipeline lie. It is known by names, and looking there creates nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.resolve import inject_section, resolve_configuration
+from dlt.common.configuration.specs import (
+    ConnectionStringCredentials,
+    CredentialsConfiguration,
+    known_sections,
+)
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination.client import JobClientBase
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.exceptions import DltException
+from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.schema.typing import TTableSchema
+from dlt.common.storages import (
+    FileStorage,
+    LoadStorage,
+    LoadStorageConfiguration,
+    NormalizeStorage,
+    NormalizeStorageConfiguration,
+    WithLocalFiles,
+)
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.pipeline.configuration import PipelineConfiguration
+from dlt.pipeline.progress import TCollectorArg
+
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.dlt_errors import driver_errors_explained
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pipeline's dataset in a destination.
+
+    Attributes:
+        pipeline_name: Name of the dlt pipeline, which may not exist yet.
+        destination: dlt's factory; it opens nothing.
+        dataset_name: Dataset (schema) that holds the tables.
+        working_dir: Where dlt keeps the pipeline's files, once it has run.
+    """
+
+    pipeline_name: str
+    destination: AnyDestination
+    dataset_name: str
+    working_dir: Path
+
+    @classmethod
+    def of(cls, pipeline_name: str, destination: str, dataset_name: str) -> Target:
+        """Find a target by the names that a user gave.
+
+        Raises:
+            SettingsError: dlt cannot use a name. Neither it nor dlt's error is shown: it may hold a secret.
+        """
+        if not _is_file_name(pipeline_name):
+            raise SettingsError(
+                "The name of the pipeline cannot be that of a directory.",
+                remedy="use letters, digits and underscores",
+            )
+        working_dir = _pipelines_dir(pipeline_name) / pipeline_name
+        try:
+            factory = cast("AnyDestination", Destination.from_reference(destination))
+        except DltException as error:
+            raise SettingsError(
+                f"dlt has no such destination ({type(error).__name__}).",
+                remedy="use duckdb, postgres, bigquery, snowflake or another destination of dlt",
+            ) from None
+        if issubclass(factory.spec, WithLocalFiles):
+            # dlt remembers where a pipeline ran first; for a command, relative paths begin where it runs now.
+            factory.config_params |= {
+                "local_dir": str(Path.cwd()),
+                "pipeline_name": pipeline_name,
+                "pipeline_working_dir": str(working_dir),
+            }
+        return cls(pipeline_name, factory, dataset_name, working_dir)
+
+    def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
+        """Make the pipeline, which creates its working directory.
+
+        Raises:
+            SettingsError: dlt cannot make it.
+        """
+        try:
+            return dlt.pipeline(
+                self.pipeline_name,
+                destination=self.destination,
+                dataset_name=self.dataset_name,
+                progress=progress,
+            )
+        except ConfigurationException:
+            raise  # it knows which setting it is
+        except DltException as error:
+            raise SettingsError(
+                f"dlt cannot make this pipeline ({type(error).__name__}).",
+                remedy="check the names of the pipeline and the dataset, and the settings of the destination",
+            ) from error
+
+    def pending_packages(self) -> int:
+        """Count the load packages that an interrupted run left on this machine."""
+        count = 0
+        if (normalize := self.working_dir / "normalize").exists():
+            extracting = NormalizeStorageConfiguration(normalize_volume_path=str(normalize))
+            count += len(NormalizeStorage(False, extracting).extracted_packages.list_packages())
+        if (load := self.working_dir / "load").exists():
+            loading = LoadStorageConfiguration(load_volume_path=str(load))
+            count += len(LoadStorage(False, [], loading).normalized_packages.list_packages())
+        return count
+
+    @property
+    def location(self) -> str:
+        """Say where it lies, without secrets."""
+        return str(self.client().config)
+
+    def client(self, *tables: TTableSchema) -> JobClientBase:
+        """Make a client as the pipeline would; nothing is opened yet."""
+        schema = dlt.Schema(SECTION)
+        for table in tables:
+            schema.update_table(table)
+        with settings_of(self.pipeline_name):
+            return self._dataset(schema).destination_client
+
+    @contextmanager
+    def reading(self) -> Iterator[dlt.Dataset | None]:
+        """Open the dataset to be read; None where its database file is not there.
+
+        A DuckDB file is opened read-only: several may read it at once, and nobody by mistake writes to it.
+        """
+        with settings_of(self.pipeline_name):
+            credentials = self.client().config.credentials
+            file = database_file(credentials)
+            if file and not file.exists():
+                yield None
+                return
+            if isinstance(credentials, DuckDbCredentials):
+                credentials.read_only = True
+                self.destination.config_params["credentials"] = credentials
+            dataset = self._dataset(SECTION)
+            yield dataset if _is_there(dataset) else None
+
+    def _dataset(self, schema: dlt.Schema | str) -> dlt.Dataset:
+        return dlt.dataset(self.destination, self.dataset_name, schema=schema)
+
+
+def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
+    """Name the file that these credentials open, and make where it is missing; None for other databases."""
+    if not isinstance(credentials, ConnectionStringCredentials):
+        return None
+    database = credentials.database or ""
+    is_file = credentials.drivername in {"duckdb", "sqlite"} and database and not database.startswith(":")
+    return Path(database).absolute() if is_file else None
+
+
+@contextmanager
+def settings_of(pipeline_name: str) -> Iterator[None]:
+    """Look settings up as the pipeline would, under its own name first."""
+    with inject_section(ConfigSectionContext(pipeline_name=pipeline_name)):
+        yield
+
+
+def _is_there(dataset: dlt.Dataset) -> bool:
+    """Connect, and look for the schema that dlt stores with the tables."""
+    with driver_errors_explained():
+        try:
+            return bool(dataset.schema)
+        except DestinationUndefinedEntity:
+            return False
+
+
+def _is_file_name(name: str) -> bool:
+    try:
+        FileStorage.validate_file_name_component(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _pipelines_dir(pipeline_name: str) -> Path:
+    settings = resolve_configuration(
+        PipelineConfiguration(pipeline_name=pipeline_name), sections=(known_sections.PIPELINES, pipeline_name)
+    )
+    return Path(settings.pipelines_dir or get_dlt_pipelines_dir())
