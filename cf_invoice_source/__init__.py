@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         SettingsError,
         TryLaterError,
     )
-    from cf_invoice_source.loading.account import Outcome
-    from cf_invoice_source.runner import Report, create_tables, list_accounts, load
+    from cf_invoice_source.loading.report import Outcome, Report
+    from cf_invoice_source.runner import create_tables, list_accounts, load
     from cf_invoice_source.source import cf_invoice_source
     from cf_invoice_source.warehouse.locks import pipeline_lock
 
@@ -37,8 +37,8 @@ _HOMES = {
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
     "InvoiceSourceError": "errors",
-    "Outcome": "loading.account",
-    "Report": "runner",
+    "Outcome": "loading.report",
+    "Report": "loading.report",
     "SettingsError": "errors",
     "TryLaterError": "errors",
     "cf_invoice_source": "source",

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to a JSON document: no digit is lost, and no field that is named twice."""
+"""JSON to and from Python without losing a digit, or a field that is named twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import simplejson
+
 MAX_DOCUMENT_DEPTH = 200
 """Objects and lists inside one another that an answer may have: so many Python surely reads and writes."""
 
@@ -16,7 +18,7 @@ _MANY_DIGITS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Doubled:
+class DuplicateKeys:
     """An object that names a field twice: JSON does not say which of the two counts."""
 
     pairs: tuple[tuple[str, Any], ...]
@@ -25,11 +27,11 @@ class Doubled:
     def name(self) -> str:
         """The first field that comes again."""
         names = [name for name, _ in self.pairs]
-        return next(name for place, name in enumerate(names) if name in names[:place])
+        return next(name for index, name in enumerate(names) if name in names[:index])
 
 
 @dataclass(frozen=True, slots=True)
-class Immense:
+class HugeNumber:
     """A number with an exponent beyond what even Decimal knows, as it was written."""
 
     text: str
@@ -57,6 +59,18 @@ def decode(content: bytes) -> Any:
     return document
 
 
+def encode(value: Any) -> str:
+    """Write JSON digit by digit as it was sent, and fields that are named twice twice."""
+    return simplejson.dumps(value, use_decimal=True, allow_nan=True, default=_raw)
+
+
+def _raw(value: DuplicateKeys | HugeNumber) -> simplejson.RawJSON:
+    if isinstance(value, HugeNumber):
+        return simplejson.RawJSON(value.text)
+    fields = (f"{simplejson.dumps(name)}: {encode(item)}" for name, item in value.pairs)
+    return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
+
+
 def _has_many_digits(content: bytes) -> bool:
     """Say whether some number may be that long: a call for each number takes a third of the decoding."""
     return b"0" * _MANY_DIGITS in content.translate(_DIGITS_AS_ZEROS, b"\x00")  # UTF-16 has NULs in between
@@ -65,16 +79,16 @@ def _has_many_digits(content: bytes) -> bool:
 _DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Doubled:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | DuplicateKeys:
     fields = dict(pairs)
-    return fields if len(fields) == len(pairs) else Doubled(tuple(pairs))
+    return fields if len(fields) == len(pairs) else DuplicateKeys(tuple(pairs))
 
 
-def _decimal(text: str) -> Decimal | Immense:
+def _decimal(text: str) -> Decimal | HugeNumber:
     try:
         return Decimal(text)
     except InvalidOperation:
-        return Immense(text)
+        return HugeNumber(text)
 
 
 def _integer(text: str) -> int | Decimal:
@@ -85,7 +99,10 @@ def _is_deeper(document: Any, depth: int) -> bool:
     level = [document]
     for _ in range(depth):
         level = [
-            inner for each in level for inner in _inside(each) if isinstance(inner, dict | list | Doubled)
+            inner
+            for each in level
+            for inner in _inside(each)
+            if isinstance(inner, dict | list | DuplicateKeys)
         ]
         if not level:
             return False
@@ -95,6 +112,6 @@ def _is_deeper(document: Any, depth: int) -> bool:
 def _inside(value: Any) -> Any:
     if isinstance(value, Mapping):
         return value.values()
-    if isinstance(value, Doubled):
+    if isinstance(value, DuplicateKeys):
         return (item for _, item in value.pairs)
     return value if isinstance(value, list) else ()

@@ -11,7 +11,7 @@ _logger = logging.getLogger("dlt.cf_invoice_source")
 _logger.setLevel(logging.WARNING)
 
 
-def tell(text: str) -> None:
+def notify(text: str) -> None:
     """Give a notice, in one line."""
     _logger.warning(text)
 

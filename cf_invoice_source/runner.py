@@ -4,55 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dlt
 from dlt.common.pipeline import LoadInfo
-from dlt.extract import DltSource
 
-from cf_invoice_source.invoices.tables import INVOICES
-from cf_invoice_source.loading.account import Outcome
 from cf_invoice_source.loading.accounts import Accounts
-from cf_invoice_source.loading.delivery import incomplete_tables
-from cf_invoice_source.loading.packages import check_settings, finish_pending, load_package
+from cf_invoice_source.loading.job import account_ids_of, check_loader_settings, read_job
+from cf_invoice_source.loading.packages import finish_pending, load_package
+from cf_invoice_source.loading.report import Report
+from cf_invoice_source.schema.hints import incomplete_tables
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
-from cf_invoice_source.source import cf_invoice_source, empty_tables
-from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained
+from cf_invoice_source.source import empty_tables, source_of
+from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.duckdb_file import open_database
 from cf_invoice_source.warehouse.locks import database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
-from cf_invoice_source.warehouse.stored import Warehouse
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a load did.
-
-    Attributes:
-        pipeline_name: Name of the dlt pipeline.
-        dataset_name: Dataset (schema) that holds the tables.
-        destination: Where it lies, without secrets.
-        accounts: What came of each account, in the order of the settings, or of Cloudflare's list.
-        unlisted: Accounts that were loaded once and that Cloudflare does not list any more. Their rows stay.
-    """
-
-    pipeline_name: str
-    dataset_name: str
-    destination: str
-    accounts: tuple[Outcome, ...]
-    unlisted: tuple[str, ...] = ()
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether some account could not be read."""
-        return any(account.error for account in self.accounts)
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether the tables equal every account's list, and hold every record of it."""
-        return not any(account.doubt or account.rejected for account in self.accounts)
+from cf_invoice_source.warehouse.stored import StoredRows
 
 
 def load(
@@ -62,7 +30,7 @@ def load(
     wait_s: float = LOCK_WAIT_S,
     **settings: Any,
 ) -> Report:
-    """Load the invoices of every account, prove the tables right, and repair them where they are not.
+    """Load the invoices of every account, verify the tables, and repair them where they are not right.
 
     An account that cannot be read does not stop the others: its `Outcome` has the error.
     Each package is loaded before the next one is asked for, so memory stays bounded, and an interrupted load
@@ -81,27 +49,28 @@ def load(
         DestinationError: The destination could not be read or written.
     """
     with (
-        dlt_errors_explained(),
+        translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(client := pipeline.destination_client(), wait_s=wait_s),
-        open_database(client) as close_database,
+        database_lock(destination := pipeline.destination_client(), wait_s=wait_s),
+        open_database(destination) as close_database,
     ):
-        source = cf_invoice_source(**settings)
-        accounts = _accounts(source)
-        accounts.package_rows, accounts.is_forgiving, accounts.is_untouched = package_rows, True, True
-        check_settings(pipeline.pipeline_name)
+        job = read_job(settings, pipeline.pipeline_name)
+        job.check()
+        client = job.client()
+        check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
-        accounts.doubt = finish_pending(pipeline, close_database)
+        full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
-        load_all = partial(_load_all, pipeline, source, accounts, close_database)
-        info = load_all()
-        wrong = accounts.prove()
-        if wrong:
-            accounts.repair(wrong)
-            info = load_all()
-            if accounts.prove():
-                accounts.note(wrong)
-                info = load_all()
+        accounts = Accounts(
+            job,
+            client,
+            StoredRows(pipeline, job.table_format),
+            package_rows=package_rows,
+            isolate_accounts=True,
+            bypass_normalizer=True,
+            full_reason=full_reason,
+        )
+        info = _load_and_verify(pipeline, accounts, close_database)
     errors = [account.error for account in accounts.accounts if account.error]
     if len(errors) == len(accounts.accounts):
         raise errors[0]
@@ -128,17 +97,17 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         DestinationError: The destination could not be written.
     """
     with (
-        dlt_errors_explained(),
+        translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(pipeline.destination_client(), wait_s=wait_s),
     ):
-        check_settings(pipeline.pipeline_name)
+        check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
         finish_pending(pipeline)
-        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
-        warehouse = Warehouse(pipeline)
-        if warehouse.damage():
-            warehouse.restore()
+        load_package(pipeline, empty_tables())
+        stored = StoredRows(pipeline)
+        if stored.missing_schema():
+            stored.recreate_tables()
 
 
 def list_accounts(**settings: Any) -> list[str]:
@@ -156,26 +125,38 @@ def list_accounts(**settings: Any) -> list[str]:
         TryLaterError: Cloudflare or the network did not answer.
         ApiChangedError: Cloudflare answered in an unknown shape.
     """
-    with dlt_errors_explained():
-        return list(_accounts(cf_invoice_source(**settings)).order.find())
-
-
-def _accounts(source: DltSource) -> Accounts:
-    accounts: Accounts = source.resources[INVOICES].explicit_args["accounts"]
-    return accounts
+    with translated_errors():
+        job = read_job(settings)
+        job.check()
+        return list(account_ids_of(job, job.client()))
 
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:
     """Create the columns that an earlier version of this package did not have, before one is read."""
-    if SECTION in pipeline.schemas and incomplete_tables(pipeline.schemas[SECTION]):
-        load_package(pipeline, empty_tables(Warehouse(pipeline).loaded_as() or "merge"))
+    if SECTION in pipeline.schemas and incomplete_tables(pipeline.schemas[SECTION].tables):
+        load_package(pipeline, empty_tables())
 
 
-def _load_all(
-    pipeline: dlt.Pipeline, source: DltSource, accounts: Accounts, before_retry: Callable[[], None]
+def _load_and_verify(
+    pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]
 ) -> LoadInfo:
+    """Load every package, verify, and where the tables are not right load once more, then say so."""
+    info = _load_packages(pipeline, accounts, close_database)
+    if wrong := accounts.verify():
+        accounts.repair(wrong)
+        info = _load_packages(pipeline, accounts, close_database)
+        if accounts.verify():
+            accounts.note(wrong)
+            info = _load_packages(pipeline, accounts, close_database)
+    return info
+
+
+def _load_packages(
+    pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]
+) -> LoadInfo:
+    source = source_of(accounts)
     with closing(accounts):
         while True:
-            info = load_package(pipeline, source, before_retry)
+            info = load_package(pipeline, source, close_database)
             if accounts.is_done:
                 return info

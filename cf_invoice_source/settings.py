@@ -50,9 +50,9 @@ SECTION = "cf_invoice_source"
 """Where dlt looks for our settings: `[sources.cf_invoice_source]`."""
 
 MAX_RESTARTS = 3
-"""How often a walk begins again because the list moved under it, before it says that nothing is proven."""
+"""How often a walk begins again because the list moved under it, before it says that nothing is verified."""
 
-FULL_WALK_EVERY_DAYS = 7.0
+FULL_SYNC_EVERY_DAYS = 7.0
 """How old the last full walk may be before the next run is one: a net under the assumptions."""
 
 PACKAGE_ROWS = 20_000

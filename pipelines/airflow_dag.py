@@ -84,11 +84,11 @@ def load_account(account_id: str) -> None:
         try:
             [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
         except InvoiceSourceError as error:
-            ti.xcom_push("outcome", {"error": str(error)})
+            ti.xcom_push("outcome", {"problem": f"failed: {error}"})
             raise
-    ti.xcom_push("outcome", asdict(outcome))
-    if outcome.doubt:
-        raise AirflowException(f"Account {account_id} is loaded, but not proven complete: {outcome.doubt}")
+    ti.xcom_push("outcome", {**asdict(outcome), "problem": outcome.problem})
+    if not outcome.verified:
+        raise AirflowException(f"Account {account_id}: {outcome.problem}")
 
 
 @task(trigger_rule="all_done", multiple_outputs=False)
@@ -99,30 +99,17 @@ def summarise(account_ids: list[str] | None) -> dict[str, Any]:
     outcomes = get_current_context()["ti"].xcom_pull(
         task_ids="load_account", key="outcome", map_indexes=range(len(account_ids))
     )
-    problems = {
-        account_id: problem
-        for account_id, outcome in zip(account_ids, outcomes, strict=True)
-        if (problem := _problem(outcome))
-    }
+    missing = {"problem": "its task ended without a result: see its log"}
+    found: dict[str, Any] = dict(zip(account_ids, (outcome or missing for outcome in outcomes), strict=True))
+    problems = {account_id: each["problem"] for account_id, each in found.items() if each["problem"]}
     figures = ("invoices", "new", "updated", "deleted", "rejected", "requests")
-    totals = {name: sum((outcome or {}).get(name) or 0 for outcome in outcomes) for name in figures}
+    totals = {name: sum(each.get(name) or 0 for each in found.values()) for name in figures}
     return {"accounts": len(account_ids), **totals, "problems": problems}
 
 
-def _problem(outcome: dict[str, Any] | None) -> str:
-    """Say why somebody must look at an account; empty when all is well."""
-    if outcome is None:
-        return "its task ended without a result: see its log"
-    if outcome["error"]:
-        return f"failed: {outcome['error']}"
-    if outcome["doubt"]:
-        return f"not proven: {outcome['doubt']}"
-    return f"{outcome['rejected']} rejected records: see invoice_rejects" if outcome["rejected"] else ""
-
-
 @task(retries=0)
-def require_proof(summary: dict[str, Any]) -> None:
-    """Fail, and the run with it, when an account failed or is not proven complete."""
+def require_verified(summary: dict[str, Any]) -> None:
+    """Fail, and the run with it, when an account failed, is not verified, or has rejected records."""
     problems = summary["problems"]
     if problems:
         lines = (f"{account_id}: {problem}" for account_id, problem in problems.items())
@@ -149,7 +136,7 @@ def cloudflare_invoices() -> None:
     create_tables() >> loaded
     summary = summarise(account_ids)
     loaded >> summary
-    require_proof(summary)
+    require_verified(summary)
 
 
 cloudflare_invoices()

@@ -20,6 +20,8 @@ from dagster_dlt import DagsterDltTranslator, dlt_assets
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from cf_invoice_source import InvoiceSourceError, SettingsError, list_accounts, load
+from cf_invoice_source.invoices.syncs import problem_of
+from cf_invoice_source.invoices.tables import TABLES as OURS
 
 DESTINATION = os.environ.get("CF_INVOICES_DESTINATION", "duckdb")
 """Any destination of dlt: postgres, bigquery, snowflake, ..."""
@@ -36,14 +38,9 @@ RETRY_AFTER_S = 300
 """Cloudflare counts requests in windows of five minutes."""
 
 FRESH_FOR = timedelta(hours=26)
-"""How old the last proven load of an account may be: a day, and time to load."""
+"""How old the last verified load of an account may be: a day, and time to load."""
 
-TABLES = {
-    "invoices": "One row for each invoice, as it is now.",
-    "invoice_changes": "The audit trail: one row for each change that a load observed.",
-    "invoice_walks": "One row for each account and load: what was asked and found, and whether it is proven.",
-    "invoice_rejects": "Records that are no invoices, as Cloudflare sent them, each with the reason.",
-}
+TABLES = {name: table.description for name, table in OURS.items()}
 
 ACCOUNTS = "cloudflare_accounts"
 """The partitions. The schedule adds those that it finds; an account that is gone is deleted in Dagster."""
@@ -92,7 +89,7 @@ class Translator(DagsterDltTranslator):
     pool=POOL,
 )
 def cloudflare_invoices(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-    """Load one account: as many packages as it takes, proof and repair, which is more than one dlt run."""
+    """Load one account: as many packages as it takes, verified and repaired: more than one dlt run."""
     account_id = context.partition_key
     try:
         [outcome] = load(_pipeline(account_id), account_id=account_id).accounts
@@ -101,7 +98,7 @@ def cloudflare_invoices(context: dg.AssetExecutionContext) -> Iterator[dg.Materi
     except InvoiceSourceError as error:
         raise dg.RetryRequested(max_retries=2, seconds_to_wait=RETRY_AFTER_S) from error
     metadata = {
-        "proven": not outcome.doubt,
+        "verified": outcome.verified,
         **{figure: getattr(outcome, figure) for figure in FIGURES},
     }
     for key in context.selected_asset_keys:
@@ -109,7 +106,17 @@ def cloudflare_invoices(context: dg.AssetExecutionContext) -> Iterator[dg.Materi
         yield dg.MaterializeResult(asset_key=key, metadata={**metadata, **rows})
 
 
-FIGURES = ("new", "updated", "deleted", "rejected", "requests", "waited_s", "kind", "why", "doubt")
+FIGURES = (
+    "new",
+    "updated",
+    "deleted",
+    "rejected",
+    "requests",
+    "waited_s",
+    "sync_mode",
+    "full_reason",
+    "unverified_reason",
+)
 
 
 def _query(sql: str) -> list[Any]:
@@ -126,36 +133,33 @@ INVOICES = dg.AssetKey([DATASET, "invoices"])
 
 @dg.asset_check(asset=INVOICES, pool=POOL)
 def complete() -> dg.AssetCheckResult:
-    """Each account's last load is proven, and holds every record that Cloudflare lists."""
-    walks = _query(
-        "SELECT walk.account_id, proven, doubt, error, rejected FROM {invoice_walks} walk JOIN "
-        "(SELECT account_id, max(started_at) AS started_at FROM {invoice_walks} GROUP BY account_id) latest "
-        "ON walk.account_id = latest.account_id AND walk.started_at = latest.started_at"
+    """Each account's last load is verified, and holds every record that Cloudflare lists."""
+    syncs = _query(
+        "SELECT sync.account_id, error, unverified_reason, rejected FROM {invoice_syncs} sync JOIN "
+        "(SELECT account_id, max(started_at) AS started_at FROM {invoice_syncs} GROUP BY account_id) latest "
+        "ON sync.account_id = latest.account_id AND sync.started_at = latest.started_at"
     )
-    problems = {
-        account_id: error or doubt or f"{rejected} records are in invoice_rejects, each with its reason"
-        for account_id, proven, doubt, error, rejected in walks
-        if rejected or not proven
-    }
+    found = {account_id: problem_of(*rest) for account_id, *rest in syncs}
+    problems = {account_id: problem for account_id, problem in found.items() if problem}
     return dg.AssetCheckResult(
         passed=not problems,
-        description=f"{len(walks) - len(problems)} of {len(walks)} accounts are complete",
+        description=f"{len(syncs) - len(problems)} of {len(syncs)} accounts are complete",
         metadata=problems,
     )
 
 
 @dg.asset_check(asset=INVOICES, pool=POOL)
 def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Each account has a proven load of late, also one whose own runs fail or no longer start."""
-    proven = dict(
-        _query("SELECT account_id, max(started_at) FROM {invoice_walks} WHERE proven GROUP BY account_id")
+    """Each account has a verified load of late, also one whose own runs fail or no longer start."""
+    verified = dict(
+        _query("SELECT account_id, max(started_at) FROM {invoice_syncs} WHERE verified GROUP BY account_id")
     )
     known = context.instance.get_dynamic_partitions(ACCOUNTS)
     oldest = datetime.now(timezone.utc) - FRESH_FOR
     stale = {
-        account_id: f"last proven load: {proven.get(account_id, 'never')}"
+        account_id: f"last verified load: {verified.get(account_id, 'never')}"
         for account_id in known
-        if account_id not in proven or proven[account_id] < oldest
+        if account_id not in verified or verified[account_id] < oldest
     }
     return dg.AssetCheckResult(
         passed=not stale,

@@ -10,7 +10,7 @@ Worker 3 of 8, each with an eighth of the accounts and a memory of its own:
 
 Credentials come from the environment (CLOUDFLARE_API_TOKEN, DESTINATION__POSTGRES__CREDENTIALS) or from
 .dlt/secrets.toml; the accounts from --account, from the settings, or from Cloudflare's list of them. It exits
-as `cf-invoices load` does: 0 done and proven, 1 some account failed, 2 bad usage, 3 loaded but not proven.
+as `cf-invoices load` does: 0 done and verified, 1 some account failed, 2 bad usage, 3 not verified.
 """
 
 import argparse
@@ -74,12 +74,8 @@ def _pipeline_name(number: int, of: int, named: Sequence[str] | None) -> str:
 
 def _tell(report: Report) -> int:
     for account in report.accounts:
-        if account.error:
-            print(f"Failed, account {account.account_id}: {account.error}", file=sys.stderr)
-        elif account.doubt:
-            print(f"Not proven, account {account.account_id}: {account.doubt}", file=sys.stderr)
-        elif account.rejected:
-            print(f"{account.rejected} rejected records, account {account.account_id}", file=sys.stderr)
+        if account.problem:
+            print(f"Account {account.account_id}: {account.problem}", file=sys.stderr)
     figures = ("requests", "new", "updated", "deleted")
     totals = (f"{sum(getattr(account, name) for account in report.accounts):,} {name}" for name in figures)
     print(
@@ -87,7 +83,7 @@ def _tell(report: Report) -> int:
     )
     if report.has_failed:
         return 1
-    return 0 if report.is_proven else 3
+    return 0 if report.is_verified else 3
 
 
 if __name__ == "__main__":

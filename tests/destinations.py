@@ -222,13 +222,13 @@ class Found:
     Attributes:
         is_mirror: Whether `invoices` equalled the list after every step.
         has_audit_trail: Whether the newest rows of `invoice_changes` did.
-        is_proven: Whether each step without a reject was proven, and said so.
+        is_verified: Whether each step without a reject was proven, and said so.
         drivers: What it ran with.
     """
 
     is_mirror: bool = True
     has_audit_trail: bool = True
-    is_proven: bool = True
+    is_verified: bool = True
     drivers: str = ""
 
 
@@ -315,7 +315,7 @@ def steps(account: Account) -> Iterator[dict[str, Any]]:
     yield {}
 
 
-def tell(name: str, place: str) -> Found:
+def told_of(name: str, place: str) -> Found:
     """Load into a destination what happens in an account, and compare after each step."""
     home, world = HOMES[name], World(seed=1)
     found = Found(drivers=", ".join(f"{driver} {version(driver)}" for driver in home.drivers))
@@ -327,11 +327,11 @@ def tell(name: str, place: str) -> Found:
             report = told.load(**settings)
             outcome = report.accounts[0]
             if number in QUIET:
-                assert (outcome.kind, outcome.why) == QUIET[number]
+                assert (outcome.sync_mode, outcome.full_reason) == QUIET[number]
                 assert (outcome.new, outcome.updated, outcome.deleted) == (0, 0, 0)
             found.is_mirror &= told.rows("invoices") == told.truth()
             found.has_audit_trail &= told.newest() == told.truth()
-            found.is_proven &= report.is_proven
+            found.is_verified &= report.is_verified
         told.account.records.insert(0, "no invoice")
         too_long = make_invoice(id="in_6", created=CREATED_S + 10**7, amount_due=Decimal("1234567.123456789"))
         told.account.add(too_long)
@@ -339,7 +339,7 @@ def tell(name: str, place: str) -> Found:
         rejected = {row.get("id") for row in told.rows("invoice_rejects")}
         assert rejected == ({None} if home.keeps_digits > DIGITS else {None, "in_6"})
         assert report.accounts[0].rejected == len(rejected)
-        assert not report.is_proven
+        assert not report.is_verified
         if "in_6" in rejected:
             told.account.records.remove(too_long)
         assert told.newest() == told.truth()
@@ -355,7 +355,7 @@ def line(name: str, found: Found) -> str:
         found.drivers,
         words[found.is_mirror],
         words[found.has_audit_trail],
-        words[found.is_proven],
+        words[found.is_verified],
         home.limit,
     )
     return f"| {' | '.join(cells)} |"
@@ -363,7 +363,7 @@ def line(name: str, found: Found) -> str:
 
 _DECIMALS = {"amount_due", "amount_paid", "amount_remaining", "tax", "address__floor"}
 _TIMES = {"created", "observed_at", "resolved_at", "started_at", "finished_at"}
-_FLAGS = {"attempted", "auto_advance", "deleted", "proven"}
+_FLAGS = {"attempted", "auto_advance", "deleted", "verified"}
 _NOT_COMPARED = {"row_hash", "invoice_pdf"}
 
 
@@ -411,7 +411,7 @@ def _expected(account_id: str, record: Mapping[str, Any], home: Home) -> Row:
 
 def main() -> None:
     """Tell the story as a command."""
-    sys.stdout.write(json.dumps(asdict(tell(*sys.argv[1:3]))) + "\n")
+    sys.stdout.write(json.dumps(asdict(told_of(*sys.argv[1:3]))) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Things that tests are made of: valid by default, so that a test says only what matters to it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.invoices.record import Item, read_items
+from cf_invoice_source.invoices.record import Item, read_record
 from cf_invoice_source.simulator import Record
+from cf_invoice_source.walk.page import Page
 
 CREATED_S = 1_767_225_600
 """2026-01-01T00:00:00Z"""
@@ -58,15 +59,19 @@ def make_page(
     total_count: int | None = None,
 ) -> Page[Item]:
     """One page; it says that there is nothing else."""
-    page = Page(
+    return Page(
         asked=asked,
-        records=records,
+        records=tuple(map(read_record, records)),
         has_more=has_more,
         page=asked,
         per_page=per_page,
         total_count=len(records) if total_count is None else total_count,
     )
-    return read_items(page)
+
+
+def read_page_of(page: Page[Any]) -> Page[Item]:
+    """Read each record of a page, as a load does."""
+    return replace(page, records=tuple(map(read_record, page.records)))
 
 
 def make_document(*invoices: Any, **pagination: Any) -> Any:

@@ -6,23 +6,25 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from cf_invoice_source.invoices.changes import Known
+from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.tables import TABLES
-from cf_invoice_source.loading.account import Package
-from cf_invoice_source.loading.write_disposition import Keeping
+from cf_invoice_source.loading.account import RowBatch
 from cf_invoice_source.schema.capabilities import EVERYTHING
-from cf_invoice_source.warehouse.stored import Warehouse
+from cf_invoice_source.warehouse.stored import StoredRows
+
+ACCOUNT = "a" * 32
+"""The one account that it holds."""
 
 
-class MemoryWarehouse(Warehouse):
-    """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.stored.Warehouse`."""
+class MemoryRows(StoredRows):
+    """Holds the tables as dicts by key, and reads like `cf_invoice_source.warehouse.stored.StoredRows`."""
 
-    abilities = EVERYTHING
+    capabilities = EVERYTHING
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in TABLES}
 
-    def load(self, package: Package) -> None:
+    def load(self, package: RowBatch) -> None:
         for table, rows in package.tables.items():
             for row in rows:
                 key = _key(table, row)
@@ -35,34 +37,31 @@ class MemoryWarehouse(Warehouse):
     def connected(self) -> Iterator[Any]:
         yield None
 
-    def loaded_as(self) -> Keeping:
-        return "merge"
-
-    def sweep(self) -> None:
+    def purge_deleted(self) -> None:
         pass
 
-    def damage(self) -> str:
+    def missing_schema(self) -> str:
         return ""
 
-    def is_restored(self) -> bool:
+    def has_older_state(self) -> bool:
         return False
 
     def types(self) -> set[str]:
-        return {row["type"] for row in self.tables["invoice_walks"].values()}
+        return {row["type"] for row in self.tables["invoice_syncs"].values()}
 
     def accounts(self) -> set[str]:
         tables = ("invoices", "invoice_changes", "invoice_rejects")
         return {row["account_id"] for name in tables for row in self.tables[name].values()}
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        return {"a": (len(self.tables["invoices"]), len(self.rejects("a")))}
+        return {ACCOUNT: (len(self.tables["invoices"]), len(self.rejects(ACCOUNT)))}
 
-    def known(
+    def stored(
         self,
         account_id: str,
         ids: Collection[str],
         is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
-    ) -> dict[str, Known]:
+    ) -> dict[str, Stored]:
         found = {}
         for key in ids:
             row = self.tables["invoices"].get((account_id, key))
@@ -70,7 +69,7 @@ class MemoryWarehouse(Warehouse):
             if row or change:
                 live = change is not None and change["change"] != "deleted"
                 is_right = row is not None and (is_as_listed is None or is_as_listed(row))
-                found[key] = Known(
+                found[key] = Stored(
                     (row["row_hash"] if is_right else "") if row else None,
                     change["version"] if change else 0,
                     change["row_hash"] if change and live else None,
@@ -90,10 +89,10 @@ class MemoryWarehouse(Warehouse):
         return iter(live | {key for _, key in self.tables["invoices"]})
 
     def rejects(self, account_id: str) -> set[str]:
-        return {f"{row['record_hash']}:{row['n']}" for row in self._current()}
+        return {f"{row['record_hash']}:{row['occurrence']}" for row in self._current()}
 
     def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
-        return [row for row in self._current() if f"{row['record_hash']}:{row['n']}" in keys]
+        return [row for row in self._current() if f"{row['record_hash']}:{row['occurrence']}" in keys]
 
     def replayed(self) -> dict[str, str]:
         """What the changes, one after the other, make of an empty table: row hashes by key."""
@@ -117,10 +116,10 @@ class MemoryWarehouse(Warehouse):
         return [row for row in self.tables["invoice_rejects"].values() if not row.get("resolved_at")]
 
 
-def keys_of(package: Package) -> list[tuple[Any, ...]]:
+def keys_of(package: RowBatch) -> list[tuple[Any, ...]]:
     """Name each row of a package by its table and its key."""
     return [(table, *_key(table, row)) for table, rows in package.tables.items() for row in rows]
 
 
 def _key(table: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[column] for column in TABLES[table]["primary_key"])
+    return tuple(row[column] for column in TABLES[table].key)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Page
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.loading.account import Account
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.walk.page import Page
 
 
 @dataclass
@@ -22,17 +23,17 @@ class Schedule:
 
     order: Sequence[int] = (0,)
     answered: int = 0
-    on_their_way: list[_Request] = field(default_factory=list)
+    in_flight: list[_Request] = field(default_factory=list)
 
     def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         request = _Request(self, ask)
-        self.on_their_way.append(request)
+        self.in_flight.append(request)
         return request
 
     def answer_one(self) -> None:
-        place = self.order[self.answered % len(self.order)] % len(self.on_their_way)
+        place = self.order[self.answered % len(self.order)] % len(self.in_flight)
         self.answered += 1
-        request = self.on_their_way.pop(place)
+        request = self.in_flight.pop(place)
         if request.set_running_or_notify_cancel():
             request.set_result(request.ask())
 
@@ -48,14 +49,17 @@ class _Request(Future[Page[Item]]):
         return True
 
 
-@dataclass(slots=True)
 class ScheduledAccounts(Accounts):
     """Accounts whose requests a schedule answers."""
 
-    schedule: Schedule = field(default_factory=Schedule)
-    ahead: int = 1
+    def __init__(self, *asked: Any, schedule: Schedule, ahead: int = 1, **how: Any) -> None:
+        super().__init__(*asked, **how)
+        self.schedule, self.ahead = schedule, ahead
 
-    def account(self, account_id: str, digits: int | None = None) -> Account:
-        account = Accounts.account(self, account_id, digits)
+    def account_of(self, account_id: str) -> Account:
+        return self._account(account_id, None)
+
+    def _account(self, account_id: str, digits: int | None) -> Account:
+        account = super()._account(account_id, digits)
         account.pages.submit, account.pages.ahead = self.schedule.submit, self.ahead
         return account

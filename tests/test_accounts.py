@@ -56,7 +56,7 @@ def test_without_an_account_in_the_settings_all_that_the_credentials_see_are_loa
 
     assert {row["account_id"] for row in warehouse.rows()} == {other.id for other in others}
     assert [outcome.account_id for outcome in report.accounts] == list(world.accounts)
-    assert report.is_proven
+    assert report.is_verified
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "[]"], ids=repr)
@@ -200,7 +200,7 @@ def test_an_account_that_is_no_longer_listed_keeps_its_rows_and_is_mentioned(
 
     assert report.unlisted == (left.id,)
     assert left.id in {row["account_id"] for row in warehouse.rows()}
-    assert report.is_proven
+    assert report.is_verified
     assert not report.has_failed
 
 
@@ -222,7 +222,7 @@ def test_an_account_that_is_just_not_named_is_not_mentioned(
 # Side by side
 
 
-def test_as_many_requests_as_allowed_are_on_their_way_at_once_and_no_more(
+def test_as_many_requests_as_allowed_are_in_flight_at_once_and_no_more(
     load: Load, simulator: Simulator, world: World, others: list[Account]
 ) -> None:
     together = Barrier(REQUESTS_AT_ONCE, timeout=WAIT_S)
@@ -267,7 +267,7 @@ def test_a_slow_account_does_not_hold_up_the_others(
     report = load()
 
     assert was_held_up == [False]
-    assert report.is_proven
+    assert report.is_verified
 
 
 BROKEN: dict[str, Fault] = {
@@ -288,7 +288,7 @@ def test_an_account_that_is_refused_or_broken_does_not_stop_the_others(
 
     assert {row["account_id"] for row in warehouse.rows()} == {other.id for other in others} - {bad.id}
     assert [outcome.account_id for outcome in report.accounts if outcome.error] == [bad.id]
-    walks = warehouse.query("SELECT account_id, error <> '', proven FROM cf_invoices.invoice_walks")
+    walks = warehouse.query("SELECT account_id, error <> '', verified FROM cf_invoices.invoice_syncs")
     assert sorted(walks) == sorted(
         (outcome.account_id, outcome.account_id == bad.id, outcome.account_id != bad.id)
         for outcome in report.accounts
@@ -302,7 +302,7 @@ def test_trouble_is_counted_for_the_account_that_had_it(
 
     load()
 
-    retries = warehouse.query("SELECT account_id, retries FROM cf_invoices.invoice_walks WHERE retries > 0")
+    retries = warehouse.query("SELECT account_id, retries FROM cf_invoices.invoice_syncs WHERE retries > 0")
     assert retries == [(others[3].id, 2)]
 
 
@@ -316,7 +316,7 @@ def test_a_long_account_and_short_ones_load_together_in_several_packages(
 
     counts = Counter(row["account_id"] for row in warehouse.rows())
     assert counts == {other.id: len(other.records) for other in others}
-    assert report.is_proven
+    assert report.is_verified
 
 
 def left_of(before: set[threading.Thread]) -> set[threading.Thread]:
@@ -387,4 +387,4 @@ def test_after_a_429_nobody_asks_before_the_time_that_it_named(
     assert refused_at == 1000
     assert max(asked_at) == 1077
     assert sum(outcome.rate_limited for outcome in report.accounts) == 1
-    assert report.is_proven
+    assert report.is_verified

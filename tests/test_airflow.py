@@ -104,7 +104,7 @@ def simulator() -> Any:
         yield simulator
 
 
-def test_a_run_fails_and_names_each_account_that_failed_or_is_not_proven_and_loads_the_others(
+def test_a_run_fails_and_names_each_account_that_failed_or_is_not_verified_and_loads_the_others(
     airflow: Airflow, simulator: Simulator, warehouse: Warehouse
 ) -> None:
     fleet = make_fleet(simulator)
@@ -124,12 +124,12 @@ def test_a_run_fails_and_names_each_account_that_failed_or_is_not_proven_and_loa
         fleet.doubtful.id: ("failed", 3),
     }
     assert ran.tasks("summarise") == {None: ("success", 1)}
-    assert ran.tasks("require_proof") == {None: ("failed", 1)}
+    assert ran.tasks("require_verified") == {None: ("failed", 1)}
     problems = ran.summary["problems"]
     assert problems.keys() == {fleet.refused.id, fleet.rejecting.id, fleet.doubtful.id}
     assert "AI Gateway Read" in problems[fleet.refused.id]
-    assert problems[fleet.rejecting.id] == "1 rejected records: see invoice_rejects"
-    assert problems[fleet.doubtful.id].startswith("not proven: ")
+    assert problems[fleet.rejecting.id] == "1 record rejected: see invoice_rejects"
+    assert problems[fleet.doubtful.id].startswith("not verified: ")
     assert "AirflowFailException: 3 of 4 accounts" in ran.output
     assert f"{fleet.refused.id}: failed: Cloudflare refused the request" in ran.output
     counts = warehouse.query("SELECT account_id, count(*) FROM cf_invoices.invoices GROUP BY ALL")
@@ -143,7 +143,7 @@ def test_without_credentials_the_run_fails_at_once_and_says_what_to_set(airflow:
     assert ran.state == "failed"
     assert ran.tasks("find_accounts") == {None: ("failed", 1)}
     assert ran.tasks("summarise") == {None: ("failed", 1)}
-    assert ran.tasks("require_proof") == {None: ("upstream_failed", 0)}
+    assert ran.tasks("require_verified") == {None: ("upstream_failed", 0)}
     assert "There are no Cloudflare credentials" in ran.output
     assert ran.result["imported"] == []  # dlt takes a second to import, and the file is parsed all the time
 

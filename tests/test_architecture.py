@@ -19,12 +19,35 @@ FILES = {
 }
 """Every module of the package, as "walk.ordinals"."""
 
-PURE = [
-    name
-    for name in FILES
-    if name.startswith(("invoices.", "walk."))
-    and name not in {"invoices.rows", "invoices.tables", "walk.walker"}
-] + ["exact_json", "schema.capabilities", "simulator.world"]
+GROUND = {"errors", "settings", "notices", "exact_json"}
+
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "settings": set(),
+    "notices": set(),
+    "exact_json": set(),
+    "walk": {"errors", "settings"},
+    "invoices": {"exact_json"},
+    "schema": {"invoices", *GROUND},
+    "cloudflare": {"walk.page", *GROUND},
+    "warehouse": {"schema", "walk.bookmark", "invoices", *GROUND},
+    "loading": {"warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
+    "source": {"loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
+    "runner": {"source", "loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
+    "cli": {"runner", "source", "loading", "warehouse", "cloudflare", "schema", "walk", "invoices"}
+    | {"simulator", *GROUND},
+    "simulator": set(),
+    "__init__": {"runner", "source", "loading", "warehouse", "cloudflare", *GROUND},
+    "__main__": {"cli"},
+}
+"""What each room may import: a room, or one module of a room."""
+
+PURE = [name for name in FILES if name.startswith(("invoices.", "walk."))] + [
+    "exact_json",
+    "schema.capabilities",
+    "simulator.world",
+]
+"""Values in, values out: nothing but the standard library, and `simplejson`, which keeps digits."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -42,21 +65,59 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def imports_of_ours(path: Path) -> set[str]:
-    """The parts of our package that a file imports: "walk", "cloudflare"."""
-    return {name.split(".")[1] for name in imports(path) if name.startswith(f"{OURS}.")}
+    """The modules of our package that a file imports: "walk.page", "errors"."""
+    return {name.partition(".")[2] for name in imports(path) if name.startswith(f"{OURS}.")}
+
+
+def forbidden(room: str, imported: set[str]) -> set[str]:
+    """Those of the modules that a room imports which it may not import."""
+    allowed = {room, *ROOMS[room]}
+    return {name for name in imported if name.partition(".")[0] not in allowed and not {name} & allowed}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_room_imports_only_what_it_may(name: str) -> None:
+    room = name.partition(".")[0]
+
+    assert forbidden(room, imports_of_ours(FILES[name])) == set()
+
+
+def test_an_arrow_that_is_turned_round_is_forbidden() -> None:
+    """Else the table would say nothing: no room may import one that imports it."""
+    rooms = {room: {name.partition(".")[0] for name in allowed} for room, allowed in ROOMS.items()}
+    arrows = [(room, below) for room, allowed in rooms.items() for below in allowed]
+
+    assert arrows
+    assert [arrow for arrow in arrows if not forbidden(arrow[1], {arrow[0]})] == []
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {name.partition(".")[0] for name in FILES} == ROOMS.keys()
+
+
+def test_a_walk_knows_of_cloudflare_and_the_warehouse_nothing_but_pages_and_bookmarks() -> None:
+    used = {
+        name
+        for room in ("cloudflare", "warehouse")
+        for file, path in FILES.items()
+        if file.startswith(f"{room}.")
+        for name in imports_of_ours(path)
+        if name.startswith("walk.")
+    }
+
+    assert used <= {"walk.page", "walk.bookmark"}
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_the_pure_room_imports_only_the_standard_library_and_itself(name: str) -> None:
+def test_the_pure_rooms_import_no_library_that_reaches_out(name: str) -> None:
     foreign = {module.partition(".")[0] for module in imports(FILES[name])} - sys.stdlib_module_names
 
-    assert foreign <= {OURS}
-    assert imports_of_ours(FILES[name]) <= {"cloudflare", "exact_json", "invoices", "walk"}
+    assert foreign <= {OURS, "simplejson"}
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_the_pure_room_does_not_reach_out(name: str) -> None:
-    """No file, socket, process, clock or chance: values in, values out."""
+def test_the_pure_rooms_do_not_reach_out(name: str) -> None:
+    """No file, socket, process, clock or chance."""
     reaching = {
         "io",
         "os",
@@ -73,8 +134,30 @@ def test_the_pure_room_does_not_reach_out(name: str) -> None:
     assert {module.partition(".")[0] for module in imports(FILES[name])} & reaching == set()
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_has_at_most_320_lines_and_a_function_45(name: str) -> None:
+    text = FILES[name].read_text()
+    functions = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    assert len(text.splitlines()) <= 320
+    assert {function.name for function in functions if body_lines(function) > 45} == set()
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function below its signature and its docstring."""
+    documented = ast.get_docstring(function)
+    body = function.body[1:] if documented else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
 def test_only_the_command_line_imports_the_simulator() -> None:
-    importing = {name for name, path in FILES.items() if "simulator" in imports_of_ours(path)}
+    importing = {
+        name
+        for name, path in FILES.items()
+        if any(each.startswith("simulator") for each in imports_of_ours(path))
+    }
 
     assert {name for name in importing if not name.startswith("simulator.")} <= {"cli.main"}
 
@@ -87,7 +170,7 @@ def test_the_simulator_imports_nothing_else_of_ours() -> None:
         for part in imports_of_ours(path)
     }
 
-    assert used <= {"simulator"}
+    assert {name.partition(".")[0] for name in used} <= {"simulator"}
 
 
 def test_only_the_client_sends_requests() -> None:

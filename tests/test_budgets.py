@@ -49,7 +49,7 @@ def spent(simulator: Simulator, accounts: dict[Any, Account]) -> dict[Any, int]:
 def is_exact(report: Report, accounts: dict[Any, Account]) -> bool:
     """Whether all was loaded, in the end, and is proven."""
     lengths = [len(account.records) for account in accounts.values()]
-    return report.is_proven and [account.invoices for account in report.accounts] == lengths
+    return report.is_verified and [account.invoices for account in report.accounts] == lengths
 
 
 def arrive(account: Account, count: int) -> None:
@@ -207,7 +207,7 @@ def test_each_arrival_during_a_walk_costs_at_most_one_request_more(
 
     costs = spent(simulator, accounts)
     assert [arrivals for arrivals, cost in costs.items() if not 4 <= cost <= 4 + arrivals] == []
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_shrink_costs_at_most_one_more_full_walk(load: Load, simulator: Simulator, lists: Lists) -> None:
@@ -247,4 +247,4 @@ def test_a_list_that_never_rests_is_walked_four_times_and_then_once_to_load_what
     assert [request.page for request in simulator.requests].count(1) == 5
     assert spent(simulator, accounts)["restless"] <= 8 + 34
     assert report.accounts[0].new > 30
-    assert not report.is_proven
+    assert not report.is_verified

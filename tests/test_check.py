@@ -306,9 +306,9 @@ CROSSES: dict[str, tuple[Break, dict[str, str], str, str]] = {
         "in the environment",
     ),
     "a number of days that makes no sense": (
-        setting(f"{SECTION}__FULL_WALK_EVERY_DAYS", "-1"),
+        setting(f"{SECTION}__FULL_SYNC_EVERY_DAYS", "-1"),
         {"settings": FAILED},
-        "full_walk_every_days makes no sense",
+        "full_sync_every_days makes no sense",
         "from 0 to",
     ),
     "a contract that makes no sense": (
@@ -320,8 +320,8 @@ CROSSES: dict[str, tuple[Break, dict[str, str], str, str]] = {
     "a disposition that would spoil the table": (
         setting(f"{SECTION}__WRITE_DISPOSITION", "replace"),
         {"settings": FAILED},
-        "cannot be",
-        "",
+        "loaded with merge, not with replace",
+        "invoice_changes",
     ),
     "refused rows to be passed over": (
         setting("LOAD__RAISE_ON_FAILED_JOBS", "false"),
@@ -433,7 +433,6 @@ def test_the_accounts_are_asked_for_the_type_that_would_be_loaded(
     ("name", "value", "cause"),
     [
         ("TYPE", "auto", "The dataset holds invoices of type all, not auto"),
-        ("WRITE_DISPOSITION", "scd2", "The dataset was loaded with merge, and cannot go on with scd2"),
     ],
 )
 def test_a_dataset_that_does_not_go_with_the_settings_is_a_cross(

@@ -150,7 +150,7 @@ def test_rejected_records_are_exit_code_3_and_the_screen_says_where_they_are(
     assert warehouse.ids() == ["in_1"]
 
 
-def test_a_walk_that_is_not_proven_is_exit_code_3_and_the_screen_says_why(
+def test_a_walk_that_is_not_verified_is_exit_code_3_and_the_screen_says_why(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += make_invoices(60)
@@ -159,7 +159,7 @@ def test_a_walk_that_is_not_proven_is_exit_code_3_and_the_screen_says_why(
     ended = command("load")
 
     assert ended.exit_code == 3
-    assert f"Not proven, account {account.id}: page 3 is empty, but says that more follow" in ended.stdout
+    assert f"Account {account.id}: not verified: page 3 is empty, but says that more follow" in ended.stderr
     assert len(warehouse.ids()) == 60
 
 
@@ -467,7 +467,7 @@ def test_json_is_one_document_on_stdout_with_a_row_for_each_account(
 
     document = json.loads(ended.stdout)
     assert ended.exit_code == 0
-    assert document["proven"] is True
+    assert document["verified"] is True
     assert document["error"] is None
     assert [row["account_id"] for row in document["accounts"]] == [account.id, other.id]
     assert account.id in ended.stderr
@@ -482,8 +482,8 @@ def test_json_is_one_document_on_stdout_after_an_error_too(
 
     document = json.loads(ended.stdout)
     assert ended.exit_code == 1
-    assert document["proven"] is False
-    assert document["error"]["kind"] == "SettingsError"
+    assert document["verified"] is False
+    assert document["error"]["type"] == "SettingsError"
     assert "AI Gateway Read" in document["error"]["remedy"]
     assert document["error"]["cf_ray"].endswith("-SIM")
     assert document["error"]["account_id"] == account.id
@@ -509,7 +509,7 @@ def test_json_after_every_error_is_a_document_without_a_secret(
     assert SECRET not in ended.output
 
 
-def test_json_says_that_a_load_is_not_proven(
+def test_json_says_that_a_load_is_not_verified(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += ["garbage"]
@@ -517,7 +517,7 @@ def test_json_says_that_a_load_is_not_proven(
     ended = command("load", "--json")
 
     assert ended.exit_code == 3
-    assert json.loads(ended.stdout)["proven"] is False
+    assert json.loads(ended.stdout)["verified"] is False
 
 
 # Logs for machines, by dlt's own settings
@@ -543,7 +543,7 @@ def test_each_line_on_stderr_is_a_json_document_without_a_secret(
     assert SECRET not in ended.output
     assert "pay.stripe.com" not in ended.output
     if arguments == ["--json"]:
-        assert json.loads(ended.stdout)["proven"] is True
+        assert json.loads(ended.stdout)["verified"] is True
 
 
 @pytest.mark.parametrize("level", ["INFO", None])
@@ -559,7 +559,7 @@ def test_an_error_is_one_line_of_the_log_with_what_the_screen_would_say(
     assert {name: error[name] for name in json.loads(ended.stdout)["error"]} == json.loads(ended.stdout)[
         "error"
     ]
-    assert error["kind"] == "SettingsError"
+    assert error["type"] == "SettingsError"
     assert SECRET not in ended.output
 
 
@@ -583,7 +583,7 @@ def test_bad_usage_that_only_the_destination_knows_of_is_a_line_of_the_log(
 
     assert ended.exit_code == 2
     assert "The dataset holds invoices of type all" in logged(ended)[-1]["msg"]
-    assert logged(ended)[-1]["kind"] == "MixedTypesError"
+    assert logged(ended)[-1]["type"] == "MixedTypesError"
 
 
 # Help and usage errors
@@ -787,7 +787,7 @@ def test_an_account_that_is_refused_does_not_stop_the_others(
     ended = command("load", "--account", refused.id, "--account", account.id)
 
     assert ended.exit_code == 1
-    assert f"Failed, account {refused.id}: Cloudflare refused the request" in ended.stdout
+    assert f"Account {refused.id}: failed: Cloudflare refused the request" in ended.stderr
     assert len(warehouse.rows()) == 3
-    failures = warehouse.query("SELECT account_id, proven FROM cf_invoices.invoice_walks WHERE error <> ''")
+    failures = warehouse.query("SELECT account_id, verified FROM cf_invoices.invoice_syncs WHERE error <> ''")
     assert failures == [(refused.id, False)]

@@ -18,11 +18,10 @@ from cf_invoice_source import (
     TryLaterError,
     __version__,
 )
-from cf_invoice_source.cloudflare.answers import Page
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
-from cf_invoice_source.cloudflare.rate_limit import Meter
-from cf_invoice_source.cloudflare.rate_limiter import Tally
+from cf_invoice_source.cloudflare.rate_limit import Counts
+from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.simulator import Account, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -35,6 +34,7 @@ from cf_invoice_source.simulator.faults import (
     redirect,
     status,
 )
+from cf_invoice_source.walk.page import Page
 from tests.conftest import Naps
 from tests.make import make_invoices
 
@@ -47,10 +47,10 @@ class Asking:
     def __init__(self, simulator: Simulator, account: Account) -> None:
         self.client = Client(TokenAuth(simulator.token), simulator.base_url)
         self.account = account
-        self.tally = Tally()
+        self.stats = RequestStats()
 
     def __call__(self, page: int = 1) -> Page[Any]:
-        return self.client.invoice_page(self.account.id, invoice_type="all", page=page, tally=self.tally)
+        return self.client.invoice_page(self.account.id, invoice_type="all", page=page, stats=self.stats)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_the_rate_limit_is_kept_before_it_is_spent(
         ask()
 
     assert naps == [60]
-    assert ask.tally.meter.rate_limited == 0
+    assert ask.stats.counts.rate_limited == 0
 
 
 def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:
@@ -272,7 +272,7 @@ def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Sim
 
     ask()
 
-    assert ask.tally.meter == Meter(retries=2, rate_limited=1, waited_s=30)
+    assert ask.stats.counts == Counts(retries=2, rate_limited=1, waited_s=30)
 
 
 def test_a_dropped_connection_is_waited_for_a_little_longer_each_time(

@@ -29,9 +29,9 @@ from sqlglot.optimizer.scope import traverse_scope
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.source import empty_tables
-from cf_invoice_source.warehouse.overview import Overview
+from cf_invoice_source.warehouse.overview import StatusQueries
 from cf_invoice_source.warehouse.staging import separate_staging
-from cf_invoice_source.warehouse.stored import Warehouse
+from cf_invoice_source.warehouse.stored import StoredRows
 
 CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "bigquery": {"project_id": "finance", "private_key": "made-up", "client_email": "a@example.com"},
@@ -257,19 +257,19 @@ def test_a_text_may_be_as_long_as_the_readme_says(contract: Contract) -> None:
 def test_each_column_is_made_with_the_type_that_holds_its_values_exactly(contract: Contract) -> None:
     kinds = TYPES[contract.name]
 
-    for table, hints in TABLES.items():
+    for table, ours in TABLES.items():
         definitions = contract.definitions(table)
-        for name, column in hints["columns"].items():
+        for name, column in ours.columns.items():
             kind = definitions[name].removesuffix(" NOT NULL")
-            assert re.sub(r"^Nullable\((.*)\)$", r"\1", kind) == kinds[column["data_type"]], (table, name)
+            assert re.sub(r"^Nullable\((.*)\)$", r"\1", kind) == kinds[column.type], (table, name)
 
 
 def test_only_keys_are_required(contract: Contract) -> None:
-    for table, hints in TABLES.items():
+    for table, ours in TABLES.items():
         definitions = contract.definitions(table)
         required = {name for name, definition in definitions.items() if is_required(contract, definition)}
 
-        assert required == {*hints["primary_key"], "_dlt_id", "_dlt_load_id"}, table
+        assert required == {*ours.key, "_dlt_id", "_dlt_load_id"}, table
 
 
 def is_required(contract: Contract, definition: str) -> bool:
@@ -334,25 +334,25 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
 
     monkeypatch.setattr(client, "open_connection", open_connection)
     monkeypatch.setattr(client, "close_connection", lambda _: None)
-    warehouse = Warehouse(contract.pipeline)
+    stored = StoredRows(contract.pipeline)
     keys = {"a:1"}
-    with warehouse.connected():
-        warehouse.damage()
-        warehouse.check_type("all")
-        warehouse.runs("a")
-        warehouse.newest_load()
-        warehouse.known("a", IDS)
-        warehouse.rows("a", IDS)
-        warehouse.accounts()
-        list(warehouse.ids("a"))
-        warehouse.reject_rows("a", keys)
-        warehouse.rejects("a")
-        warehouse.counts()
-    overview = Overview(contract.pipeline.dataset())
-    overview.newest()
-    list(overview.open_amounts())
-    overview.last_walks()
-    overview.last_full_walks()
+    with stored.connected():
+        stored.missing_schema()
+        stored.check_type("all")
+        stored.runs("a")
+        stored.newest_load()
+        stored.stored("a", IDS)
+        stored.rows("a", IDS)
+        stored.accounts()
+        list(stored.ids("a"))
+        stored.reject_rows("a", keys)
+        stored.rejects("a")
+        stored.counts()
+    queries = StatusQueries(contract.pipeline.dataset())
+    queries.newest()
+    list(queries.open_amounts())
+    queries.last_syncs()
+    queries.last_full_syncs()
     return connection.queries
 
 

@@ -58,7 +58,7 @@ class Store:
 
     def reasons(self) -> list[str]:
         """Why there were full walks, in their order."""
-        rows = self.query("SELECT why FROM cf_invoices.invoice_walks WHERE kind = 'full' ORDER BY started_at")
+        rows = self.query("SELECT why FROM cf_invoices.invoice_syncs WHERE kind = 'full' ORDER BY started_at")
         return [why for (why,) in rows]
 
     def killed(self, *moment: str) -> None:
@@ -133,7 +133,7 @@ def test_after_a_kill_anywhere_the_next_load_is_exact(
 
     report = store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(store.query, listed)
 
 
@@ -163,7 +163,7 @@ def test_after_a_kill_when(store: Store, listed: Account, moment: str, *, is_fir
 
     report = store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(store.query, listed)
 
 
@@ -179,7 +179,7 @@ def test_a_package_whose_replay_fails_for_ever_is_dropped_and_all_is_compared(
 
     report = postgres_store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(postgres_store.query, listed)
     assert postgres_store.reasons() == ["first run", "what an earlier run had left to load was dropped"]
     assert not postgres_store.pipeline().has_pending_data
@@ -197,7 +197,7 @@ def test_a_bare_run_of_dlt_finishes_what_a_load_left_and_the_other_way_round(
 
     report = postgres_store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(postgres_store.query, listed)
 
 
@@ -211,7 +211,7 @@ def test_a_drop_that_was_cut_off_is_completed(postgres_store: Store, listed: Acc
 
     report = postgres_store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(postgres_store.query, listed)
     assert postgres_store.reasons()[1:] == ["what an earlier run had left to load was dropped"]
 
@@ -232,7 +232,7 @@ def test_a_package_is_too_old_when_another_machine_has_loaded_since(
 
     report = store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(store.query, listed)
 
 
@@ -246,7 +246,7 @@ def test_a_package_that_was_torn_by_a_power_failure_is_dropped(duckdb_store: Sto
 
     report = duckdb_store.load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(duckdb_store.query, listed)
     assert duckdb_store.reasons()[1:] == ["what an earlier run had left to load was dropped"]
 
@@ -270,7 +270,7 @@ def test_rows_that_were_refused_are_never_taken_for_loaded(
     report = postgres_store.load()
 
     assert all("violates check constraint" in error for error in errors)
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(postgres_store.query, listed)
 
 
@@ -299,7 +299,7 @@ def test_a_read_only_database_is_named_and_loaded_once_it_is_writable(
     report = postgres_store.load()
 
     assert all("read-only transaction" in error.cause and "rights" in error.remedy for error in errors)
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(postgres_store.query, listed)
 
 
@@ -319,7 +319,7 @@ def test_a_read_only_duckdb_file_is_named_and_loaded_once_it_is_writable(
     report = duckdb_store.load()
 
     assert "read-only" in error.cause
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(duckdb_store.query, listed)
 
 
@@ -399,7 +399,7 @@ def test_a_database_that_dies_under_a_load_keeps_what_is_left_and_gets_it_when_i
 
         assert kept == (step == "load")
         assert ["is kept" in error.remedy for error in errors] == [kept, kept]
-        assert report.is_proven
+        assert report.is_verified
         assert_exact(store.query, listed)
         assert store.reasons() == ["first run"]
 

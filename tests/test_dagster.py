@@ -121,7 +121,7 @@ def test_the_file_needs_no_secret_and_no_network(dagster: Any) -> None:
     keys = {tuple(key.path) for key in assets.get_all_asset_keys()}
     assert keys == {
         ("cf_invoices", table)
-        for table in ("invoices", "invoice_changes", "invoice_walks", "invoice_rejects")
+        for table in ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
     }
     node = assets.get(dagster.AssetKey(["cf_invoices", "invoices"]))
     assert node.parent_keys == set()
@@ -181,10 +181,15 @@ def test_a_run_shows_what_a_person_wants_to_see(deployed: Dagster, fleet: Fleet)
         if event.event_type_value == "ASSET_MATERIALIZATION"
     }
 
-    assert materialized.keys() == {"invoices", "invoice_changes", "invoice_walks", "invoice_rejects"}
+    assert materialized.keys() == {"invoices", "invoice_changes", "invoice_syncs", "invoice_rejects"}
     shown = materialized["invoices"]
     assert shown["dagster/partition_row_count"] == shown["new"] == 60
-    assert (shown["proven"], shown["requests"], shown["updated"], shown["doubt"]) == (True, 2, 0, "")
+    assert (shown["verified"], shown["requests"], shown["updated"], shown["unverified_reason"]) == (
+        True,
+        2,
+        0,
+        "",
+    )
 
 
 def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_was_not_loaded_of_late(
@@ -195,7 +200,7 @@ def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_wa
     deployed.run(one.id)
     well = checks(deployed.run(other.id))
     in_duckdb.query(
-        "UPDATE cf_invoices.invoice_walks SET started_at = started_at - INTERVAL 27 HOUR "
+        "UPDATE cf_invoices.invoice_syncs SET started_at = started_at - INTERVAL 27 HOUR "
         "WHERE account_id = ?",
         one.id,
     )

@@ -18,7 +18,7 @@ import pytest
 from cf_invoice_source import SettingsError, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, run_python
-from tests.destinations import HOMES, Found, Told, line, steps, tell
+from tests.destinations import HOMES, Found, Told, line, steps, told_of
 from tests.make import CREATED_S, make_invoice, make_invoices
 from tests.postgres import Database
 
@@ -36,7 +36,7 @@ def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Foun
     if name == "ducklake":
         return in_ducklake(directory)
     place = request.getfixturevalue("database").dsn if name == "postgres" else str(directory)
-    return tell(name, place)
+    return told_of(name, place)
 
 
 def in_ducklake(directory: Path) -> Found:
@@ -69,7 +69,7 @@ def test_the_line_in_the_readme_is_what_the_story_comes_to(
     assert without_versions(written) in map(without_versions, README.read_text().splitlines()), written
 
 
-TABLES = ("invoices", "invoice_changes", "invoice_walks", "invoice_rejects")
+TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
 
 MOVING = {"started_at", "finished_at", "observed_at"}
 """When something was done."""
@@ -142,7 +142,7 @@ def test_a_destination_that_only_adds_rows_is_told_of_before_anything_is_asked_f
     assert command_line == "check" or notice < said.index("Error:")
 
 
-def test_a_load_that_only_adds_rows_is_not_proven(
+def test_a_load_that_only_adds_rows_is_not_verified(
     simulator: Simulator, account: Account, command: Command, tmp_path: Path
 ) -> None:
     account.records += make_invoices(3)
@@ -191,10 +191,10 @@ def test_a_delta_table_that_somebody_deleted_is_written_again(
     report = told.load()
 
     assert told.rows("invoices") == told.truth()
-    assert report.is_proven
+    assert report.is_verified
 
 
-def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_proven(
+def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_verified(
     simulator: Simulator, account: Account
 ) -> None:
     account.records += make_invoices(3)
@@ -208,8 +208,8 @@ def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_prov
 
     reports = [load(pipeline), load(pipeline)]
 
-    assert [report.is_proven for report in reports] == [False, False]
-    assert {each.doubt for report in reports for each in report.accounts} == {
+    assert [report.is_verified for report in reports] == [False, False]
+    assert {each.unverified_reason for report in reports for each in report.accounts} == {
         "this destination cannot be read back"
     }
     assert sorted(taken["invoices"]) == ["in_1", "in_1", "in_2", "in_2", "in_3", "in_3"]

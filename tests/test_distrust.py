@@ -55,7 +55,7 @@ def off_by(number: int) -> Fault:
 
 
 def kinds(report: Report) -> list[str]:
-    return [account.kind for account in report.accounts]
+    return [account.sync_mode for account in report.accounts]
 
 
 LIES: dict[str, tuple[Callable[[], Fault], bool]] = {
@@ -71,7 +71,7 @@ LIES: dict[str, tuple[Callable[[], Fault], bool]] = {
 
 
 @pytest.mark.parametrize(("fault", "is_provable"), LIES.values(), ids=LIES)
-def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_proven_later(
+def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_verified_later(
     load: Load,
     simulator: Simulator,
     listed: Account,
@@ -89,8 +89,8 @@ def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_proven_later(
 
     assert copied == copy_of(warehouse) == truth_of(listed)
     assert asked <= PAGES + 3
-    assert (kinds(lied_to), lied_to.is_proven) == (["has_more"], is_provable)
-    assert (kinds(healed), healed.is_proven) == (["full"], True)
+    assert (kinds(lied_to), lied_to.is_verified) == (["sequential"], is_provable)
+    assert (kinds(healed), healed.is_verified) == (["full"], True)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_a_list_that_is_oldest_first_is_read_page_by_page_and_again_each_time(
     second = load()
 
     assert copy_of(warehouse) == truth_of(listed)
-    assert kinds(first) == kinds(second) == ["has_more"]
-    assert second.is_proven
+    assert kinds(first) == kinds(second) == ["sequential"]
+    assert second.is_verified
 
 
 def test_a_draft_that_is_deleted_leaves_the_copy_of_a_list_that_is_oldest_first(
@@ -140,7 +140,7 @@ def test_a_draft_that_is_deleted_leaves_the_copy_of_a_list_that_is_oldest_first(
     report = load()
 
     assert copy_of(warehouse) == truth_of(listed)
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_list_that_moves_under_a_walk_page_by_page_proves_nothing_and_deletes_nothing(
@@ -159,12 +159,12 @@ def test_a_list_that_moves_under_a_walk_page_by_page_proves_nothing_and_deletes_
 
     report = load(full=True)
 
-    assert kinds(report) == ["has_more"]
-    assert not report.is_proven
+    assert kinds(report) == ["sequential"]
+    assert not report.is_verified
     assert len(warehouse.ids()) == 12
 
 
-def test_a_list_that_shrinks_all_the_time_is_loaded_unproven_and_nothing_is_deleted(
+def test_a_list_that_shrinks_all_the_time_is_loaded_unverified_and_nothing_is_deleted(
     command: Command, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
     listed.records[:0] = [make_invoice(id=f"x_{n}", created=CREATED_S + 10**7 - n) for n in range(40)]
@@ -207,5 +207,7 @@ def test_a_reason_for_doubt_is_told_in_the_report_and_in_the_row_of_the_walk(
 
     [outcome] = load().accounts
 
-    assert "says that more follow" in outcome.doubt
-    assert warehouse.query("SELECT proven, doubt FROM cf_invoices.invoice_walks") == [(False, outcome.doubt)]
+    assert "says that more follow" in outcome.unverified_reason
+    assert warehouse.query("SELECT verified, unverified_reason FROM cf_invoices.invoice_syncs") == [
+        (False, outcome.unverified_reason)
+    ]

@@ -279,10 +279,10 @@ def test_a_record_that_is_set_aside_stops_no_other_and_in_the_end_all_are_there(
         set_aside = {drift for drift in DRIFTS if step(drift, number).reject}
         (outcome,) = report.accounts
 
-        assert (outcome.error, outcome.doubt, outcome.rejected) == ("", "", len(set_aside))
+        assert (outcome.error, outcome.unverified_reason, outcome.rejected) == ("", "", len(set_aside))
         assert told.rejects[number].keys() == set_aside
         assert told.rows[number].keys() == DRIFTS.keys() - set_aside
-    assert told.reports[-1].is_proven
+    assert told.reports[-1].is_verified
 
 
 def test_every_number_of_an_unknown_field_is_a_decimal(told: Told) -> None:

@@ -24,7 +24,7 @@ import simplejson
 from cf_invoice_source import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import TokenAuth
-from cf_invoice_source.loading.account import Outcome
+from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.simulator import Account, Answer, Fault, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -649,7 +649,7 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     }.items():
         patch.setenv(name, str(value))
     patch.chdir(place)
-    patch.setattr("cf_invoice_source.cloudflare.receive.LONGEST_ANSWER_S", 0.5)
+    patch.setattr("cf_invoice_source.cloudflare.client.LONGEST_ANSWER_S", 0.5)
     naps = Naps()
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.monotonic", naps.clock)
@@ -727,12 +727,12 @@ def test_an_answer_loads_exactly_or_fails_clearly_and_leaves_the_table_as_it_was
     if isinstance(end, Fails):
         assert loads.copy(row, 1) == loads.truth(row, 0)
         assert outcome.invoices is None
-        assert outcome.doubt
+        assert outcome.unverified_reason
     else:
         assert outcome.error == ""
         assert loads.copy(row, 1) == loads.truth(row, 1)
-        assert end.doubt in outcome.doubt
-        assert bool(outcome.doubt) == bool(end.doubt)
+        assert end.doubt in outcome.unverified_reason
+        assert bool(outcome.unverified_reason) == bool(end.doubt)
 
 
 @pytest.mark.parametrize("row", FAILING)
@@ -769,7 +769,7 @@ def test_the_class_of_a_failure_says_what_the_caller_can_do(
 def test_the_next_healthy_run_is_exact(loads: Loads3, row: str) -> None:
     outcome = loads.outcome(row, 2)
 
-    assert (outcome.error, outcome.doubt, outcome.rejected) == ("", "", 0)
+    assert (outcome.error, outcome.unverified_reason, outcome.rejected) == ("", "", 0)
     assert loads.copy(row, 2) == loads.truth(row, 2)
 
 
@@ -847,9 +847,9 @@ def test_each_record_is_in_one_table_and_in_the_end_all_are_invoices(loads: Load
         account_id = loads.accounts[row].id
         rejects = [each for each in loads.copies[1].rejects if each["account_id"] == account_id]
         assert len(rejects) == rejected == loads.outcome(row, 1).rejected
-        assert loads.outcome(row, 1).doubt == ""
+        assert loads.outcome(row, 1).unverified_reason == ""
 
         assert all(each["resolved_at"] for each in loads.copies[2].rejects)
-        assert (loads.outcome(row, 2).doubt, loads.outcome(row, 2).rejected) == ("", 0)
+        assert (loads.outcome(row, 2).unverified_reason, loads.outcome(row, 2).rejected) == ("", 0)
         listed = {record["id"] for record in loads.listed[2][row]}
         assert loads.copies[2].invoices[account_id].keys() == listed

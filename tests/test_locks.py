@@ -136,7 +136,7 @@ def load_from_python(_number: int) -> tuple[bool, int | None]:
     with pipeline_lock("cloudflare_invoices"):
         pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
         report = load(pipeline)
-    return report.is_proven, report.accounts[0].invoices
+    return report.is_verified, report.accounts[0].invoices
 
 
 def test_four_processes_at_once_from_python_all_come_through(

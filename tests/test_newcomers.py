@@ -8,7 +8,6 @@ from typing import Any
 import dlt
 import pytest
 
-from cf_invoice_source import SettingsError
 from cf_invoice_source.errors import MixedTypesError
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Warehouse
@@ -45,16 +44,6 @@ def test_another_type_is_refused_whatever_pipeline_brings_it(told: Told) -> None
     assert tables(told) == before
 
 
-def test_another_disposition_is_refused_whatever_pipeline_brings_it(told: Told) -> None:
-    told.load()
-    before = tables(told)
-
-    with pytest.raises(SettingsError, match="was loaded with merge, and cannot go on with append"):
-        told.load("newcomer", write_disposition="append")
-
-    assert tables(told) == before
-
-
 def test_a_newcomer_notes_only_what_has_changed_and_numbers_it_on(told: Told) -> None:
     told.load()
     before = told.rows("invoice_changes")
@@ -66,7 +55,7 @@ def test_a_newcomer_notes_only_what_has_changed_and_numbers_it_on(told: Told) ->
     assert (change["id"], change["change"], int(change["version"])) == ("in_1", "updated", 2)
     assert [row for row in told.rows("invoice_changes") if row != change] == before
     assert told.newest() == told.truth()
-    assert report.is_proven == (told.home is not HOMES["parquet"])
+    assert report.is_verified == (told.home is not HOMES["parquet"])
 
 
 def test_beside_another_source_a_run_with_nothing_new_writes_nothing(told: Told) -> None:
@@ -81,7 +70,7 @@ def test_beside_another_source_a_run_with_nothing_new_writes_nothing(told: Told)
     report = told.load()
 
     assert tables(told) == before
-    assert [account.kind for account in report.accounts] == ["incremental"]
+    assert [account.sync_mode for account in report.accounts] == ["incremental"]
 
 
 @pytest.mark.parametrize("table", ["invoices", "invoice_changes"])
@@ -99,6 +88,8 @@ def test_beside_another_source_a_table_that_was_dropped_is_repaired_in_the_same_
 
     report = told.load()
 
-    assert report.is_proven
-    assert [each.why for each in report.accounts] == [f"the table {table}, or a column of it, is missing"]
+    assert report.is_verified
+    assert [each.full_reason for each in report.accounts] == [
+        f"the table {table}, or a column of it, is missing"
+    ]
     assert told.rows("invoices") == told.truth() == told.newest()

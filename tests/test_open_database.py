@@ -97,7 +97,7 @@ def test_rows_that_need_more_memory_get_it(
 
     report = load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(warehouse.query, account)
 
 
@@ -121,5 +121,5 @@ def test_a_database_that_breaks_down_is_opened_anew(
     report = load()
 
     assert broken
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(warehouse.query, account)

@@ -49,7 +49,7 @@ def arrive(account: Account, invoice_id: str = "in_new") -> None:
 
 def why(report: Report) -> str:
     [account] = report.accounts
-    return account.why
+    return account.full_reason
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ DAMAGE = {
     "a row doubled": "INSERT INTO invoices BY NAME (SELECT * REPLACE ('x' AS _dlt_id) FROM invoices LIMIT 1)",
     "a column dropped": "ALTER TABLE invoices DROP COLUMN amount_due",
     "the rejects dropped": "DROP TABLE invoice_rejects",
-    "the walks dropped": "DROP TABLE invoice_walks",
+    "the walks dropped": "DROP TABLE invoice_syncs",
     "a column of the changes dropped": "ALTER TABLE invoice_changes DROP COLUMN status",
 }
 
@@ -96,7 +96,7 @@ def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
 
     assert copy_of(warehouse) == truth_of(listed)
     assert warehouse.query(keys) == before
-    assert report.is_proven
+    assert report.is_verified
     assert why(report) != ""
 
 
@@ -136,7 +136,7 @@ def test_changes_that_were_dropped_begin_anew_with_what_is_there(
     assert copy_of(warehouse) == truth_of(listed)
     assert {(version, change) for _, version, change, _ in changes(warehouse)} == {(1, "new")}
     assert len(changes(warehouse)) == 12
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_changes_that_were_emptied_by_hand_come_back_with_the_next_full_walk(
@@ -175,7 +175,7 @@ def test_an_older_backup_of_the_file_catches_up(
     report = load()
 
     assert copy_of(warehouse) == truth_of(listed)
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_values_that_were_edited_by_hand_are_put_right_by_a_full_walk_and_are_no_change(
@@ -186,11 +186,11 @@ def test_values_that_were_edited_by_hand_are_put_right_by_a_full_walk_and_are_no
     held.execute("UPDATE cf_invoices.invoices SET amount_due = 1, status = 'open' WHERE id = 'in_5'")
     held.execute("UPDATE cf_invoices.invoices SET created = NULL WHERE id = 'in_6'")
 
-    report = load(full_walk_every_days=0)
+    report = load(full_sync_every_days=0)
 
     assert copy_of(warehouse) == truth_of(listed)
     assert changes(warehouse) == before
-    assert report.is_proven
+    assert report.is_verified
 
 
 # Where the state is kept
@@ -208,7 +208,7 @@ def test_a_fresh_machine_takes_its_state_from_the_destination(
 
     assert copy_of(warehouse) == truth_of(listed)
     assert [request.page for request in simulator.requests] == [1, 3]  # in_3 is open
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_local_state_without_its_destination_is_not_believed(
@@ -222,7 +222,7 @@ def test_local_state_without_its_destination_is_not_believed(
 
     assert copy_of(warehouse) == truth_of(listed)
     assert len(changes(warehouse)) == 12
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_bookmark_of_an_unknown_version_leads_to_a_full_walk(
@@ -235,10 +235,10 @@ def test_a_bookmark_of_an_unknown_version_leads_to_a_full_walk(
 
     report = load()
 
-    assert [account.kind for account in report.accounts] == ["full"]
+    assert [account.sync_mode for account in report.accounts] == ["full"]
     assert copy_of(warehouse) == truth_of(listed)
     assert len(changes(warehouse)) == 12
-    assert report.is_proven
+    assert report.is_verified
 
 
 def bookmarks_of(state: Any) -> Any:
@@ -265,8 +265,8 @@ def test_a_package_that_an_earlier_run_left_behind_is_loaded_first(
     report = load()
 
     assert copy_of(warehouse) == truth_of(listed)
-    assert [account.kind for account in report.accounts] == ["incremental"]
-    assert report.is_proven
+    assert [account.sync_mode for account in report.accounts] == ["incremental"]
+    assert report.is_verified
 
 
 # One dataset, several loads
@@ -294,8 +294,8 @@ def test_two_pipelines_load_different_accounts_into_one_dataset(
     reports = load_each()
 
     assert copy_of(warehouse) == truth_of(listed, other)
-    assert [report.accounts[0].kind for report in reports] == ["incremental", "incremental"]
-    assert all(report.is_proven for report in reports)
+    assert [report.accounts[0].sync_mode for report in reports] == ["incremental", "incremental"]
+    assert all(report.is_verified for report in reports)
 
 
 def test_another_type_is_refused_before_any_request_and_the_remedy_is_named(
@@ -321,7 +321,7 @@ def test_another_type_is_bad_usage_of_the_command(
 
     assert ended.exit_code == 2
     assert "--dataset" in ended.stderr
-    assert json.loads(ended.stdout)["error"]["kind"] == "MixedTypesError"
+    assert json.loads(ended.stdout)["error"]["type"] == "MixedTypesError"
 
 
 # A range of `created`
@@ -343,8 +343,8 @@ def test_a_range_loads_just_that_range_and_says_that_it_proves_nothing(
     report = load(created=of_range(4, 7))
 
     assert warehouse.ids() == ["in_4", "in_5", "in_6"]
-    assert not report.is_proven
-    assert warehouse.query("SELECT proven, doubt FROM cf_invoices.invoice_walks") == [
+    assert not report.is_verified
+    assert warehouse.query("SELECT verified, unverified_reason FROM cf_invoices.invoice_syncs") == [
         (False, "only a range of created was loaded")
     ]
 
@@ -363,7 +363,7 @@ def test_a_range_leaves_the_bookmark_as_it_was(
     assert after == before
     assert [request.page for request in simulator.requests] == [1, 2]
     assert copy_of(warehouse) == truth_of(listed)
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_load_after_a_range_completes_the_copy(load: Load, listed: Account, warehouse: Warehouse) -> None:
@@ -374,4 +374,4 @@ def test_a_load_after_a_range_completes_the_copy(load: Load, listed: Account, wa
     assert copy_of(warehouse) == truth_of(listed)
     assert {(version, change) for _, version, change, _ in changes(warehouse)} == {(1, "new")}
     assert len(changes(warehouse)) == 12
-    assert report.is_proven
+    assert report.is_verified

@@ -49,7 +49,7 @@ def test_new_fields_come_in_where_columns_and_tables_may_evolve(
 ) -> None:
     report = load(schema_contract=contract)
 
-    assert report.is_proven
+    assert report.is_verified
     assert [row["tax"] for row in warehouse.rows()] == [None, None, 1]
     assert warehouse.query("SELECT net FROM cf_invoices.invoices__lines") == [(1,)]
 
@@ -71,7 +71,7 @@ def test_a_field_that_is_not_allowed_stops_the_load_before_anything_is_lost(
     assert warehouse.ids() == ["in_1", "in_2"]
     assert not pipeline().has_pending_data
     report = load()
-    assert (report.is_proven, report.accounts[0].why) == (True, "")
+    assert (report.is_verified, report.accounts[0].full_reason) == (True, "")
     assert warehouse.ids() == ["in_1", "in_2", "in_3"]
 
 
@@ -94,7 +94,7 @@ def test_what_is_frozen_and_known_goes_on_loading(load: Load, loaded: Account, w
 
     report = load(schema_contract={"columns": "freeze", "tables": "freeze", "data_type": "freeze"}, full=True)
 
-    assert report.is_proven
+    assert report.is_verified
     assert [row["tax"] for row in warehouse.rows()] == [None, None, 2, 3]
     assert warehouse.query("SELECT net FROM cf_invoices.invoices__lines") == [(5,)]
 
@@ -117,7 +117,7 @@ def test_a_record_that_is_set_aside_needs_no_column(
     report = load(schema_contract={"columns": "freeze"})
 
     assert [reject["reason"] for reject in warehouse.rows("invoice_rejects")] == ["status is not a text"]
-    assert report.accounts[0].doubt == ""
+    assert report.accounts[0].unverified_reason == ""
 
 
 @WAYS
@@ -131,13 +131,13 @@ def test_discard_value_leaves_out_the_new_column_and_keeps_the_invoice(
     assert "invoices__lines" not in warehouse.tables()
 
 
-def test_a_copy_without_the_discarded_values_is_proven_and_stays_quiet(
+def test_a_copy_without_the_discarded_values_is_verified_and_stays_quiet(
     load: Load, loaded: Account, warehouse: Warehouse
 ) -> None:
     for _ in range(2):
         report = load(schema_contract={"columns": "discard_value"}, full=True)
 
-        assert report.is_proven
+        assert report.is_verified
     assert report.accounts[0].updated == 0
     assert len(warehouse.rows("invoice_changes")) == 3
 
@@ -169,7 +169,7 @@ def test_without_new_tables_a_first_load_says_how_to_make_them(
     assert "create_tables" in caught.value.remedy
     assert simulator.requests == []
     create_tables(pipeline())
-    assert load(schema_contract={"tables": mode}).is_proven
+    assert load(schema_contract={"tables": mode}).is_verified
     assert warehouse.ids() == ["in_1", "in_2"]
 
 

@@ -184,10 +184,10 @@ WRONG: dict[str, tuple[Mapping[str, str], str]] = {
     "a type": ({"SOURCES__CF_INVOICE_SOURCE__TYPE": VALUE}, "'all', 'auto', 'manual'"),
     "a flag": ({"SOURCES__CF_INVOICE_SOURCE__FULL": VALUE}, "The setting full cannot be read as bool"),
     "a number": (
-        {"SOURCES__CF_INVOICE_SOURCE__FULL_WALK_EVERY_DAYS": VALUE},
-        "The setting full_walk_every_days cannot be read as float",
+        {"SOURCES__CF_INVOICE_SOURCE__FULL_SYNC_EVERY_DAYS": VALUE},
+        "The setting full_sync_every_days cannot be read as float",
     ),
-    "not a number": ({"SOURCES__CF_INVOICE_SOURCE__FULL_WALK_EVERY_DAYS": "nan"}, "from 0 to 36,500"),
+    "not a number": ({"SOURCES__CF_INVOICE_SOURCE__FULL_SYNC_EVERY_DAYS": "nan"}, "from 0 to 36,500"),
     "a base URL": ({"CLOUDFLARE_BASE_URL": f"https://{VALUE}@example.com"}, "must be an https:// address"),
     "a timeout of dlt's": ({"RUNTIME__REQUEST_TIMEOUT": VALUE}, "request_timeout cannot be read as float"),
     "a token with a space": ({"CLOUDFLARE_API_TOKEN": f"{VALUE} {VALUE}"}, "has a space or a line end"),
@@ -229,12 +229,12 @@ def test_a_setting_that_is_wrong_is_named_and_its_value_not_shown(
     document = json.loads(ended.stdout)
     assert ended.exit_code == 1
     assert words in document["error"]["cause"] + document["error"]["remedy"]
-    assert document["error"]["kind"] == "SettingsError"
+    assert document["error"]["type"] == "SettingsError"
     assert VALUE not in ended.output
     assert simulator.requests == []
 
 
-@pytest.mark.parametrize("name", ["FULL", "FULL_WALK_EVERY_DAYS", "TYPE"])
+@pytest.mark.parametrize("name", ["FULL", "FULL_SYNC_EVERY_DAYS", "TYPE"])
 def test_an_error_about_a_setting_does_not_hold_its_value_below(
     load: Load, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

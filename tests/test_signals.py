@@ -188,7 +188,7 @@ def test_a_signal_ends_a_load_that_waits_for_a_lock_in_the_database(
     load_here()
     listed.pay("in_3")
     locking = psycopg2.connect(database.dsn)
-    locking.cursor().execute("LOCK TABLE cf_invoices.invoice_walks IN ACCESS EXCLUSIVE MODE")
+    locking.cursor().execute("LOCK TABLE cf_invoices.invoice_syncs IN ACCESS EXCLUSIVE MODE")
     with running(*COMMAND, "--destination", "postgres") as process:
         _wait_until(lambda: _is_waiting(database))
         process.send_signal(sent)
@@ -197,7 +197,7 @@ def test_a_signal_ends_a_load_that_waits_for_a_lock_in_the_database(
 
     report = load_here()
 
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(database.query, listed)
 
 
@@ -241,7 +241,7 @@ def test_what_is_ignored_stays_ignored(simulator: Simulator, listed: Account, wa
 
 
 def assert_healthy(report: Report, account: Account, warehouse: Warehouse) -> None:
-    assert report.is_proven
+    assert report.is_verified
     assert_exact(warehouse.query, account)
 
 

@@ -42,7 +42,7 @@ def documented(row: dict[str, Any]) -> dict[str, Any]:
     "text",
     ["6f0c1d7b-e5a9-4c2a-b3d8-e9017f4426aa", "6F0C1D7B-E5A9-4C2A-B3D8-E9017F4426AA", "2026-01-01T00:00:00Z"],
 )
-def test_a_text_that_looks_like_something_else_stays_as_it_was_sent(
+def test_a_text_that_looks_like_something_else_stays_as_it_wencode(
     load: Load, account: Account, warehouse: Warehouse, text: str
 ) -> None:
     account.records += make_invoices(3, created_by=text)
@@ -158,7 +158,7 @@ def test_the_tables_are_there_when_the_account_has_no_invoices(load: Load, wareh
     assert warehouse.tables() >= {"invoices", "invoice_rejects"}
     assert warehouse.columns()["amount_due"] == ("DECIMAL(38,9)", True)
     assert warehouse.rows() == []
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_an_account_that_was_empty_loads_later(load: Load, account: Account, warehouse: Warehouse) -> None:
@@ -390,7 +390,7 @@ def test_a_first_load_asks_for_exactly_the_pages_there_are(
 
     assert len(warehouse.rows()) == count
     assert len(simulator.requests) == pages
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_the_size_of_pages_is_the_one_that_the_server_applies(
@@ -403,7 +403,7 @@ def test_the_size_of_pages_is_the_one_that_the_server_applies(
 
     assert len(warehouse.rows()) == 30
     assert len(simulator.requests) == 5
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_an_invoice_that_arrives_during_the_walk_leaves_each_key_there_once(
@@ -443,7 +443,7 @@ def test_a_draft_that_is_deleted_during_the_walk_lets_no_other_invoice_slip_thro
 
     report = load()
 
-    assert report.is_proven
+    assert report.is_verified
     assert sorted(warehouse.ids()) == sorted(record["id"] for record in account.records)
     assert [request.page for request in simulator.requests] == [1, 3, 2, 1, 3, 2]
 
@@ -470,7 +470,7 @@ def test_a_server_that_ignores_the_page_number_is_a_clear_error(
     assert warehouse.tables() == set() or warehouse.rows() == []
 
 
-def test_a_list_that_always_says_that_more_follow_is_not_proven_but_loaded(
+def test_a_list_that_always_says_that_more_follow_is_not_verified_but_loaded(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
     account.records += make_invoices(60)
@@ -478,8 +478,8 @@ def test_a_list_that_always_says_that_more_follow_is_not_proven_but_loaded(
 
     report = load()
 
-    assert report.accounts[0].kind == "has_more"
-    assert report.accounts[0].doubt == "page 3 is empty, but says that more follow"
+    assert report.accounts[0].sync_mode == "sequential"
+    assert report.accounts[0].unverified_reason == "page 3 is empty, but says that more follow"
     assert report.accounts[0].invoices is None
     assert len(warehouse.rows()) == 60
 
@@ -495,7 +495,7 @@ def test_a_list_that_always_says_that_more_follow_is_not_proven_but_loaded(
         pytest.param({"page": 99}, id="page is another"),
     ],
 )
-def test_a_lie_about_the_counting_is_seen_through_and_the_list_is_proven_by_has_more(
+def test_a_lie_about_the_counting_is_seen_through_and_the_list_is_verified_by_has_more(
     load: Load, simulator: Simulator, account: Account, lie: dict[str, Any]
 ) -> None:
     account.records += make_invoices(60)
@@ -503,8 +503,8 @@ def test_a_lie_about_the_counting_is_seen_through_and_the_list_is_proven_by_has_
 
     report = load()
 
-    assert report.is_proven
-    assert report.accounts[0].kind == "has_more"
+    assert report.is_verified
+    assert report.accounts[0].sync_mode == "sequential"
     assert report.accounts[0].invoices == 60
 
 

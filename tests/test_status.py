@@ -51,14 +51,14 @@ def test_the_document_says_what_is_loaded_value_for_value(
         make_invoice(id="in_1", status="draft", amount_remaining=77),
     ]
     command("load")
-    started, finished = warehouse.query("SELECT started_at, finished_at FROM cf_invoices.invoice_walks")[0]
+    started, finished = warehouse.query("SELECT started_at, finished_at FROM cf_invoices.invoice_syncs")[0]
 
     ended = command("status", "--json")
 
     assert ended.exit_code == 0
     assert ended.stderr == ""
     assert json.loads(ended.stdout) == {
-        "proven": True,
+        "verified": True,
         "loaded": True,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
@@ -74,17 +74,30 @@ def test_the_document_says_what_is_loaded_value_for_value(
                     {"currency": "JPY", "amount": "500", "is_minor": False},
                     {"currency": "USD", "amount": "19.99", "is_minor": False},
                 ],
-                "last_walk": {
+                "last_sync": {
+                    "account_id": account.id,
                     "started_at": started.astimezone(timezone.utc).isoformat(),
                     "finished_at": finished.astimezone(timezone.utc).isoformat(),
-                    "kind": "full",
-                    "why": "first run",
-                    "proven": True,
-                    "doubt": "",
+                    "type": "all",
+                    "sync_mode": "full",
+                    "full_reason": "first run",
+                    "requests": 1,
+                    "retries": 0,
+                    "rate_limited": 0,
+                    "waited_s": 0,
+                    "total_count": 3,
+                    "records_read": 3,
+                    "new": 3,
+                    "updated": 0,
+                    "deleted": 0,
+                    "rejected": 0,
+                    "verified": True,
+                    "unverified_reason": "",
                     "error": "",
                 },
-                "last_full_walk_at": started.astimezone(timezone.utc).isoformat(),
-                "doubt": "",
+                "last_full_sync_at": started.astimezone(timezone.utc).isoformat(),
+                "unverified_reason": "",
+                "problem": "",
             }
         ],
         "absent": 0,
@@ -117,12 +130,12 @@ def test_a_quiet_run_is_the_last_walk_and_the_full_one_stays_on_record(
 
     [told] = document(command)["accounts"]
 
-    walks = warehouse.query("SELECT kind, started_at FROM cf_invoices.invoice_walks ORDER BY started_at")
+    walks = warehouse.query("SELECT kind, started_at FROM cf_invoices.invoice_syncs ORDER BY started_at")
     assert [kind for kind, _ in walks] == ["full", "incremental"]
-    assert told["last_walk"]["kind"] == "incremental"
+    assert told["last_sync"]["sync_mode"] == "incremental"
     assert [
-        datetime.fromisoformat(told["last_full_walk_at"]),
-        datetime.fromisoformat(told["last_walk"]["started_at"]),
+        datetime.fromisoformat(told["last_full_sync_at"]),
+        datetime.fromisoformat(told["last_sync"]["started_at"]),
     ] == [started for _, started in walks]
 
 
@@ -322,7 +335,7 @@ def test_files_in_a_bucket_are_read_even_on_a_fresh_machine(
 
 def test_nothing_loaded_is_a_document_too(warehouse: Warehouse, command: Command) -> None:
     assert document(command) == {
-        "proven": True,
+        "verified": True,
         "loaded": False,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
@@ -380,13 +393,13 @@ def test_an_account_that_is_not_there_is_not_repeated(
 @pytest.mark.parametrize(
     ("table", "invoices", "doubt"),
     [
-        ("invoices", 0, "the tables hold 0 invoices and 0 rejected records, proven were 2 and 0"),
-        ("invoice_walks", 2, "no walk is on record"),
+        ("invoices", 0, "the tables hold 0 invoices and 0 rejected records, verified were 2 and 0"),
+        ("invoice_syncs", 2, "no sync is on record"),
         ("invoice_rejects", 2, ""),
         ("_dlt_pipeline_state", 2, ""),
     ],
 )
-def test_a_table_that_is_missing_is_told_apart_from_one_that_is_proven(
+def test_a_table_that_is_missing_is_told_apart_from_one_that_is_verified(
     simulator: Simulator,
     account: Account,
     warehouse: Warehouse,
@@ -402,7 +415,7 @@ def test_a_table_that_is_missing_is_told_apart_from_one_that_is_proven(
     ended = command("status", "--json")
 
     [told] = json.loads(ended.stdout)["accounts"]
-    assert (told["invoices"], told["doubt"]) == (invoices, doubt)
+    assert (told["invoices"], told["unverified_reason"]) == (invoices, doubt)
     assert ended.exit_code == (3 if doubt else 0)
 
 
@@ -418,7 +431,7 @@ def test_rejected_records_are_exit_code_3(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert f"Rejected, account {account.id}: 1 record, see invoice_rejects." in ended.stdout
+    assert f"Account {account.id}: 1 record rejected: see invoice_rejects" in ended.stderr
     assert document(command)["accounts"][0]["rejected"] == 1
 
 
@@ -434,7 +447,7 @@ def test_a_record_that_was_rejected_once_does_not_count(
     assert document(command)["accounts"][0]["rejected"] == 0
 
 
-def test_a_walk_that_was_not_proven_is_exit_code_3_and_says_why(
+def test_a_walk_that_was_not_verified_is_exit_code_3_and_says_why(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += make_invoices(60)
@@ -444,11 +457,11 @@ def test_a_walk_that_was_not_proven_is_exit_code_3_and_says_why(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert f"Not proven, account {account.id}: page 3 is empty, but says that more follow." in ended.stdout
-    assert document(command)["accounts"][0]["last_full_walk_at"] is None
+    assert f"Account {account.id}: not verified: page 3 is empty, but says that more follow" in ended.stderr
+    assert document(command)["accounts"][0]["last_full_sync_at"] is None
 
 
-def test_a_copy_that_somebody_changed_is_not_proven(
+def test_a_copy_that_somebody_changed_is_not_verified(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += make_invoices(3)
@@ -458,7 +471,7 @@ def test_a_copy_that_somebody_changed_is_not_proven(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert "the tables hold 2 invoices and 0 rejected records, proven were 3 and 0" in ended.stdout
+    assert "the tables hold 2 invoices and 0 rejected records, verified were 3 and 0" in ended.stderr
 
 
 def test_an_account_whose_last_walk_failed_is_exit_code_1_and_beats_3(
@@ -473,12 +486,12 @@ def test_an_account_whose_last_walk_failed_is_exit_code_1_and_beats_3(
 
     told = {each["account_id"]: each for each in document(command)["accounts"]}
     assert ended.exit_code == 1
-    assert f"Failed, account {refused.id}: Cloudflare refused the request" in ended.stdout
-    assert "Authentication error" in told[refused.id]["last_walk"]["error"]
+    assert f"Account {refused.id}: failed: Cloudflare refused the request" in ended.stderr
+    assert "Authentication error" in told[refused.id]["last_sync"]["error"]
     assert command("status", "--account", account.id).exit_code == 3
 
 
-def test_what_an_interrupted_load_left_behind_is_pending_and_not_proven(
+def test_what_an_interrupted_load_left_behind_is_pending_and_not_verified(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, extract: Extract
 ) -> None:
     account.records += make_invoices(2)
@@ -500,7 +513,7 @@ def test_a_file_that_another_process_holds_is_exit_code_1(
     assert ended.exit_code == 1
     assert ended.stderr.startswith("Error: The destination failed")
     assert len(ended.stderr.splitlines()) <= 4
-    assert json.loads(ended.stdout)["error"]["kind"] == "DestinationError"
+    assert json.loads(ended.stdout)["error"]["type"] == "DestinationError"
 
 
 def test_several_may_look_at_once(

@@ -153,7 +153,7 @@ def test_a_new_invoice_at_the_front_in_mid_walk_shifts_the_pages_and_nothing_is_
 
     during, _ = load(), load()
 
-    assert during.is_proven
+    assert during.is_verified
     assert copy_of(warehouse) == truth_of(account)
     assert {row["version"] for row in warehouse.rows("invoice_changes")} == {1}
 
@@ -170,7 +170,7 @@ def test_a_draft_that_is_deleted_between_two_runs_leaves_the_table_and_a_change(
 
     assert warehouse.ids() == ["in_1", "in_3"]
     assert story(warehouse, "in_2") == [("new", "draft"), ("deleted", "draft")]
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_draft_that_is_deleted_in_mid_walk_lets_no_invoice_slip_between_two_pages(
@@ -184,7 +184,7 @@ def test_a_draft_that_is_deleted_in_mid_walk_lets_no_invoice_slip_between_two_pa
     report = load()
 
     assert copy_of(warehouse) == truth_of(account)
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_an_invoice_that_turns_up_late_is_found_deep_in_the_list(
@@ -199,7 +199,7 @@ def test_an_invoice_that_turns_up_late_is_found_deep_in_the_list(
 
     assert copy_of(warehouse) == truth_of(account)
     assert story(warehouse, "in_late") == [("new", "paid")]
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_are_noticed(
@@ -219,7 +219,7 @@ def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_are_noticed
     report = load()
 
     assert copy_of(warehouse) == truth_of(account)
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_deletion_and_a_late_arrival_between_two_runs_are_noticed(
@@ -235,7 +235,7 @@ def test_a_deletion_and_a_late_arrival_between_two_runs_are_noticed(
     report = load()
 
     assert copy_of(warehouse) == truth_of(account)
-    assert report.is_proven
+    assert report.is_verified
 
 
 # Invoices that lack something
@@ -253,7 +253,7 @@ def test_one_of_several_equal_invoices_without_id_is_paid_and_only_that_one_chan
     rows = [(row["id"].rpartition(":")[2], row["status"]) for row in warehouse.rows()]
     assert rows == [("1", "open"), ("2", "paid"), ("3", "open")]
     assert len(changes(warehouse)) == 4
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_an_invoice_without_created_is_loaded_and_later_paid(
@@ -268,7 +268,7 @@ def test_an_invoice_without_created_is_loaded_and_later_paid(
 
     assert copy_of(warehouse) == truth_of(account)
     assert story(warehouse, "in_x") == [("new", "open"), ("updated", "paid")]
-    assert report.is_proven
+    assert report.is_verified
 
 
 # Records that cannot be stored
@@ -287,7 +287,7 @@ def test_a_rejected_record_that_is_corrected_becomes_an_invoice_and_its_reject_i
     [reject] = warehouse.rows("invoice_rejects")
     assert (reject["id"], reject["resolved_at"] > reject["observed_at"]) == ("in_2", True)
     assert copy_of(warehouse) == truth_of(account)
-    assert (before.is_proven, report.is_proven) == (False, True)
+    assert (before.is_verified, report.is_verified) == (False, True)
 
 
 def test_an_invoice_that_cannot_be_stored_any_more_leaves_the_table_until_it_can(
@@ -305,7 +305,7 @@ def test_an_invoice_that_cannot_be_stored_any_more_leaves_the_table_until_it_can
     assert without == ["in_1", "in_3"]
     assert copy_of(warehouse) == truth_of(account)
     assert story(warehouse, "in_2") == [("new", "open"), ("deleted", "open"), ("new", "open")]
-    assert report.is_proven
+    assert report.is_verified
 
 
 # Runs that are interrupted
@@ -353,7 +353,7 @@ def test_a_first_load_that_was_interrupted_goes_on_where_it_was(
     assert pages(simulator) == asked
     assert copy_of(warehouse) == truth_of(account)
     assert len(changes(warehouse)) == 30
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_first_load_during_which_the_list_moves_begins_anew_in_a_package_of_its_own(
@@ -377,8 +377,8 @@ def test_a_first_load_during_which_the_list_moves_begins_anew_in_a_package_of_it
     assert copy_of(warehouse) == truth_of(account)
     assert story(warehouse, "in_2") == [("new", "open"), ("updated", "paid")]
     assert story(warehouse, "in_9") == [("new", "draft"), ("deleted", "draft")]
-    assert [outcome.why for outcome in report.accounts] == ["first run"]  # not a repair
-    assert report.is_proven
+    assert [outcome.full_reason for outcome in report.accounts] == ["first run"]  # not a repair
+    assert report.is_verified
 
 
 def test_a_periodic_full_walk_that_was_interrupted_goes_on_as_well(
@@ -388,15 +388,15 @@ def test_a_periodic_full_walk_that_was_interrupted_goes_on_as_well(
     simulator.max_per_page = 5
     account.records += make_invoices(30)
     load()
-    lose_power_after_one_package(package_rows=15, full_walk_every_days=0)
+    lose_power_after_one_package(package_rows=15, full_sync_every_days=0)
     simulator.requests.clear()
 
     report = load(package_rows=15)
 
     assert pages(simulator) == [1, 2, 3, 4]
-    assert [account.why for account in report.accounts] == ["an earlier full walk was interrupted"]
+    assert [account.full_reason for account in report.accounts] == ["an earlier full walk was interrupted"]
     assert len(changes(warehouse)) == 30
-    assert report.is_proven
+    assert report.is_verified
 
 
 def test_a_walk_that_goes_on_asks_again_for_what_may_have_been_paid_behind_it(
@@ -436,7 +436,7 @@ def test_a_draft_behind_an_interrupted_walk_that_is_deleted_makes_it_begin_again
 
     assert copy_of(warehouse) == truth_of(account)
     assert story(warehouse, "in_7") == [("new", "draft"), ("deleted", "draft")]
-    assert report.is_proven
+    assert report.is_verified
 
 
 # Full walks
@@ -445,7 +445,7 @@ def test_a_draft_behind_an_interrupted_walk_that_is_deleted_makes_it_begin_again
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        pytest.param({"full_walk_every_days": 0}, "a full walk was due", id="one is due"),
+        pytest.param({"full_sync_every_days": 0}, "a full walk was due", id="one is due"),
         pytest.param({"full": True}, "asked for", id="one is asked for"),
     ],
 )
@@ -469,7 +469,7 @@ def test_a_full_walk_over_unchanged_data_writes_no_invoice_and_no_change(
     after = [warehouse.query(f"SELECT * FROM cf_invoices.{table} ORDER BY ALL") for table in tables]  # noqa: S608
     assert after == before
     assert len(simulator.requests) == 3
-    assert [(account.kind, account.why) for account in report.accounts] == [("full", why)]
+    assert [(account.sync_mode, account.full_reason) for account in report.accounts] == [("full", why)]
 
 
 # Several accounts
@@ -489,9 +489,9 @@ def test_what_happens_in_one_account_leaves_the_others_as_they_are(
     assert copy_of(warehouse) == sorted(
         truth_of(account) + truth_of(other), key=lambda row: (row["account_id"], row["id"])
     )
-    assert [each.kind for each in report.accounts] == ["full", "incremental"]
+    assert [each.sync_mode for each in report.accounts] == ["full", "incremental"]
     assert [each.deleted for each in report.accounts] == [1, 0]
-    assert report.is_proven
+    assert report.is_verified
 
 
 # The walks themselves
@@ -508,8 +508,8 @@ def test_each_run_leaves_a_row_for_each_account_that_says_what_it_did(
     load()
 
     walks = warehouse.query(
-        "SELECT kind, why, requests, total_count, new, updated, deleted, rejected, proven "
-        "FROM cf_invoices.invoice_walks ORDER BY started_at"
+        "SELECT sync_mode, full_reason, requests, total_count, new, updated, deleted, rejected, verified "
+        "FROM cf_invoices.invoice_syncs ORDER BY started_at"
     )
     assert walks == [
         ("full", "first run", 1, 2, 2, 0, 0, 0, True),
@@ -524,10 +524,10 @@ def test_each_result_says_when_the_last_full_walk_was(
 
     def at(second: int, **settings: Any) -> datetime | None:
         monkeypatch.setattr(
-            "cf_invoice_source.loading.account.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second)
+            "cf_invoice_source.loading.accounts.time", SimpleNamespace(time=lambda: NEW_YEAR_S + second)
         )
         [outcome] = load(**settings).accounts
-        return outcome.full_walk_at
+        return outcome.full_sync_at
 
     times = [at(0), at(1), at(2, full=True), at(3)]
     simulator.denied.add(account.id)
@@ -537,8 +537,8 @@ def test_each_result_says_when_the_last_full_walk_was(
     new_year = datetime.fromtimestamp(NEW_YEAR_S, tz=timezone.utc)
     assert times == [new_year + timedelta(seconds=second) for second in (0, 0, 2, 2)]
     assert denied.error
-    assert denied.full_walk_at == times[-1]
-    assert first.full_walk_at == new_year + timedelta(seconds=3)
+    assert denied.full_sync_at == times[-1]
+    assert first.full_sync_at == new_year + timedelta(seconds=3)
 
 
 def test_the_demo_shows_in_its_second_run_invoices_that_were_paid_since_the_first(

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from cf_invoice_source.simulator import Account, Simulator, World
-from tests.conftest import Load, Warehouse
+from tests.conftest import Command, Load, Warehouse
 from tests.released.make import let_time_pass, list_invoices, make
 
 RELEASED = Path(__file__).parent / "released"
@@ -60,8 +60,8 @@ def test_a_warehouse_of_an_earlier_release_goes_on_where_it_was(
 
     quiet = load()
 
-    assert [(each.kind, each.why) for each in quiet.accounts] == [("incremental", "")]
-    assert [each.doubt for each in quiet.accounts] == [""]
+    assert [(each.sync_mode, each.full_reason) for each in quiet.accounts] == [("incremental", "")]
+    assert [each.unverified_reason for each in quiet.accounts] == [""]
     assert changes(warehouse) == before
 
     account.pay("in_2")
@@ -70,8 +70,8 @@ def test_a_warehouse_of_an_earlier_release_goes_on_where_it_was(
     account.records.insert(0, make(10))
     busy = load()
 
-    assert [each.doubt for each in busy.accounts] == [""]
-    assert busy.is_proven
+    assert [each.unverified_reason for each in busy.accounts] == [""]
+    assert busy.is_verified
     assert sorted(set(changes(warehouse)) - set(before)) == [
         ("in_10", 1, "new", "paid"),
         ("in_2", 2, "updated", "paid"),
@@ -83,7 +83,7 @@ def test_a_warehouse_of_an_earlier_release_goes_on_where_it_was(
     noted = changes(warehouse)
     full = load(full=True)
 
-    assert full.is_proven
+    assert full.is_verified
     assert changes(warehouse) == noted
     assert_equals_the_list(warehouse, account)
 
@@ -95,24 +95,47 @@ def test_a_warehouse_from_before_bookmarks_and_changes_is_read_once_as_a_whole(
 
     first = load()
 
-    assert [(each.kind, each.why, each.doubt) for each in first.accounts] == [("full", "first run", "")]
+    assert [(each.sync_mode, each.full_reason, each.unverified_reason) for each in first.accounts] == [
+        ("full", "first run", "")
+    ]
     assert [(version, change) for _, version, change, _ in changes(warehouse)] == [(1, "new")] * 7
     assert_equals_the_list(warehouse, account)
 
     second = load()
 
-    assert [(each.kind, each.doubt) for each in second.accounts] == [("incremental", "")]
+    assert [(each.sync_mode, each.unverified_reason) for each in second.accounts] == [("incremental", "")]
     assert len(changes(warehouse)) == 7
 
 
-@pytest.mark.parametrize("release", ["0.1.0", EARLIEST])
-def test_a_warehouse_of_an_earlier_release_can_be_refreshed(
-    load: Load, account: Account, warehouse: Warehouse, held: duckdb.DuckDBPyConnection, release: str
+ANOTHER_VERSION = [
+    ({"version": 0, "seen": ["in_1"]}, "the bookmark is of version 0, not 1"),
+    ({"version": 2, "mark": {"ordinal": 12}}, "the bookmark is of version 2, not 1"),
+    ("garbage", "the bookmark cannot be read"),
+    ({"version": 1, "mark": 12}, "the bookmark cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("bookmark", "why"), ANOTHER_VERSION)
+def test_a_bookmark_of_another_version_leads_to_a_full_walk_with_a_message(
+    load: Load,
+    command: Command,
+    account: Account,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    bookmark: Any,
+    why: str,
 ) -> None:
-    restore(held, release)
+    account.records = [record for record in account.records if record["amount_due"] != "broken"]
+    with monkeypatch.context() as another_version:
+        another_version.setattr("cf_invoice_source.source.to_dict", lambda _bookmark: bookmark)
+        load()
 
-    report = load(refresh=True)
+    ended = command("load")
+    later = command("load")
 
-    assert [each.doubt for each in report.accounts] == [""]
+    assert (ended.exit_code, later.exit_code) == (0, 0)
+    assert f"All invoices are read again: {why}." in ended.stderr
+    assert later.stderr == ""
+    syncs = "SELECT sync_mode, full_reason FROM cf_invoices.invoice_syncs ORDER BY started_at"
+    assert warehouse.query(syncs) == [("full", "first run"), ("full", why), ("incremental", "")]
     assert_equals_the_list(warehouse, account)
-    assert len({row[:2] for row in changes(warehouse)}) == len(changes(warehouse))

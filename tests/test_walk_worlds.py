@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +14,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from cf_invoice_source.loading.account import Outcome, Package
-from cf_invoice_source.loading.accounts import Order
-from cf_invoice_source.walk.bookmark import Bookmark, Mark, from_dict, to_dict
-from tests.memory import MemoryWarehouse, keys_of
+from cf_invoice_source.cloudflare.client import Client
+from cf_invoice_source.loading.account import RowBatch, SyncRequest
+from cf_invoice_source.loading.comparison import Compare
+from cf_invoice_source.loading.job import Job
+from cf_invoice_source.loading.report import Outcome
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, from_dict, to_dict
+from cf_invoice_source.walk.page import Page
+from cf_invoice_source.walk.walker import WalkRequest
+from tests.memory import ACCOUNT, MemoryRows, keys_of
 from tests.scheduled import Schedule, ScheduledAccounts
 from tests.truth import Truth
 
@@ -47,7 +53,7 @@ OPERATIONS = st.one_of(
 def _small_portions() -> Iterator[None]:
     """A package is compared in portions: here of two invoices, instead of a thousand; and given in parts."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("cf_invoice_source.loading.account._PORTION", 2)
+        patched.setattr("cf_invoice_source.loading.comparison._PORTION", 2)
         yield
 
 
@@ -70,7 +76,7 @@ class Worlds(RuleBasedStateMachine):
         """
         self.is_bare, self.ahead, self.answers = is_bare, ahead, answers
         self.truth = Truth(per_page, all_have_ids=is_bare)
-        self.warehouse = MemoryWarehouse()
+        self.stored = MemoryRows()
         self.state: dict[str, Any] = {}
         for number in range(size):
             self.truth.arrive(
@@ -96,81 +102,92 @@ class Worlds(RuleBasedStateMachine):
     def load_in_quiet(self, package_rows: int) -> None:
         outcome = self._load(package_rows)
 
-        copy = {key: row["row_hash"] for (_, key), row in self.warehouse.tables["invoices"].items()}
+        copy = {key: row["row_hash"] for (_, key), row in self.stored.tables["invoices"].items()}
         assert copy == self.truth.invoices()
-        assert outcome.doubt == ""
-        assert len(self.warehouse.rejects("a")) == self.truth.reject_count()
-        assert self.warehouse.replayed() == copy
+        assert outcome.unverified_reason == ""
+        assert len(self.stored.rejects(ACCOUNT)) == self.truth.reject_count()
+        assert self.stored.replayed() == copy
 
-        before = {table: dict(rows) for table, rows in self.warehouse.tables.items()}
+        before = {table: dict(rows) for table, rows in self.stored.tables.items()}
         again = self._load(package_rows)
-        assert again.kind == "incremental"
+        assert again.sync_mode == "incremental"
         assert again.requests == self._budget()
-        assert self.warehouse.tables["invoices"] == before["invoices"]
-        assert self.warehouse.tables["invoice_changes"] == before["invoice_changes"]
-        assert self.warehouse.tables["invoice_rejects"] == before["invoice_rejects"]
+        assert self.stored.tables["invoices"] == before["invoices"]
+        assert self.stored.tables["invoice_changes"] == before["invoice_changes"]
+        assert self.stored.tables["invoice_rejects"] == before["invoice_rejects"]
 
     def _budget(self) -> int:
         """Requests for a list at rest: page 1, and each page with something that may change."""
         total, per_page = len(self.truth.records), self.truth.per_page
-        mark = from_dict(self.state["a"]).mark
+        mark = from_dict(self.state[ACCOUNT]).mark
         assert mark is not None
         return len({1} | {(total - ordinal) // per_page + 1 for ordinal in (*mark.unsettled, *mark.rejected)})
 
     def _load(self, package_rows: int, packages: int = 99) -> Outcome:
         self.truth.asked = 0
         if self.is_bare:
-            account = self._accounts().account("a")
-            bookmark = from_dict(self.state.get("a"))
-            for package in account.packages(
-                self.warehouse,
-                bookmark,
-                why_full="",
-                rewrite=False,
-                refresh=False,
-                package_rows=sys.maxsize,
-            ):
-                self._keep(package)
-            return account.outcome
+            return self._walk()
         accounts = self._accounts(package_rows)
         is_repaired = False
         while not accounts.is_done:
             keys = list[tuple[Any, ...]]()
-            for package in accounts.packages(self.warehouse, self.state, is_range=False):
+            for batch in accounts.row_batches(self.state):
                 if packages == 0:
                     return accounts.accounts[0].outcome
                 packages -= 1
-                keys += keys_of(package)
-                self._keep(package)
+                keys += keys_of(batch)
+                self._keep(batch)
             assert len(keys) == len(set(keys)), "a key twice in one load package"
-            if accounts.is_done and (wrong := accounts.prove()):
+            if accounts.is_done and (wrong := accounts.verify()):
                 assert not is_repaired
                 is_repaired = True
                 accounts.repair(wrong)
         return accounts.accounts[0].outcome
 
+    def _walk(self) -> Outcome:
+        """Walk, and nothing else."""
+        account = self._accounts().account_of(ACCOUNT)
+        walk = WalkRequest("", int(time.time()), 10**10, sys.maxsize, sys.maxsize)
+        request = SyncRequest(walk, Compare.ROWS, is_range=False)
+        for batch in account.row_batches(self.stored, from_dict(self.state.get(ACCOUNT)), request):
+            self._keep(batch)
+        return account.outcome
+
     def _accounts(self, package_rows: int | None = None) -> ScheduledAccounts:
-        accounts = accounts_of(self.truth, package_rows)
-        accounts.schedule, accounts.ahead = Schedule(self.answers), self.ahead
-        return accounts
+        return accounts_of(self.truth, self.stored, package_rows, Schedule(self.answers), self.ahead)
 
-    def _keep(self, package: Package) -> None:
-        self.warehouse.load(package)
-        if package.bookmark:
-            self.state["a"] = json.loads(json.dumps(to_dict(package.bookmark)))
+    def _keep(self, batch: RowBatch) -> None:
+        self.stored.load(batch)
+        if batch.bookmark:
+            self.state[ACCOUNT] = json.loads(json.dumps(to_dict(batch.bookmark)))
 
 
-def accounts_of(truth: Truth, package_rows: int | None = None) -> ScheduledAccounts:
-    order = Order(
-        find=lambda: ["a"],
-        is_discovered=False,
-        ask=lambda _account_id, page, _tally: truth.page(page),
-        invoice_type="all",
-        is_full=False,
-        is_refresh=False,
-        full_walk_every_s=10**10,
+def accounts_of(
+    truth: Truth,
+    stored: MemoryRows,
+    package_rows: int | None = None,
+    schedule: Schedule | None = None,
+    ahead: int = 1,
+) -> ScheduledAccounts:
+    job = Job(account_id=ACCOUNT, full_sync_every_days=36_500)
+    return ScheduledAccounts(
+        job,
+        TruthClient(truth),
+        stored,
+        package_rows=package_rows,
+        schedule=schedule or Schedule(),
+        ahead=ahead,
     )
-    return ScheduledAccounts(order, package_rows)
+
+
+class TruthClient(Client):
+    """Answers from a list, without HTTP."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+
+    def invoice_page(self, _account_id: str, _type: str, page: int, _stats: Any = None) -> Page[Any]:
+        return self._truth.page(page)
 
 
 Worlds.TestCase.settings = settings(
@@ -184,14 +201,14 @@ def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() 
     truth.arrive(has_id=False)
     truth.arrive()
     truth.arrive()
-    warehouse = MemoryWarehouse()
+    stored = MemoryRows()
     identity = next(key for key in truth.invoices() if key.startswith("anonymous:")).rpartition(":")[0]
-    mark = Mark(3, "in_3", {1: f"{identity}:2", 2: "in_gone", 3: "in_3"})
-    state = {"a": to_dict(Bookmark(mark=mark, invoices=0, full_walk_at=0))}
-    accounts = accounts_of(truth)
+    mark = HighWaterMark(3, "in_3", {1: f"{identity}:2", 2: "in_gone", 3: "in_3"})
+    state = {ACCOUNT: to_dict(Bookmark(mark=mark, invoices=0, full_sync_at=0))}
+    accounts = accounts_of(truth, stored)
 
-    for package in accounts.packages(warehouse, state, is_range=False):
-        warehouse.load(package)
+    for batch in accounts.row_batches(state):
+        stored.load(batch)
 
-    assert {key for _, key in warehouse.tables["invoices"]} == truth.invoices().keys()
+    assert {key for _, key in stored.tables["invoices"]} == truth.invoices().keys()
     assert truth.asked == 3

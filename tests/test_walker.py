@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.cloudflare.prefetch import Pages
+from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
-from cf_invoice_source.invoices.record import Item, read_items, read_record
+from cf_invoice_source.invoices.record import Item, read_record
 from cf_invoice_source.settings import MAX_RESTARTS
-from cf_invoice_source.walk.bookmark import Bookmark, Mark, Rejected
-from cf_invoice_source.walk.walker import Batch, Cut, End, Walker
+from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, Rejected
+from cf_invoice_source.walk.page import Page
+from cf_invoice_source.walk.walker import Walker, WalkRequest
+from tests.make import read_page_of
 from tests.truth import Truth
 
 NOW_S, WEEK_S = 10_000_000, 604_800
@@ -48,15 +50,18 @@ def a_truth(count: int, *, per_page: int = 2, status: str = "paid") -> Truth:
 class Walked:
     """A walk to its end."""
 
-    walker: Walker
     asked: list[int] = field(default_factory=list)
-    batches: list[Batch] = field(default_factory=list)
+    batches: list[WalkBatch[Item]] = field(default_factory=list)
 
     @property
-    def end(self) -> End:
+    def end(self) -> WalkEnd:
         end = self.batches[-1].end
         assert end is not None
         return end
+
+    @property
+    def figures(self) -> WalkFigures:
+        return self.batches[-1].figures
 
     @property
     def bookmark(self) -> Bookmark:
@@ -66,19 +71,19 @@ class Walked:
     @property
     def ids(self) -> list[list[str]]:
         """The invoices of each package."""
-        return [list(batch.invoices) for batch in self.batches]
+        return [list(batch.records) for batch in self.batches]
 
     @property
     def rows(self) -> dict[str, str]:
         """Row hashes of everything that was given, by key."""
-        return {key: item.row_hash for batch in self.batches for key, item in batch.invoices.items()}
+        return {key: item.row_hash for batch in self.batches for key, item in batch.records.items()}
 
 
 def walk(
     truth: Truth,
     bookmark: Bookmark | None = None,
     *,
-    why_full: str = "",
+    full_reason: str = "",
     package_rows: int = 1000,
     part_rows: int | None = None,
     changes: Changes | None = None,
@@ -94,13 +99,14 @@ def walk(
 
     def ask(number: int) -> Page[Item]:
         walked.asked.append(number)
-        return read_items(lie(truth.page(number)))
+        return read_page_of(lie(truth.page(number)))
 
     truth.between = between
-    pages = Pages(ask, at_once, ahead=1)
+    pages = PageFetcher(ask, at_once, ahead=1)
     part_rows = part_rows or package_rows
-    walked = Walked(Walker(pages, bookmark or Bookmark(), why_full, NOW_S, WEEK_S, package_rows, part_rows))
-    for batch in walked.walker.batches():
+    walked = Walked()
+    request = WalkRequest(full_reason, NOW_S, WEEK_S, package_rows, part_rows)
+    for batch in Walker(pages, bookmark or Bookmark(), request).batches():
         walked.batches.append(batch)
         if len(walked.batches) == packages:
             break
@@ -110,7 +116,7 @@ def walk(
 
 def loaded(truth: Truth) -> Bookmark:
     """What is remembered after a first walk, a second ago."""
-    return replace(walk(truth).bookmark, full_walk_at=NOW_S - 1)
+    return replace(walk(truth).bookmark, full_sync_at=NOW_S - 1)
 
 
 def then(*changes: Callable[[Truth], object]) -> Callable[[Truth], object]:
@@ -137,13 +143,13 @@ def test_a_first_walk_asks_for_each_page_once_the_oldest_first(count: int, asked
     walked = walk(truth)
 
     assert walked.asked == asked
-    assert walked.walker.requests == len(asked)
-    assert (walked.walker.kind, walked.walker.why) == ("full", "first run")
+    assert len(walked.asked) == len(asked)
+    assert (walked.figures.sync_mode, walked.figures.full_reason) == ("full", "first run")
     assert walked.rows == truth.invoices()
-    assert walked.end.doubt == ""
-    assert walked.walker.seen == walked.walker.total_count == count
+    assert walked.end.unverified_reason == ""
+    assert walked.figures.records_read == walked.figures.total_count == count
     identity = f"in_{count}" if count else ""
-    assert walked.bookmark == Bookmark(Mark(count, identity), None, count, 0, NOW_S)
+    assert walked.bookmark == Bookmark(HighWaterMark(count, identity), None, count, 0, NOW_S)
 
 
 def test_nothing_new_and_nothing_unsettled_is_one_request() -> None:
@@ -153,7 +159,7 @@ def test_nothing_new_and_nothing_unsettled_is_one_request() -> None:
     walked = walk(truth, bookmark)
 
     assert walked.asked == [1]
-    assert (walked.walker.kind, walked.walker.why) == ("incremental", "")
+    assert (walked.figures.sync_mode, walked.figures.full_reason) == ("incremental", "")
     assert walked.bookmark == bookmark
 
 
@@ -181,24 +187,24 @@ def test_an_invoice_that_is_paid_later_costs_its_page_and_not_the_pages_before_i
 
     assert walked.asked == [1, 8]
     assert walked.rows["in_5"] == truth.invoices()["in_5"]
-    assert walked.bookmark.mark == Mark(20, "in_20")
+    assert walked.bookmark.mark == HighWaterMark(20, "in_20")
 
 
 def test_a_rejected_record_costs_its_page_until_it_is_corrected() -> None:
     truth = a_truth(20)
     truth.records[15]["amount_due"] = "broken"
     first = walk(truth)
-    bookmark = replace(first.bookmark, full_walk_at=NOW_S - 1)
+    bookmark = replace(first.bookmark, full_sync_at=NOW_S - 1)
     reject = Rejected(f"{read_record(truth.records[15]).row_hash}:1", "in_5")
-    assert bookmark == Bookmark(Mark(20, "in_20", {}, {5: reject}), None, 19, 1, NOW_S - 1)
+    assert bookmark == Bookmark(HighWaterMark(20, "in_20", {}, {5: reject}), None, 19, 1, NOW_S - 1)
     assert first.end.rejects == frozenset({reject.key})
-    assert first.walker.rejected == 1
+    assert first.figures.rejected == 1
     truth.correct(0)
 
     walked = walk(truth, bookmark)
 
     assert walked.asked == [1, 8]
-    assert walked.bookmark == Bookmark(Mark(20, "in_20"), None, 20, 0, NOW_S - 1)
+    assert walked.bookmark == Bookmark(HighWaterMark(20, "in_20"), None, 20, 0, NOW_S - 1)
     assert walked.end.rejects == frozenset()
     assert walk(truth, walked.bookmark).asked == [1]
 
@@ -209,8 +215,8 @@ def test_a_rejected_record_costs_its_page_until_it_is_corrected() -> None:
 def test_only_a_full_walk_sets_its_time() -> None:
     truth = a_truth(3)
 
-    assert walk(truth, loaded(truth)).bookmark.full_walk_at == NOW_S - 1
-    assert walk(truth, loaded(truth), why_full="asked for").bookmark.full_walk_at == NOW_S
+    assert walk(truth, loaded(truth)).bookmark.full_sync_at == NOW_S - 1
+    assert walk(truth, loaded(truth), full_reason="asked for").bookmark.full_sync_at == NOW_S
 
 
 def test_only_a_whole_full_walk_says_what_is_not_listed_any_more() -> None:
@@ -231,8 +237,8 @@ def test_a_full_walk_that_goes_on_after_an_interruption_does_not_know_what_is_no
 
     walked = walk(truth, interrupted.bookmark)
 
-    assert walked.walker.kind == "full"
-    assert walked.end == End("", None, frozenset())
+    assert walked.figures.sync_mode == "full"
+    assert walked.end == WalkEnd("", None, frozenset())
 
 
 # Packages
@@ -245,7 +251,7 @@ def test_a_long_walk_is_cut_into_packages() -> None:
 
     assert walked.ids == [["in_1", "in_2", "in_3", "in_4"], ["in_5", "in_6", "in_7", "in_8"]]
     assert [batch.end is None for batch in walked.batches] == [True, False]
-    assert walked.walker.seen == 8
+    assert walked.figures.records_read == 8
 
 
 def test_a_package_in_parts_can_be_taken_up_after_each_of_them() -> None:
@@ -254,27 +260,33 @@ def test_a_package_in_parts_can_be_taken_up_after_each_of_them() -> None:
     walked = walk(truth, package_rows=6, part_rows=1)
 
     assert [len(keys) for keys in walked.ids] == [2, 2, 2, 2, 4]
-    assert [batch.cut for batch in walked.batches] == [Cut.NO, Cut.NO, Cut.MAY, Cut.NO, Cut.MAY]
+    assert [batch.package_end for batch in walked.batches] == [
+        PackageEnd.NEVER,
+        PackageEnd.NEVER,
+        PackageEnd.IF_FULL,
+        PackageEnd.NEVER,
+        PackageEnd.IF_FULL,
+    ]
     assert [batch.bookmark for batch in walked.batches[:2]] == [
-        Bookmark(unfinished=Mark(2, "in_2")),
-        Bookmark(unfinished=Mark(4, "in_4")),
+        Bookmark(unfinished=HighWaterMark(2, "in_2")),
+        Bookmark(unfinished=HighWaterMark(4, "in_4")),
     ]
     assert walk(truth, walked.batches[1].bookmark).asked == [1, 5, 4, 3, 2]
 
 
-def test_an_unfinished_full_walk_is_not_remembered_as_proven() -> None:
+def test_an_unfinished_full_walk_is_not_remembered_as_verified() -> None:
     truth = a_truth(8)
     bookmark = loaded(truth)
 
-    walked = walk(truth, bookmark, why_full="asked for", package_rows=3, packages=1)
+    walked = walk(truth, bookmark, full_reason="asked for", package_rows=3, packages=1)
 
-    assert walked.bookmark == replace(bookmark, unfinished=Mark(4, "in_4"))
+    assert walked.bookmark == replace(bookmark, unfinished=HighWaterMark(4, "in_4"))
 
 
-def test_an_unfinished_first_walk_is_not_remembered_as_proven() -> None:
+def test_an_unfinished_first_walk_is_not_remembered_as_verified() -> None:
     walked = walk(a_truth(8), package_rows=3, packages=1)
 
-    assert walked.bookmark == Bookmark(unfinished=Mark(4, "in_4"))
+    assert walked.bookmark == Bookmark(unfinished=HighWaterMark(4, "in_4"))
 
 
 def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again_for_what_may_change() -> (
@@ -290,7 +302,7 @@ def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again
     assert interrupted.asked == [1, 6, 5, 4, 3, 2]
     assert walked.asked == [1, 6, 3, 2]
     assert interrupted.rows | walked.rows == truth.invoices()
-    assert walked.bookmark == Bookmark(Mark(12, "in_12"), None, 12, 0, NOW_S)
+    assert walked.bookmark == Bookmark(HighWaterMark(12, "in_12"), None, 12, 0, NOW_S)
 
 
 def test_a_package_of_an_incremental_walk_is_remembered_as_far_as_it_goes() -> None:
@@ -325,7 +337,7 @@ def test_before_the_checks_are_past_a_package_has_settled_invoices_and_claims_no
     assert [batch.bookmark and batch.bookmark.mark for batch in walked.batches[:3]] == [
         None,
         None,
-        Mark(20, "in_20", {1: "in_1", 13: "in_13"}),
+        HighWaterMark(20, "in_20", {1: "in_1", 13: "in_13"}),
     ]
 
 
@@ -344,10 +356,10 @@ def test_what_was_given_before_a_check_has_failed_counts_but_not_as_compared() -
     assert walked.asked[:3] == [1, 11, 3]
     assert walked.ids[:2] == [["in_2"], ["in_1"]]
     assert walked.batches[0].bookmark is None
-    assert walked.batches[1].bookmark == replace(bookmark, unfinished=Mark(2, "in_2", {1: "in_1"}))
+    assert walked.batches[1].bookmark == replace(bookmark, unfinished=HighWaterMark(2, "in_2", {1: "in_1"}))
     assert sorted(key for keys in walked.ids for key in keys) == sorted(truth.invoices())
-    assert walked.bookmark.full_walk_at == bookmark.full_walk_at
-    assert walk(truth, bookmark).bookmark.full_walk_at == NOW_S
+    assert walked.bookmark.full_sync_at == bookmark.full_sync_at
+    assert walk(truth, bookmark).bookmark.full_sync_at == NOW_S
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_17")
 
@@ -374,10 +386,10 @@ def test_a_late_arrival_is_noticed_at_the_frontier_and_pages_already_fetched_cou
     walked = walk(truth, bookmark)
 
     assert walked.asked == [1, 7, 2, 6, 5, 4, 3]
-    assert walked.walker.why == "in_12 is no longer at its place in the list"
-    assert walked.walker.kind == "full"
+    assert walked.figures.full_reason == "in_12 is no longer where it was in the list"
+    assert walked.figures.sync_mode == "full"
     assert walked.rows == truth.invoices()
-    assert walked.bookmark == Bookmark(Mark(14, "in_14", {1: "in_1"}), None, 14, 0, NOW_S)
+    assert walked.bookmark == Bookmark(HighWaterMark(14, "in_14", {1: "in_1"}), None, 14, 0, NOW_S)
     assert walked.end.is_listed is not None
 
 
@@ -391,7 +403,7 @@ def test_a_late_arrival_is_noticed_though_new_ones_have_put_the_frontier_below_p
 
     walked = walk(truth, bookmark)
 
-    assert walked.walker.kind == "full"
+    assert walked.figures.sync_mode == "full"
     assert walked.rows == truth.invoices()
 
 
@@ -404,7 +416,7 @@ def test_a_deleted_draft_and_a_late_arrival_that_leave_the_total_unchanged_are_n
 
     walked = walk(truth, bookmark)
 
-    assert walked.walker.why == "in_8 is no longer at its place in the list"
+    assert walked.figures.full_reason == "in_8 is no longer where it was in the list"
     assert walked.rows == truth.invoices()
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_8")
@@ -419,7 +431,7 @@ def test_a_rejected_record_that_is_gone_is_noticed() -> None:
 
     walked = walk(truth, bookmark)
 
-    assert walked.walker.kind == "full"
+    assert walked.figures.sync_mode == "full"
     assert walked.rows == truth.invoices()
     assert walked.end.rejects == frozenset()
 
@@ -432,7 +444,7 @@ def test_a_shorter_list_is_walked_in_full() -> None:
 
     walked = walk(truth, bookmark)
 
-    assert walked.walker.why == "the list is shorter than before: 7 instead of 8"
+    assert walked.figures.full_reason == "the list is shorter than before: 7 instead of 8"
     assert walked.asked == [1, 4, 3, 2]
     assert walked.rows == truth.invoices()
 
@@ -480,8 +492,8 @@ def test_arrivals_during_the_walk_wait_for_the_next_run() -> None:
 
     assert walked.rows == before
     assert walked.asked == [1, 3, 4, 3]
-    assert walked.bookmark.mark == Mark(6, "in_6")
-    assert walk(truth, walked.bookmark).bookmark.mark == Mark(8, "in_8")
+    assert walked.bookmark.mark == HighWaterMark(6, "in_6")
+    assert walk(truth, walked.bookmark).bookmark.mark == HighWaterMark(8, "in_8")
 
 
 def test_a_deletion_during_the_walk_begins_it_again() -> None:
@@ -492,8 +504,8 @@ def test_a_deletion_during_the_walk_begins_it_again() -> None:
 
     assert walked.asked == [1, 4, 3, 1, 4, 3, 2]
     assert walked.rows == truth.invoices()
-    assert walked.end.doubt == ""
-    assert walked.walker.total_count == 7
+    assert walked.end.unverified_reason == ""
+    assert walked.figures.total_count == 7
     assert walked.bookmark.invoices == 7
 
 
@@ -505,7 +517,7 @@ def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_begin_the_w
     walked = walk(truth, changes={4: then(delete_draft, lambda truth: truth.arrive_late(7, status="paid"))})
 
     assert walked.rows == truth.invoices()
-    assert walked.end.doubt == ""
+    assert walked.end.unverified_reason == ""
     assert "in_7" not in walked.rows
 
 
@@ -531,7 +543,7 @@ def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -
     assert walked.asked[5:] == [1, 6, 5, 4, 3, 2]
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_8")
-    assert walked.bookmark == Bookmark(Mark(11, "in_12"), None, 11, 0, NOW_S)
+    assert walked.bookmark == Bookmark(HighWaterMark(11, "in_12"), None, 11, 0, NOW_S)
 
 
 def test_a_walk_that_begins_again_ends_the_package_that_has_a_part_of_it() -> None:
@@ -541,10 +553,14 @@ def test_a_walk_that_begins_again_ends_the_package_that_has_a_part_of_it() -> No
 
     walked = walk(truth, changes={5: delete_draft}, package_rows=20, part_rows=1)
 
-    assert [batch.cut for batch in walked.batches] == [*[Cut.NO] * 3, Cut.MUST, Cut.MAY]
+    assert [batch.package_end for batch in walked.batches] == [
+        *[PackageEnd.NEVER] * 3,
+        PackageEnd.ALWAYS,
+        PackageEnd.IF_FULL,
+    ]
     assert walked.ids[3] == []
     assert walked.batches[3].bookmark == Bookmark()
-    assert walked.batches[4].invoices.keys() == truth.invoices().keys()
+    assert walked.batches[4].records.keys() == truth.invoices().keys()
 
 
 def test_a_walk_that_begins_again_right_behind_a_package_says_that_something_was_given() -> None:
@@ -554,7 +570,10 @@ def test_a_walk_that_begins_again_right_behind_a_package_says_that_something_was
 
     walked = walk(truth, changes={5: delete_draft}, package_rows=2, part_rows=1)
 
-    assert [batch.cut for batch in walked.batches[:4]] == [*[Cut.MAY] * 3, Cut.MUST]
+    assert [batch.package_end for batch in walked.batches[:4]] == [
+        *[PackageEnd.IF_FULL] * 3,
+        PackageEnd.ALWAYS,
+    ]
     assert walked.ids[3] == []
 
 
@@ -566,25 +585,29 @@ def test_a_walk_that_goes_on_by_has_more_ends_the_package_that_has_a_part_of_it(
 
     walked = walk(truth, lie=lie, package_rows=20, part_rows=1)
 
-    assert [batch.cut for batch in walked.batches] == [*[Cut.NO] * 3, Cut.MUST, Cut.MAY]
-    assert walked.walker.kind == "has_more"
+    assert [batch.package_end for batch in walked.batches] == [
+        *[PackageEnd.NEVER] * 3,
+        PackageEnd.ALWAYS,
+        PackageEnd.IF_FULL,
+    ]
+    assert walked.figures.sync_mode == "sequential"
 
 
 @pytest.mark.parametrize("package_rows", [1, 1000])
-def test_a_list_that_does_not_come_to_rest_is_not_proven_and_nothing_is_claimed(package_rows: int) -> None:
+def test_a_list_that_does_not_come_to_rest_is_not_verified_and_nothing_is_claimed(package_rows: int) -> None:
     truth = a_truth(100, status="draft")
     bookmark = loaded(truth)
     every_second = dict.fromkeys(range(2, 1000, 2), delete_draft)
 
     walked = walk(truth, bookmark, changes=every_second, package_rows=package_rows)
 
-    assert walked.end == End("the list did not come to rest while it was read")
+    assert walked.end == WalkEnd("the list did not come to rest while it was read")
     assert walked.asked.count(1) == 1 + MAX_RESTARTS + 1
-    assert walked.walker.requests <= 2 * (1 + MAX_RESTARTS) + 100 // truth.per_page
+    assert len(walked.asked) <= 2 * (1 + MAX_RESTARTS) + 100 // truth.per_page
     assert {batch.bookmark for batch in walked.batches} == {None}
 
 
-def test_a_list_that_has_an_id_twice_is_loaded_as_far_as_it_can_be_seen_and_not_proven() -> None:
+def test_a_list_that_has_an_id_twice_is_loaded_as_far_as_it_can_be_seen_and_not_verified() -> None:
     truth = a_truth(9)
     bookmark = loaded(truth)
     truth.arrive(status="open", later_s=3600)
@@ -593,19 +616,19 @@ def test_a_list_that_has_an_id_twice_is_loaded_as_far_as_it_can_be_seen_and_not_
     walked = walk(truth, bookmark)
 
     assert walked.rows.keys() == truth.invoices().keys()
-    assert walked.end == End("a record was listed twice")
+    assert walked.end == WalkEnd("a record was listed twice")
     assert {batch.bookmark for batch in walked.batches} == {None}
 
 
 @pytest.mark.parametrize("restarts", range(MAX_RESTARTS + 1))
-def test_a_list_that_comes_to_rest_in_time_is_proven(restarts: int) -> None:
+def test_a_list_that_comes_to_rest_in_time_is_verified(restarts: int) -> None:
     truth = a_truth(8)
     for place in (1, 3, 5):
         truth.records[place]["status"] = "draft"
 
     walked = walk(truth, changes={2 * attempt + 2: delete_draft for attempt in range(restarts)})
 
-    assert walked.end.doubt == ""
+    assert walked.end.unverified_reason == ""
     assert walked.asked.count(1) == 1 + restarts
     assert walked.rows == truth.invoices()
 
@@ -631,19 +654,19 @@ def always(**lies: Any) -> Lie:
         pytest.param(always(page=0), id="page is zero"),
     ],
 )
-def test_a_list_that_is_counted_wrong_is_walked_by_has_more_and_proven(lie: Lie) -> None:
+def test_a_list_that_is_counted_wrong_is_walked_by_has_more_and_verified(lie: Lie) -> None:
     truth = a_truth(7)
 
     walked = walk(truth, lie=lie)
 
-    assert walked.walker.kind == "has_more"
-    assert walked.walker.why
-    assert walked.end.doubt == ""
+    assert walked.figures.sync_mode == "sequential"
+    assert walked.figures.full_reason
+    assert walked.end.unverified_reason == ""
     assert walked.rows == truth.invoices()
     assert walked.bookmark == Bookmark(None, None, 7, 0, NOW_S)
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_8")
-    assert walked.walker.seen == 7
+    assert walked.figures.records_read == 7
 
 
 def test_a_walk_by_has_more_begins_with_the_page_already_fetched_and_ends_with_page_1_as_a_check() -> None:
@@ -657,8 +680,8 @@ def test_a_page_that_is_short_in_the_middle_is_found_out_and_the_list_walked_by_
 
     walked = walk(truth, lie=lambda page: replace(page, records=page.records[: 3 - page.page]))
 
-    assert walked.walker.why == "page 4 should list 1 of 7 records, but lists 0"
-    assert walked.walker.kind == "has_more"
+    assert walked.figures.full_reason == "page 4 should list 1 of 7 records, but lists 0"
+    assert walked.figures.sync_mode == "sequential"
 
 
 def test_a_list_that_is_not_newest_first_is_walked_by_has_more() -> None:
@@ -667,9 +690,9 @@ def test_a_list_that_is_not_newest_first_is_walked_by_has_more() -> None:
 
     walked = walk(truth)
 
-    assert walked.walker.why == "the list is not ordered by created, newest first"
-    assert walked.walker.kind == "has_more"
-    assert walked.end.doubt == ""
+    assert walked.figures.full_reason == "the list is not ordered by created, newest first"
+    assert walked.figures.sync_mode == "sequential"
+    assert walked.end.unverified_reason == ""
     assert walked.rows == truth.invoices()
 
 
@@ -680,8 +703,8 @@ def test_what_the_walk_by_ordinals_has_seen_does_not_count_twice() -> None:
 
     walked = walk(truth)
 
-    assert walked.walker.kind == "has_more"
-    assert (walked.walker.seen, walked.walker.rejected) == (7, 1)
+    assert walked.figures.sync_mode == "sequential"
+    assert (walked.figures.records_read, walked.figures.rejected) == (7, 1)
     assert (walked.bookmark.invoices, walked.bookmark.rejects) == (6, 1)
     assert walked.end.rejects == frozenset(walked.batches[-1].rejects)
 
@@ -694,7 +717,7 @@ def test_a_walk_by_has_more_drops_what_the_walk_by_ordinals_has_seen() -> None:
 
     walked = walk(truth, changes={3: swap}, lie=lambda page: replace(page, has_more=page.page == 1))
 
-    assert walked.walker.kind == "has_more"
+    assert walked.figures.sync_mode == "sequential"
     assert walked.asked[:3] == [1, 3, 2]
     assert walked.rows == truth.invoices()
 
@@ -721,18 +744,18 @@ def test_a_walk_by_has_more_is_cut_into_packages_that_claim_nothing() -> None:
     assert walked.batches[0].end is None
 
 
-def test_a_list_that_always_says_that_more_follow_is_loaded_but_not_proven() -> None:
+def test_a_list_that_always_says_that_more_follow_is_loaded_but_not_verified() -> None:
     truth = a_truth(7)
 
     walked = walk(truth, lie=always(has_more=True))
 
     assert walked.rows == truth.invoices()
-    assert walked.end == End("page 5 is empty, but says that more follow")
+    assert walked.end == WalkEnd("page 5 is empty, but says that more follow")
     assert walked.batches[-1].bookmark is None
     assert walked.asked == [1, 4, 2, 3, 4, 5]
 
 
-def test_a_list_that_grows_while_it_is_walked_by_has_more_is_loaded_but_not_proven() -> None:
+def test_a_list_that_grows_while_it_is_walked_by_has_more_is_loaded_but_not_verified() -> None:
     """A record is met twice, so another may have slipped through."""
     truth = a_truth(7)
     before = truth.invoices()
@@ -740,11 +763,11 @@ def test_a_list_that_grows_while_it_is_walked_by_has_more_is_loaded_but_not_prov
     walked = walk(truth, lie=always(total_count=1000), changes={3: arrive})
 
     assert walked.rows == before
-    assert walked.end == End("a record was listed twice")
+    assert walked.end == WalkEnd("a record was listed twice")
     assert walked.batches[-1].bookmark is None
 
 
-def test_a_list_that_shrinks_while_it_is_walked_by_has_more_is_not_proven() -> None:
+def test_a_list_that_shrinks_while_it_is_walked_by_has_more_is_not_verified() -> None:
     """The rest moves up: one invoice slips between two pages, and page 1 shows it afterwards."""
     truth = a_truth(7)
     truth.records[1]["status"] = "draft"
@@ -752,7 +775,7 @@ def test_a_list_that_shrinks_while_it_is_walked_by_has_more_is_not_proven() -> N
     walked = walk(truth, lie=always(total_count=1000), changes={3: delete_draft})
 
     assert "in_5" not in walked.rows
-    assert walked.end == End("the list changed while it was read by has_more")
+    assert walked.end == WalkEnd("the list changed while it was read by has_more")
 
 
 def test_a_server_that_ignores_the_page_number_is_refused() -> None:

@@ -76,7 +76,7 @@ def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_kno
     assert f"account {refused.id}: Cloudflare refused" in failed.stderr
     assert_exact(database.query, *accounts)
     listings = WORKERS * -(-ACCOUNTS // 50)
-    counted = "SELECT sum(requests), sum(rate_limited), sum(waited_s) FROM cf_invoices.invoice_walks"
+    counted = "SELECT sum(requests), sum(rate_limited), sum(waited_s) FROM cf_invoices.invoice_syncs"
     [(requests, rate_limited, waited_s)] = database.query(counted)
     assert requests == pages + 1
     assert asked >= pages + 1 + listings
@@ -89,7 +89,7 @@ def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_kno
     second_s = time.monotonic() - began
     assert [each.exit_code for each in second] == [0] * WORKERS, second
     assert_exact(database.query, *accounts, refused)
-    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_walks GROUP BY kind ORDER BY kind")
+    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_syncs GROUP BY kind ORDER BY kind")
     assert walks == [("full", ACCOUNTS + 1), ("incremental", ACCOUNTS - 1)]
     invoices = sum(len(account.records) for account in accounts)
     print(f"\n{ACCOUNTS:,} accounts, {invoices:,} invoices, {WORKERS} workers")
@@ -115,12 +115,12 @@ def test_the_accounts_that_are_named_are_loaded_and_no_others(
     assert simulator.token not in ended.output
 
 
-def test_exit_3_tells_what_is_not_proven_or_not_whole(fleet: Fleet, database: Database) -> None:
+def test_exit_3_tells_what_is_not_verified_or_not_whole(fleet: Fleet, database: Database) -> None:
     ended = run_warm(SCRIPT, "--account", fleet.rejecting.id, "--account", fleet.doubtful.id)
 
     assert ended.exit_code == 3
-    assert f"1 rejected records, account {fleet.rejecting.id}" in ended.stderr
-    assert f"Not proven, account {fleet.doubtful.id}: " in ended.stderr
+    assert f"Account {fleet.rejecting.id}: 1 record rejected" in ended.stderr
+    assert f"Account {fleet.doubtful.id}: not verified: " in ended.stderr
 
 
 def test_two_groups_of_accounts_keep_their_bookmarks_apart(
@@ -131,7 +131,7 @@ def test_two_groups_of_accounts_keep_their_bookmarks_apart(
         run_warm(SCRIPT, "--account", fleet.well.id)
         run_warm(SCRIPT, "--account", other.id)
 
-    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_walks GROUP BY kind ORDER BY kind")
+    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_syncs GROUP BY kind ORDER BY kind")
     assert walks == [("full", 2), ("incremental", 2)]
 
 

@@ -154,11 +154,11 @@ class Worlds(RuleBasedStateMachine):
     def load_in_quiet(self, package_rows: int) -> None:
         report = self._load(package_rows)
 
-        assert [account.doubt for account in report.accounts] == [""] * len(self.truths)
+        assert [account.unverified_reason for account in report.accounts] == [""] * len(self.truths)
         assert self._copies() == {name: copy_of(name, truth) for name, truth in self.truths.items()}
         assert self._current_rejects() == {name: rejects_of(truth) for name, truth in self.truths.items()}
         assert self._replayed() == self._stored()
-        assert report.is_proven == (not any(map(rejects_of, self.truths.values())))
+        assert report.is_verified == (not any(map(rejects_of, self.truths.values())))
 
         before = self._writes()
         self._load(package_rows)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Page
 from cf_invoice_source.invoices.record import Invoice, read_record
+from cf_invoice_source.walk.page import Page
 
 
 @dataclass

@@ -25,9 +25,7 @@ def plain_dlt() -> None:
     pipeline.run(cf_invoice_source(account_id="one"))
     pipeline.run(cf_invoice_source(account_id=["one", "two"], type="auto"))
     pipeline.run(cf_invoice_source("one", base_url="https://api.cloudflare.com/client/v4"))
-    history = cf_invoice_source("one", write_disposition="scd2")
-    history.invoices.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
-    load(pipeline, refresh=True)
+    load(pipeline, full=True)
 
 
 def typed_credentials() -> None:
@@ -54,5 +52,5 @@ def with_a_report() -> str:
         return error.ray
     except InvoiceSourceError as error:
         return str(error)
-    proven: bool = report.is_proven
-    return f"{__version__} {report.destination} {proven}"
+    verified: bool = report.is_verified
+    return f"{__version__} {report.destination} {verified}"

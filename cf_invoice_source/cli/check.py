@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Literal
 
-import dlt
-from dlt.common.configuration import with_config
-
-from cf_invoice_source.cloudflare.accounts import named_accounts
-from cf_invoice_source.cloudflare.base_url import chosen_base_url
-from cf_invoice_source.cloudflare.client import Client
-from cf_invoice_source.cloudflare.credentials import CloudflareCredentials, KeyAuth, where_found
-from cf_invoice_source.cloudflare.token import Token
+from cf_invoice_source.cloudflare.answers import Token
+from cf_invoice_source.cloudflare.credentials import KeyAuth, where_found
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
-from cf_invoice_source.invoices.tables import INVOICES
-from cf_invoice_source.loading.accounts import Order
-from cf_invoice_source.loading.packages import check_settings
-from cf_invoice_source.loading.write_disposition import Keeping, read_keeping
-from cf_invoice_source.settings import BASE_URL, SECTION, TOKEN_PAGE
-from cf_invoice_source.source import cf_invoice_source
-from cf_invoice_source.warehouse.abilities import abilities_of, check_format
-from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained, driver_errors_explained
-from cf_invoice_source.warehouse.overview import Overview
+from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
+from cf_invoice_source.settings import TOKEN_PAGE
+from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
+from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
+from cf_invoice_source.warehouse.overview import StatusQueries
 from cf_invoice_source.warehouse.probe import try_writing
-from cf_invoice_source.warehouse.target import Target, settings_of
+from cf_invoice_source.warehouse.target import DatasetRef, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +81,14 @@ class _Checks:
     def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
         self.rows: list[Row] = []
         self._pipeline_name = pipeline_name
-        self._given = account_ids
+        self._given = {"account_id": account_ids} if account_ids else {}
         self._account_ids: tuple[str, ...] = ()
-        self._settings: _Settings | None = None
+        self._job: Job | None = None
 
     def look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
         """Add a row: what is found, what is wrong, or what has to be mended first."""
         try:
-            with dlt_errors_explained():
+            with translated_errors():
                 row = Row(what, "passed", find(), account_id=account_id)
         except _SkippedError as reason:
             row = Row(what, "skipped", str(reason), account_id=account_id)
@@ -117,8 +107,8 @@ class _Checks:
 
     def look_at_destination(self, destination: str, dataset_name: str) -> None:
         """Add the row about the destination, and about what is there."""
-        target = partial(Target.of, self._pipeline_name, destination, dataset_name)
-        self.look("destination", lambda: _destination(target, self._settings))
+        make_ref = partial(DatasetRef.of, self._pipeline_name, destination, dataset_name)
+        self.look("destination", lambda: _destination(make_ref, self._job))
 
     def _need(self, *whats: str) -> None:
         for row in self.rows:
@@ -126,21 +116,25 @@ class _Checks:
                 raise _SkippedError(f"needs {row.what}")
 
     def _find_credentials(self) -> str:
-        credentials = _credentials()
-        self._auth = credentials.to_auth()
-        kind = "an e-mail with a global API key" if isinstance(self._auth, KeyAuth) else "an API token"
+        # With defaults for all else: a setting that cannot be read has a row of its own.
+        defaults = {field.name: field.default for field in fields(Job) if field.name not in _ABOUT_CLOUDFLARE}
+        self._access = read_job(defaults | self._given, self._pipeline_name)
+        credentials = self._access.credentials
+        is_key = isinstance(credentials.to_auth(), KeyAuth)
+        kind = "an e-mail with a global API key" if is_key else "an API token"
         return f"{kind}, from {where_found(credentials, self._pipeline_name)}"
 
     def _find_settings(self) -> str:
-        check_settings(self._pipeline_name)
-        self._settings = _settings()
-        order = self._settings.order
-        return f"type {order.invoice_type}, a full walk every {order.full_walk_every_s / 86_400:g} days"
+        check_loader_settings(self._pipeline_name)
+        job = read_job(self._given, self._pipeline_name)
+        job.check()
+        self._job = job
+        return f"type {job.type}, a full walk every {job.full_sync_every_days:g} days"
 
     def _find_token(self) -> str:
         self._need("credentials")
-        self._client = Client(self._auth, _base_url())
-        if isinstance(self._auth, KeyAuth):
+        self._client = self._access.client()
+        if not self._access.credentials.api_token:
             raise _SkippedError("Cloudflare verifies tokens only, not a global API key")
         token = self._ask_about_token()
         if token.status != "active":
@@ -155,77 +149,41 @@ class _Checks:
         except SettingsError as refused:
             # A token that belongs to an account is known to that account only.
             with suppress(InvoiceSourceError):
-                for account_id in _named(self._given) or [account.id for account in self._client.accounts()]:
+                for account_id in account_ids_of(self._access, self._client):
                     with suppress(SettingsError):
                         return self._client.token(account_id)
             raise refused from None
 
     def _find_accounts(self) -> str:
-        self._account_ids = _named(self._given)
+        self._account_ids = self._access.account_ids
         if self._account_ids:
             return f"{len(self._account_ids):,}, named by {'--account' if self._given else 'the settings'}"
         self._need("credentials", "token")
-        self._account_ids = tuple(account.id for account in self._client.accounts())
+        self._account_ids = account_ids_of(self._access, self._client)
         return f"{len(self._account_ids):,}, all that the credentials can see"
 
     def _find_permission(self, account_id: str) -> str:
         self._need("credentials", "token", "accounts")
-        invoice_type = self._settings.order.invoice_type if self._settings else "all"
-        page = self._client.invoice_page(account_id, invoice_type, 1)
+        page = self._client.invoice_page(account_id, self._job.type if self._job else "all", 1)
         return f"{page.total_count:,} invoices can be read"
 
 
-@with_config(sections=("sources", SECTION))
-def _credentials(credentials: CloudflareCredentials = dlt.secrets.value) -> CloudflareCredentials:
-    """Take the credentials from where the source takes them."""
-    return credentials
+_ABOUT_CLOUDFLARE = {"account_id", "base_url", "credentials"}
 
 
-@with_config(sections=("sources", SECTION))
-def _base_url(base_url: str | None = None) -> str:
-    return chosen_base_url(base_url)
-
-
-@with_config(sections=("sources", SECTION))
-def _named(given: Sequence[str], account_id: str | Sequence[str] | None = None) -> tuple[str, ...]:
-    return named_accounts(given or account_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """What the source makes of its settings."""
-
-    order: Order
-    keeping: Keeping
-
-
-def _settings() -> _Settings:
-    """Make a source as a load would, but for what has a row of its own."""
-    credentials = CloudflareCredentials(api_token="any")  # noqa: S106 - nothing is asked with it
-    source = cf_invoice_source(account_id="0" * 32, base_url=BASE_URL, credentials=credentials)
-    invoices = source.resources[INVOICES]
-    return _Settings(invoices.explicit_args["accounts"].order, read_keeping(invoices.write_disposition))
-
-
-def _destination(make_target: Callable[[], Target], settings: _Settings | None) -> str:
-    target = make_target()
-    client = target.client()
-    table_format = settings.order.table_format if settings else None
+def _destination(make_ref: Callable[[], DatasetRef], job: Job | None) -> str:
+    ref = make_ref()
+    client = ref.client()
+    table_format = job.table_format if job else None
     check_format(client, table_format)
-    with driver_errors_explained():
-        if settings:
-            _check_what_is_there(make_target(), settings)  # another one, for this one will be read-only
-        tried = try_writing(target)
+    with translated_driver_errors():
+        if job:
+            with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
+                if dataset:
+                    StatusQueries(dataset).check_type(job.type)
+        tried = try_writing(ref)
     if tried is None:
         raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
-    limit = abilities_of(client, table_format).limit
-    said = f"{tried} in {target.location}, dataset {target.dataset_name}"
+    limit = destination_capabilities(client, table_format).limit
+    said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
     return f"{said}. {limit}" if limit else said
-
-
-def _check_what_is_there(target: Target, settings: _Settings) -> None:
-    with target.reading() as dataset:
-        if dataset:
-            overview = Overview(dataset)
-            overview.check_type(settings.order.invoice_type)
-            overview.check_keeping(settings.keeping)

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cf_invoice_source.cli.status import Status
-    from cf_invoice_source.runner import Report
+    from cf_invoice_source.loading.report import Report
 
-OK, FAILED, BAD_USAGE, NOT_PROVEN = 0, 1, 2, 3
+OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -82,8 +82,7 @@ _output = _options(
     type=click.Choice(INVOICE_TYPES),
     help="Which invoices.  [default: as set, else all]",
 )
-@click.option("--full", is_flag=True, help="Read every page and compare every row, even if not due.")
-@click.option("--refresh", is_flag=True, help="Write every row of invoices anew; the other tables are kept.")
+@click.option("--full", is_flag=True, help="Read every page and compare every value, even if not due.")
 @_place
 @click.option(
     "--wait",
@@ -99,7 +98,6 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     accounts: tuple[str, ...],
     invoice_type: str | None,
     full: bool,
-    refresh: bool,
     destination: str,
     dataset: str,
     pipeline_name: str | None,
@@ -108,7 +106,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Load what is new and what has changed, and prove the copy right.
+    """Load what is new and what has changed, and verify the copy.
 
     Credentials come from dlt's settings (.dlt/secrets.toml), else from CLOUDFLARE_API_TOKEN, or
     CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY; accounts from --account, else from dlt's settings
@@ -120,19 +118,18 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from cf_invoice_source.cli.progress import Spinner
         from cf_invoice_source.runner import load as run
         from cf_invoice_source.warehouse.locks import pipeline_lock
-        from cf_invoice_source.warehouse.target import Target
+        from cf_invoice_source.warehouse.target import DatasetRef
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
         settings: dict[str, Any] = {
             "account_id": accounts,
             "type": invoice_type,
             "full": full,
-            "refresh": refresh,
         }
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
-        target = Target.of(name, destination, dataset)
+        ref = DatasetRef.of(name, destination, dataset)
         with pipeline_lock(name, wait_s=wait_s):
-            pipeline = target.pipeline(Spinner(console))
+            pipeline = ref.pipeline(Spinner(console))
             report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
     _print(report, console, as_json=as_json)
     sys.exit(_exit_code(report))
@@ -150,20 +147,21 @@ def status(  # noqa: PLR0913, PLR0917 - one parameter for each option
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Tell what is loaded, and whether it is proven.
+    """Tell what is loaded, and whether it is verified.
 
     It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
     """
-    with _errors_explained(as_json=as_json, debug=debug):
-        from cf_invoice_source.cli.screen import show_status, status_document
+    with _errors_explained(as_json=as_json, debug=debug) as console:
+        from cf_invoice_source.cli.screen import show_problems, show_status, status_document
         from cf_invoice_source.cli.status import read_status
-        from cf_invoice_source.warehouse.target import Target
+        from cf_invoice_source.warehouse.target import DatasetRef
 
-        found = read_status(Target.of(pipeline_name or PIPELINE_NAME, destination, dataset), accounts)
+        found = read_status(DatasetRef.of(pipeline_name or PIPELINE_NAME, destination, dataset), accounts)
     if as_json:
         click.echo(status_document(found))
     else:
         show_status(_stdout(), found)
+    show_problems(console, found)
     sys.exit(_exit_code(found))
 
 
@@ -214,18 +212,18 @@ def main() -> None:
 def _exit_code(result: Report | Status) -> int:
     if result.has_failed:
         return FAILED
-    return OK if result.is_proven else NOT_PROVEN
+    return OK if result.is_verified else NOT_VERIFIED
 
 
 def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
-    from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained
-    from cf_invoice_source.warehouse.stored import Warehouse
+    from cf_invoice_source.warehouse.dlt_errors import translated_errors
+    from cf_invoice_source.warehouse.stored import StoredRows
 
-    with dlt_errors_explained():
-        earlier_runs = Warehouse(pipeline).runs(next(iter(demo_world().accounts)))
+    with translated_errors():
+        earlier_runs = StoredRows(pipeline).runs(next(iter(demo_world().accounts)))
     world = demo_world(earlier_runs)
     console.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
     with Simulator(world) as simulator:
@@ -239,18 +237,18 @@ def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any
 
 
 @contextmanager
-def _errors_explained(*, as_json: bool, debug: bool, verdict: str = "proven") -> Iterator[Console]:
+def _errors_explained(*, as_json: bool, debug: bool, verdict: str = "verified") -> Iterator[Console]:
     """Give the console for stderr, and show an error there: one screen, or one line of dlt's JSON log."""
     from rich.console import Console
 
     from cf_invoice_source.cli.screen import error_document, log_error, show_error, show_notice
     from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
     from cf_invoice_source.notices import shown_by
-    from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained
+    from cf_invoice_source.warehouse.dlt_errors import translated_errors
 
     console = Console(stderr=True)
     try:
-        with dlt_errors_explained():
+        with translated_errors():
             _keep_dlt_quiet()
             console.quiet = _logs_are_json()
             gc.freeze()
@@ -300,8 +298,9 @@ def _stdout() -> Console:
 
 
 def _print(report: Report, console: Console, *, as_json: bool) -> None:
-    from cf_invoice_source.cli.screen import report_document, show_report
+    from cf_invoice_source.cli.screen import report_document, show_problems, show_report
 
     show_report(console if as_json else _stdout(), report)
+    show_problems(console, report)
     if as_json:
         click.echo(report_document(report))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
     from cf_invoice_source.cli.status import AccountStatus, Money, Status
     from cf_invoice_source.errors import InvoiceSourceError
-    from cf_invoice_source.runner import Report
+    from cf_invoice_source.loading.report import Outcome, Report
 
 
 def show_report(console: Console, report: Report) -> None:
-    """Print the summary table of a load, what is in doubt, and where the rows are."""
+    """Print the summary table of a load, what a person has to know, and where the rows are."""
     table = Table(
         title="AI Gateway invoices", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
     )
@@ -30,24 +30,17 @@ def show_report(console: Console, report: Report) -> None:
     columns = [name for name in _FIGURES if name in _ALWAYS or _has(report, name)]
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("proven", no_wrap=True)
+    table.add_column("verified", no_wrap=True)
     for account in report.accounts:
         figures = (getattr(account, name) for name in columns)
         table.add_row(
             Text(account.account_id),
             *("" if figure is None else f"{figure:,}" for figure in figures),
-            "no" if account.doubt else "yes",
+            _verified(account),
         )
     console.print(table)
-    for account in report.accounts:
-        if account.error:
-            console.print(Text(f"Failed, account {account.account_id}: {account.error}"), soft_wrap=True)
-        elif account.doubt:
-            console.print(Text(f"Not proven, account {account.account_id}: {account.doubt}."), soft_wrap=True)
-    if _has(report, "rejected"):
-        console.print("Records that are no invoices are in the table invoice_rejects, each with its reason.")
-    if full_walks := sorted(account.full_walk_at for account in report.accounts if account.full_walk_at):
-        console.print(f"Every row was last compared on {_days(full_walks[0], full_walks[-1])} (full walk).")
+    if full_syncs := sorted(account.full_sync_at for account in report.accounts if account.full_sync_at):
+        console.print(f"Every row was last compared on {_days(full_syncs[0], full_syncs[-1])} (full walk).")
     for account_id in report.unlisted:
         note = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
         console.print(Text(note), soft_wrap=True)
@@ -56,6 +49,19 @@ def show_report(console: Console, report: Report) -> None:
 
 _FIGURES = ("invoices", "new", "updated", "deleted", "rejected", "requests")
 _ALWAYS = {"invoices", "new", "updated", "requests"}
+
+
+def _verified(account: Outcome) -> Text:
+    if not account.problem:
+        return Text("yes")
+    return Text(f"no ({account.rejected:,} rejected)" if account.verified else "no", style="bold red")
+
+
+def show_problems(console: Console, result: Report | Status) -> None:
+    """Print what a person has to know of each account: for stderr, so that cron mails it."""
+    for account in result.accounts:
+        if account.problem:
+            console.print(Text(f"Account {account.account_id}: {account.problem}"), soft_wrap=True)
 
 
 def _has(report: Report, figure: str) -> bool:
@@ -81,7 +87,7 @@ def show_error(console: Console, error: InvoiceSourceError) -> None:
 
 
 def show_status(console: Console, status: Status) -> None:
-    """Print what is loaded of each account, what is in doubt, and where the rows are."""
+    """Print what is loaded of each account, what a person has to know, and where the rows are."""
     if not status.is_loaded:
         of_them = " of the accounts asked for" if status.absent else ""
         console.print(Text(f"Nothing is loaded yet{of_them}."), soft_wrap=True)
@@ -89,8 +95,6 @@ def show_status(console: Console, status: Status) -> None:
         console.print(_status_table(console, status))
         if any(money.is_minor for account in status.accounts for money in account.open):
             console.print("* in minor units: ISO 4217 does not know the currency.")
-        for account in status.accounts:
-            _show_doubts(console, account)
         if status.absent:
             console.print(f"Nothing is loaded yet of {status.absent} of the accounts asked for.")
     if status.pending_packages:
@@ -117,33 +121,33 @@ def _status_table(console: Console, status: Status) -> Table:
     table.add_column("invoices", justify="right", no_wrap=True)
     table.add_column("newest", no_wrap=True)
     table.add_column("open", justify="right", overflow="fold")
-    table.add_column("last walk", no_wrap=True)
+    table.add_column("last sync", no_wrap=True)
     if is_wide:
-        table.add_column("kind", no_wrap=True)
+        table.add_column("mode", no_wrap=True)
     table.add_column("full walk", no_wrap=True)
     for account in status.accounts:
-        walk = account.last_walk
+        sync = account.last_sync
         table.add_row(
             _mark(console, _state(account)),
             Text(account.account_id),
             f"{account.invoices:,}",
             _date(account.newest),
             Text("\n".join(map(_amount, account.open))),
-            f"{walk.finished_at:%Y-%m-%d %H:%M}" if walk else "",
-            *([walk.kind if walk else ""] if is_wide else []),
-            _date(account.last_full_walk_at),
+            f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else "",
+            *([sync.sync_mode if sync else ""] if is_wide else []),
+            _date(account.last_full_sync_at),
         )
     return table
 
 
 _WIDE = 114
-"""Columns of a terminal that take a whole account ID, and the kind of its last walk."""
+"""Columns of a terminal that take a whole account ID, and the mode of its last sync."""
 
 
 def _state(account: AccountStatus) -> str:
-    if account.last_walk and account.last_walk.error:
+    if account.last_sync and account.last_sync.error:
         return "failed"
-    return "doubtful" if account.doubt or account.rejected else "passed"
+    return "doubtful" if account.problem else "passed"
 
 
 def _mark(console: Console, state: str) -> Text:
@@ -163,17 +167,6 @@ _MARKS = {
     "skipped": ("-", "-", ""),
 }
 """How a state is drawn, how where there is ASCII only, and in which style."""
-
-
-def _show_doubts(console: Console, account: AccountStatus) -> None:
-    name = account.account_id
-    if account.last_walk and account.last_walk.error:
-        console.print(Text(f"Failed, account {name}: {account.last_walk.error}"), soft_wrap=True)
-    elif account.doubt:
-        console.print(Text(f"Not proven, account {name}: {account.doubt}."), soft_wrap=True)
-    if account.rejected:
-        records = _count(account.rejected, "record")
-        console.print(Text(f"Rejected, account {name}: {records}, see invoice_rejects."), soft_wrap=True)
 
 
 def _amount(money: Money) -> str:
@@ -220,11 +213,11 @@ def show_check(console: Console, check: Check) -> None:
 def report_document(report: Report) -> str:
     """Write a report as JSON."""
     return _document(
-        proven=report.is_proven,
+        verified=report.is_verified,
         pipeline=report.pipeline_name,
         dataset=report.dataset_name,
         destination=report.destination,
-        accounts=[asdict(account) for account in report.accounts],
+        accounts=[_account(account) for account in report.accounts],
         unlisted=list(report.unlisted),
         error=None,
     )
@@ -233,13 +226,13 @@ def report_document(report: Report) -> str:
 def status_document(status: Status) -> str:
     """Write a status as JSON; amounts are texts, for a number would be rounded."""
     return _document(
-        proven=status.is_proven,
+        verified=status.is_verified,
         loaded=status.is_loaded,
         pipeline=status.pipeline_name,
         dataset=status.dataset_name,
         destination=status.destination,
         pending_packages=status.pending_packages,
-        accounts=[asdict(account) for account in status.accounts],
+        accounts=[_account(account) for account in status.accounts],
         absent=status.absent,
         error=None,
     )
@@ -255,9 +248,13 @@ def error_document(error: InvoiceSourceError, verdict: str) -> str:
     return _document(**{verdict: False}, error=_error(error))
 
 
+def _account(account: Outcome | AccountStatus) -> dict[str, Any]:
+    return {**asdict(account), "problem": account.problem}
+
+
 def _error(error: InvoiceSourceError) -> dict[str, str]:
     return {
-        "kind": type(error).__name__,
+        "type": type(error).__name__,
         "cause": error.cause,
         "remedy": error.remedy,
         "request": error.request,

@@ -12,11 +12,11 @@ from iso4217 import Currency
 
 from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
-from cf_invoice_source.loading.accounts import difference
-from cf_invoice_source.walk.bookmark import from_dict
-from cf_invoice_source.warehouse.dlt_errors import dlt_errors_explained
-from cf_invoice_source.warehouse.overview import Overview
-from cf_invoice_source.warehouse.target import Target
+from cf_invoice_source.invoices.syncs import Sync, problem_of
+from cf_invoice_source.walk.bookmark import difference, from_dict
+from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.overview import StatusQueries
+from cf_invoice_source.warehouse.target import DatasetRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,6 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The last walk of an account, as in its row of `invoice_walks`."""
-
-    started_at: datetime
-    finished_at: datetime
-    kind: str
-    why: str
-    proven: bool
-    doubt: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """What is loaded of one account.
 
@@ -57,9 +44,9 @@ class AccountStatus:
         rejected: Records in the list that could not be stored.
         newest: The newest `created`, in UTC; None where no invoice has one.
         open: What remains to be paid of the invoices whose status is open, by currency.
-        last_walk: The last walk; None where none is on record.
-        last_full_walk_at: When the whole list was last read and proven, in UTC.
-        doubt: Why the rows are not proven to be the list of the last walk; empty when they are.
+        last_sync: The last sync; None where none is on record.
+        last_full_sync_at: When the whole list was last read and verified, in UTC.
+        unverified_reason: Why the rows are not known to be the list of the last sync; empty when they are.
     """
 
     account_id: str
@@ -67,9 +54,16 @@ class AccountStatus:
     rejected: int
     newest: datetime | None
     open: tuple[Money, ...]
-    last_walk: Walk | None
-    last_full_walk_at: datetime | None
-    doubt: str
+    last_sync: Sync | None
+    last_full_sync_at: datetime | None
+    unverified_reason: str
+
+    @property
+    def problem(self) -> str:
+        """What a person has to know of this account, in one line; empty where all is well."""
+        if self.last_sync and self.last_sync.error:
+            return self.last_sync.problem
+        return problem_of("", self.unverified_reason, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +93,21 @@ class Status:
 
     @property
     def has_failed(self) -> bool:
-        """Whether some account could not be read by its last walk."""
-        return any(account.last_walk and account.last_walk.error for account in self.accounts)
+        """Whether some account could not be read by its last sync."""
+        return any(account.last_sync and account.last_sync.error for account in self.accounts)
 
     @property
-    def is_proven(self) -> bool:
-        """Whether the tables equal every account's list as its last walk found it, and hold every record."""
-        is_whole = not any(account.doubt or account.rejected for account in self.accounts)
+    def is_verified(self) -> bool:
+        """Whether the tables equal every account's list as its last sync found it, and hold every record."""
+        is_whole = not any(account.problem for account in self.accounts)
         return is_whole and not (self.pending_packages or (self.is_loaded and self.absent))
 
 
-def read_status(target: Target, account_ids: Sequence[str] = ()) -> Status:
+def read_status(ref: DatasetRef, account_ids: Sequence[str] = ()) -> Status:
     """Read what is loaded. Nothing is created, whether or not something is there.
 
     Args:
-        target: Where to look.
+        ref: Where to look.
         account_ids: Accounts to tell about; all where there are none.
 
     Raises:
@@ -121,49 +115,46 @@ def read_status(target: Target, account_ids: Sequence[str] = ()) -> Status:
         DestinationError: The destination cannot be read.
     """
     wanted = set(read_account_ids(account_ids))
-    with dlt_errors_explained(), target.reading() as dataset:
-        found = _accounts(Overview(dataset), target.pipeline_name) if dataset else ()
+    with translated_errors(), ref.reading() as dataset:
+        found = _accounts(StatusQueries(dataset), ref.pipeline_name) if dataset else ()
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
         return Status(
-            pipeline_name=target.pipeline_name,
-            dataset_name=target.dataset_name,
-            destination=target.location,
-            pending_packages=target.pending_packages(),
+            pipeline_name=ref.pipeline_name,
+            dataset_name=ref.dataset_name,
+            destination=ref.location,
+            pending_packages=ref.pending_packages(),
             accounts=accounts,
             absent=len(wanted - {account.account_id for account in accounts}),
         )
 
 
-def _accounts(overview: Overview, pipeline_name: str) -> tuple[AccountStatus, ...]:
-    with overview.connected():
-        counts = overview.counts()
-        newest = overview.newest()
-        walks = {account_id: Walk(**walk) for account_id, walk in overview.last_walks().items()}
-        full_walks = overview.last_full_walks()
+def _accounts(queries: StatusQueries, pipeline_name: str) -> tuple[AccountStatus, ...]:
+    with queries.connected():
+        counts = queries.counts()
+        newest = queries.newest()
+        syncs = queries.last_syncs()
+        full_syncs = queries.last_full_syncs()
         amounts: _Amounts = defaultdict(lambda: defaultdict(list))
-        for account_id, currency, amount in overview.open_amounts():
+        for account_id, currency, amount in queries.open_amounts():
             amounts[account_id][currency].append(amount)
-    bookmarks = overview.bookmarks(pipeline_name)
+    bookmarks = queries.bookmarks(pipeline_name)
     return tuple(
         AccountStatus(
             account_id,
             *counts[account_id],
             newest=newest.get(account_id),
             open=tuple(_money(*each) for each in sorted(amounts[account_id].items())),
-            last_walk=(walk := walks.get(account_id)),
-            last_full_walk_at=full_walks.get(account_id),
-            doubt=_doubt(walk) or difference(from_dict(bookmarks.get(account_id)), counts[account_id]),
+            last_sync=(sync := syncs.get(account_id)),
+            last_full_sync_at=full_syncs.get(account_id),
+            unverified_reason=(sync.unverified_reason if sync else "no sync is on record")
+            or difference(from_dict(bookmarks.get(account_id)), counts[account_id]),
         )
-        for account_id in sorted(counts.keys() | walks.keys())
+        for account_id in sorted(counts.keys() | syncs.keys())
     )
 
 
 _Amounts = dict[str, dict[str, list[Decimal]]]
 """By account and currency, in minor units."""
-
-
-def _doubt(walk: Walk | None) -> str:
-    return walk.doubt if walk else "no walk is on record"
 
 
 def _money(currency: str, minor: Sequence[Decimal]) -> Money:

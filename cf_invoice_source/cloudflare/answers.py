@@ -9,33 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from cf_invoice_source.exact_json import Doubled, Immense
+from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
+from cf_invoice_source.walk.page import Page
 
 Result = TypeVar("Result", dict[str, Any], list[Any])
-Record = TypeVar("Record")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Record]):
-    """One page of the list, as the server described it.
-
-    Attributes:
-        asked: The page number that was asked for, from 1.
-        records: What the server listed, newest first: at first any JSON value, an invoice or not.
-        has_more: Whether the server says that further pages follow.
-        page: The page number, as the server repeats it.
-        per_page: Records on a full page, as the server applied it.
-        total_count: Records in the whole list, as the server counted them.
-    """
-
-    asked: int
-    records: tuple[Record, ...]
-    has_more: bool
-    page: int
-    per_page: int
-    total_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +111,7 @@ def _kind(value: Any) -> str:
         return "null or missing"
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, int | Decimal | Immense):
+    if isinstance(value, int | Decimal | HugeNumber):
         return "a number of another kind"
     return _KINDS[type(value)]
 
@@ -141,5 +120,29 @@ _KINDS: Mapping[type, str] = {
     str: "a string",
     list: "a list",
     dict: "an object",
-    Doubled: "an object that names a field twice",
+    DuplicateKeys: "an object that names a field twice",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token, without the token.
+
+    Attributes:
+        status: active, disabled or expired.
+        expires_on: Until when it is valid, as Cloudflare writes it; empty for no end.
+    """
+
+    status: str
+    expires_on: str
+
+
+def read_token(document: Any) -> Token | Failed | Malformed:
+    """Read an answer of `GET /user/tokens/verify`, or of an account's."""
+    result = read_result(document, dict)
+    if isinstance(result, Failed | Malformed):
+        return result
+    status, expires_on = result.get("status"), result.get("expires_on")
+    if not isinstance(status, str):
+        return Malformed("result.status should be a string")
+    return Token(status, expires_on if isinstance(expires_on, str) else "")

@@ -4,34 +4,49 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from io import BytesIO
 from threading import local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import urllib3
 from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
 
-from cf_invoice_source.cloudflare.accounts import find_accounts
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, Page, read_errors, read_page, readable
-from cf_invoice_source.cloudflare.base_url import is_on_this_machine, safe_base_url
-from cf_invoice_source.cloudflare.directory import AccountsPage, CloudflareAccount, read_accounts
+from cf_invoice_source.cloudflare.accounts import (
+    AccountsPage,
+    CloudflareAccount,
+    find_accounts,
+    read_accounts,
+)
+from cf_invoice_source.cloudflare.answers import (
+    Failed,
+    Malformed,
+    Token,
+    read_errors,
+    read_page,
+    read_token,
+    readable,
+)
+from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import Quota, read_quota, wait_after_refusal
-from cf_invoice_source.cloudflare.rate_limiter import Pacer, Tally
-from cf_invoice_source.cloudflare.receive import receive
+from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
 from cf_invoice_source.cloudflare.refusals import REPORT, details, refused, why_unreachable
-from cf_invoice_source.cloudflare.token import Token, read_token
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, TryLaterError
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
+    LARGEST_ANSWER_BYTES,
+    LONGEST_ANSWER_S,
     PER_PAGE,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
     VERSION,
     InvoiceType,
 )
+from cf_invoice_source.walk.page import Page
 
 Answer = TypeVar("Answer", Page[Any], AccountsPage, Token)
 
@@ -44,21 +59,21 @@ class Client:
 
     dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
     whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. The rate limit
-    is kept by a pacer. No redirect is followed, so the credential stays with the base URL's origin.
+    is kept by a rate_limiter. No redirect is followed, so the credential stays with the base URL's origin.
 
     Args:
         auth: Signs each request.
         base_url: Cloudflare's API, https, or http on this machine.
-        pacer: Keeps the rate limit.
+        rate_limiter: Keeps the rate limit.
 
     Raises:
         SettingsError: The base URL is neither.
     """
 
-    def __init__(self, auth: AuthBase, base_url: str, pacer: Pacer | None = None) -> None:
+    def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
         self._base_url = safe_base_url(base_url)
         self._auth = auth
-        self._pacer = pacer or Pacer()
+        self._rate_limiter = rate_limiter or RateLimiter()
         self._http = requests.Client(
             raise_for_status=False,
             status_codes=(),
@@ -90,14 +105,14 @@ class Client:
             ApiChangedError: An answer in an unknown shape.
         """
         path = VERIFY_ACCOUNT_TOKEN.format(account_id=account_id) if account_id else VERIFY_USER_TOKEN
-        return self._ask(f"{self._base_url}{path}", read_token, Tally())
+        return self._fetch(f"{self._base_url}{path}", read_token, RequestStats())
 
     def _accounts_page(self, page: int) -> AccountsPage:
         query = urlencode({"page": page, "per_page": PER_PAGE})
-        return self._ask(f"{self._base_url}{ACCOUNTS}?{query}", read_accounts, Tally())
+        return self._fetch(f"{self._base_url}{ACCOUNTS}?{query}", read_accounts, RequestStats())
 
     def invoice_page(
-        self, account_id: str, invoice_type: InvoiceType, page: int, tally: Tally | None = None
+        self, account_id: str, invoice_type: InvoiceType, page: int, stats: RequestStats | None = None
     ) -> Page[Any]:
         """Ask for one page of an account's invoices, newest first.
 
@@ -105,7 +120,7 @@ class Client:
             account_id: Cloudflare account ID.
             invoice_type: Which invoices: all, auto or manual.
             page: Page number, from 1.
-            tally: Where to count what trouble the request has.
+            stats: Where to count what trouble the request has.
 
         Raises:
             SettingsError: Cloudflare refused the credentials, the account or the request.
@@ -115,14 +130,16 @@ class Client:
         query = urlencode({"type": invoice_type, "page": page, "per_page": PER_PAGE})
         url = f"{self._base_url}{INVOICE_HISTORY.format(account_id=account_id)}?{query}"
         try:
-            return self._ask(url, lambda document: read_page(document, page), tally or Tally())
+            return self._fetch(url, lambda document: read_page(document, page), stats or RequestStats())
         except InvoiceSourceError as error:
             error.account_id = account_id
             raise
 
-    def _ask(self, url: str, read: Callable[[Any], Answer | Failed | Malformed], tally: Tally) -> Answer:
-        self._asking.tally = tally
-        response = self._send(url, tally)
+    def _fetch(
+        self, url: str, read: Callable[[Any], Answer | Failed | Malformed], stats: RequestStats
+    ) -> Answer:
+        self._asking.stats = stats
+        response = self._send(url, stats)
         answer = read(_decode(response))
         if isinstance(answer, Failed):
             raise refused(response, answer.errors)
@@ -134,29 +151,33 @@ class Client:
             )
         return answer
 
-    def _send(self, url: str, tally: Tally) -> requests.Response:
+    def _send(self, url: str, stats: RequestStats) -> requests.Response:
         refusals = 0
         while True:
-            response = self._get(url, sent_at=self._pacer.before_request(tally))
+            response = self._get(url, sent_at=self._rate_limiter.before_request(stats))
             if response.status_code == codes.ok:
                 return response
             wait_s = None
             if response.status_code == codes.too_many_requests:
                 refusals += 1
-                tally.add(rate_limited=1)
+                stats.add(rate_limited=1)
                 retry_after = response.headers.get("retry-after", "")
                 quota = _quota(response)
                 wait_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
             if wait_s is None:
                 raise refused(response, tuple(read_errors(_decode_or_none(response))))
-            self._pacer.after_refusal(wait_s)
+            self._rate_limiter.after_refusal(wait_s)
 
     def _get(self, url: str, *, sent_at: float) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
         quota = None
         try:
             response = self._http.get(
-                url, auth=self._auth, headers=headers, allow_redirects=False, hooks={"response": receive}
+                url,
+                auth=self._auth,
+                headers=headers,
+                allow_redirects=False,
+                hooks={"response": read_bounded_body},
             )
             quota = _quota(response)
         except requests.RequestException as error:
@@ -166,7 +187,7 @@ class Client:
                 request=f"GET {url}",
             ) from error
         finally:
-            self._pacer.after_answer(quota, sent_at)
+            self._rate_limiter.after_answer(quota, sent_at)
         return response
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
@@ -176,9 +197,31 @@ class Client:
         else:
             is_passing = response.status_code >= codes.server_error or _is_cut(response)
         if is_passing:
-            self._asking.tally.add(retries=1)
-            self._pacer.retried()
+            self._asking.stats.add(retries=1)
+            self._rate_limiter.retried()
         return is_passing
+
+
+_READ_BYTES = 2**16
+
+
+def read_bounded_body(response: requests.Response, **_settings: Any) -> None:
+    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect.
+
+    It is not to look: it reads the address even of one that it does not follow, and some make it fail.
+    """
+    response.headers.pop("location", None)
+    deadline = time.monotonic() + LONGEST_ANSWER_S
+    body = bytearray()
+    try:
+        while part := response.raw.read1(_READ_BYTES, decode_content=True):
+            body += part
+            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
+                response.close()
+                raise requests.Timeout("the answer is too slow or too long")
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
+    response.raw = BytesIO(body)
 
 
 def _environment(url: str) -> dict[str, Any]:

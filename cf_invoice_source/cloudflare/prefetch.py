@@ -7,19 +7,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Semaphore, Thread
+from typing import Any, Generic, TypeVar
 from weakref import finalize
 
 from dlt.common.runtime.signals import raise_if_signalled
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.settings import PAGES_AHEAD
+from cf_invoice_source.walk.page import Page
+
+R = TypeVar("R")
 
 _LOOK_UP_S = 0.2
 """How long a signal may have to wait while an answer is waited for."""
 
 
-class Pool:
+class RequestPool:
     """A few threads that send requests, started as they are needed.
 
     They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
@@ -36,10 +38,10 @@ class Pool:
         self._jobs: _Jobs = SimpleQueue()
         self._end = finalize(self, _end, self._jobs, size)
 
-    def submit(self, ask: Callable[[], Page[Item]]) -> Future[Page[Item]]:
+    def submit(self, fetch_page: Callable[[], Page[R]]) -> Future[Page[R]]:
         """Have a page asked for."""
-        future: Future[Page[Item]] = Future()
-        self._jobs.put((future, ask))
+        future: Future[Page[R]] = Future()
+        self._jobs.put((future, fetch_page))
         if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
             name = f"cloudflare-{self._started}"
@@ -51,18 +53,18 @@ class Pool:
         self._end()
 
 
-_Jobs = SimpleQueue[tuple[Future[Page[Item]], Callable[[], Page[Item]]] | None]
+_Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 def _work(jobs: _Jobs, idle: Semaphore) -> None:
     while (job := jobs.get()) is not None:
-        future, ask = job
+        future, fetch = job
         if future.set_running_or_notify_cancel():
             try:
-                future.set_result(ask())
+                future.set_result(fetch())
             except BaseException as error:  # noqa: BLE001 - raised again by who takes the page
                 future.set_exception(error)
-        del job, future, ask  # while the thread waits, it keeps nothing
+        del job, future, fetch  # while the thread waits, it keeps nothing
         idle.release()
 
 
@@ -72,11 +74,11 @@ def _end(jobs: _Jobs, threads: int) -> None:
 
 
 @dataclass(slots=True)
-class Pages:
+class PageFetcher(Generic[R]):
     """The pages of one account's list.
 
     Args:
-        ask: Asks for a page by its number.
+        fetch_page: Fetches a page by its number.
         submit: Has a thread do it.
         ahead: How many pages to have asked for at once.
 
@@ -84,25 +86,25 @@ class Pages:
         requests: Pages asked for, whether or not they were taken.
     """
 
-    ask: Callable[[int], Page[Item]]
-    submit: Callable[[Callable[[], Page[Item]]], Future[Page[Item]]]
+    fetch_page: Callable[[int], Page[R]]
+    submit: Callable[[Callable[[], Page[R]]], Future[Page[R]]]
     ahead: int = PAGES_AHEAD
     requests: int = 0
-    _coming: dict[int, Future[Page[Item]]] = field(default_factory=dict)
+    _coming: dict[int, Future[Page[R]]] = field(default_factory=dict)
 
     @property
-    def on_their_way(self) -> int:
+    def in_flight(self) -> int:
         """How many pages were asked for that nobody has taken yet."""
         return len(self._coming)
 
-    def expect(self, page: int) -> Future[Page[Item]]:
+    def expect(self, page: int) -> Future[Page[R]]:
         """Have a page asked for now, for it will be needed."""
         if page not in self._coming:
-            self._coming[page] = self.submit(lambda: self.ask(page))
+            self._coming[page] = self.submit(lambda: self.fetch_page(page))
             self.requests += 1
         return self._coming[page]
 
-    def __call__(self, page: int) -> Page[Item]:
+    def __call__(self, page: int) -> Page[R]:
         """Take a page, and wait for it if need be.
 
         Raises:
@@ -118,11 +120,11 @@ class Pages:
         self._coming.clear()
 
 
-def first_ready(coming: Sequence[Future[Page[Item]]]) -> int:
+def first_ready(coming: Sequence[Future[Any]]) -> int:
     """Wait for the first of some pages, and say which it is. A signal ends the wait."""
     while True:
-        for place, future in enumerate(coming):
+        for index, future in enumerate(coming):
             if future.done():
-                return place
+                return index
         wait(coming, _LOOK_UP_S, FIRST_COMPLETED)
         raise_if_signalled()

@@ -57,7 +57,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Window:
     """What may still be sent, as far as all answers so far tell. Several requests may be on their way.
 
     Times are seconds of the caller's clock.
@@ -91,7 +91,7 @@ class Budget:
         spent_until = self.ends_at if self.left is not None and self.left <= 0 else 0.0
         return max(0.0, spent_until - now, self.held_until - now)
 
-    def sent(self, now: float) -> Budget:
+    def sent(self, now: float) -> Window:
         """Count a request. In a new window, the policy says what may be sent until an answer does."""
         window = self
         if now >= self.ends_at:
@@ -101,7 +101,7 @@ class Budget:
                 window = replace(self, reported=policy.requests, begun_at=now, ends_at=ends_at)
         return replace(window, on_their_way=self.on_their_way + 1)
 
-    def answered(self, quota: Quota | None, *, sent_at: float, now: float) -> Budget:
+    def answered(self, quota: Quota | None, *, sent_at: float, now: float) -> Window:
         """Take over what an answer says; without a word, the request may have been counted all the same.
 
         Answers may be late, and in another order than the server counted them: within a window, what is left
@@ -121,14 +121,14 @@ class Budget:
             )
         return replace(after, reported=reported, ends_at=now + quota.reset_s, policy=policy)
 
-    def refused(self, wait_s: float, now: float) -> Budget:
+    def refused(self, wait_s: float, now: float) -> Window:
         """Send nothing for so many seconds, as an answer 429 asks; after that, what is left is not known."""
         held_until = max(self.held_until, now + wait_s)
         return replace(self, reported=None, ends_at=held_until, held_until=held_until)
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class Counts:
     """Trouble that requests have had.
 
     Attributes:
@@ -141,8 +141,8 @@ class Meter:
     rate_limited: int = 0
     waited_s: float = 0.0
 
-    def __add__(self, other: Meter) -> Meter:
-        return Meter(
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
             self.retries + other.retries,
             self.rate_limited + other.rate_limited,
             self.waited_s + other.waited_s,

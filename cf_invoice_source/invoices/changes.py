@@ -9,7 +9,7 @@ Change = Literal["new", "updated", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Stored:
     """What the destination holds of one invoice.
 
     The two tables are compared each on its own, so that either heals if only the other was written.
@@ -25,7 +25,7 @@ class Known:
     change_hash: str | None = None
 
 
-UNKNOWN = Known()
+NOTHING_STORED = Stored()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Verdict:
     version: int
 
 
-def judge_listed(row_hash: str, known: Known) -> Verdict:
+def judge_listed(row_hash: str, stored: Stored) -> Verdict:
     """Judge an invoice that the API lists."""
     change: Change | None = None
-    if known.change_hash is None:
+    if stored.change_hash is None:
         change = "new"
-    elif known.change_hash != row_hash:
+    elif stored.change_hash != row_hash:
         change = "updated"
-    return Verdict(known.row_hash != row_hash, change, known.version + 1)
+    return Verdict(stored.row_hash != row_hash, change, stored.version + 1)
 
 
-def judge_gone(known: Known) -> Verdict:
+def judge_gone(stored: Stored) -> Verdict:
     """Judge an invoice that the API does not list any more."""
     return Verdict(
-        known.row_hash is not None, None if known.change_hash is None else "deleted", known.version + 1
+        stored.row_hash is not None, None if stored.change_hash is None else "deleted", stored.version + 1
     )

@@ -6,17 +6,21 @@ keeps what the API sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.exact_json import Doubled, Immense
-from cf_invoice_source.invoices import values as fit
-from cf_invoice_source.invoices.row_hash import fingerprint
-from cf_invoice_source.invoices.settle import is_settled
-from cf_invoice_source.invoices.values import UnfitError
+from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
+from cf_invoice_source.invoices import values
+from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.row_hash import row_hash_of
+from cf_invoice_source.invoices.tables import MORE_FIELDS
+from cf_invoice_source.invoices.values import UnstorableValue
+
+FINAL_STATUSES = frozenset({"paid", "void"})
+"""Stripe's final states. An uncollectible invoice can still become either; an unknown or missing status may
+still change."""
 
 MAX_DEPTH = 20
 """Objects and lists inside one another that a record may have."""
@@ -32,20 +36,25 @@ class Invoice:
             an id may share it.
         values: The row by column name, without `account_id`, `id` and `row_hash`.
         row_hash: Changes exactly when a field of the record changes, `invoice_pdf` excepted.
-        is_settled: Whether it can no longer change.
+        is_final: Whether it can no longer change.
     """
 
     id: str | None
     identity: str
     values: Mapping[str, Any]
     row_hash: str
-    is_settled: bool
+    is_final: bool
+
+    @property
+    def is_reject(self) -> bool:
+        """It is none."""
+        return False
 
     @property
     def created_us(self) -> int | None:
         """The time of `created` in unix microseconds."""
         created = self.values["created"]
-        return None if created is None else (created - fit.EPOCH) // fit.MICROSECOND
+        return None if created is None else (created - values.EPOCH) // values.MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +84,17 @@ class Reject:
         return None
 
     @property
-    def is_settled(self) -> bool:
+    def is_final(self) -> bool:
         """Never: it may be corrected."""
         return False
 
+    @property
+    def is_reject(self) -> bool:
+        """It is one."""
+        return True
+
 
 Item = Invoice | Reject
-
-
-def read_items(page: Page[Any], digits: int | None = None) -> Page[Item]:
-    """Turn each record of a page into an invoice, or into what says why it is none.
-
-    Args:
-        page: As the server described it.
-        digits: How many significant digits of a number the destination keeps; None for all.
-    """
-    items = tuple(read_record(record, digits) for record in page.records)
-    return cast("Page[Item]", replace(page, records=items))
 
 
 def read_record(record: Any, digits: int | None = None) -> Item:
@@ -105,20 +108,21 @@ def read_record(record: Any, digits: int | None = None) -> Item:
     try:
         if not isinstance(record, dict):
             raise _not_an_object(record)
-        values = {name: read(name, record.get(name)) for name, read in _FIELDS.items()}
-        del values["id"]
-        if not record.keys() <= _FIELDS.keys():
-            values |= _unknown_fields(record)
+        row = {name: read(name, record.get(name)) for name, read in _READERS.items()}
+        del row["id"]
+        if not record.keys() <= _READERS.keys():
+            row |= _unknown_fields(record)
         if digits is not None:
-            fit.keep(digits, values)
-    except UnfitError as unfit:
-        return Reject(fit.storable(invoice_id), record, fingerprint(record), str(unfit))
+            values.check_digits(digits, row)
+    except UnstorableValue as reason:
+        storable_id = invoice_id if invoice_id and values.is_storable(invoice_id) else None
+        return Reject(storable_id, record, row_hash_of(record), str(reason))
     return Invoice(
         id=invoice_id,
         identity=invoice_id or _anonymous(record),
-        values=values,
-        row_hash=fingerprint(record),
-        is_settled=is_settled(values["status"]),
+        values=row,
+        row_hash=row_hash_of(record),
+        is_final=row["status"] in FINAL_STATUSES,
     )
 
 
@@ -130,32 +134,13 @@ def _id_of(record: Any) -> str | None:
     return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
 
 
-def _not_an_object(value: Any) -> UnfitError:
-    if isinstance(value, Doubled):
-        return UnfitError(f"the record has the field {fit.shown(value.name)} twice")
-    return UnfitError("the record is not an object")
+def _not_an_object(value: Any) -> UnstorableValue:
+    if isinstance(value, DuplicateKeys):
+        return UnstorableValue(f"the record has the field {values.printable(value.name)} twice")
+    return UnstorableValue("the record is not an object")
 
 
-_FIELDS: Mapping[str, Callable[[str, Any], Any]] = {
-    "id": fit.text,
-    "amount_due": fit.money,
-    "amount_paid": fit.money,
-    "amount_remaining": fit.money,
-    "currency": fit.currency,
-    "status": fit.text,
-    "created": fit.moment,
-    "created_by": fit.text,
-    "invoice_origin": fit.text,
-    "description": fit.text,
-    "attempt_count": fit.integer,
-    "attempted": fit.flag,
-    "auto_advance": fit.flag,
-    "invoice_pdf": fit.text,
-}
-"""The fields of Cloudflare's published schema, each with the parser that checks it."""
-
-MORE_FIELDS = "more_fields"
-"""The column for fields that cannot have one of their own, as a JSON object."""
+_READERS = {field.name: field.read for field in FIELDS}
 
 _RESERVED = (
     "account_id",
@@ -164,7 +149,6 @@ _RESERVED = (
     "version",
     "change",
     "observed_at",
-    "row_version",
     MORE_FIELDS,
 )
 """Columns of ours: a field of the API by one of these names is kept under another."""
@@ -172,15 +156,15 @@ _RESERVED = (
 
 def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """Take over what the schema does not know: numbers as Decimal, no field over another's column."""
-    unknown = record.keys() - _FIELDS.keys()
-    taken = {_letters(name) for name in (*_FIELDS, *_RESERVED)}
+    unknown = record.keys() - _READERS.keys()
+    taken = {_letters(name) for name in (*_READERS, *_RESERVED)}
     fields = {}
     for name in sorted(unknown):
-        column = fit.text("a field's name", name) or "unnamed"
+        column = values.text("a field's name", name) or "unnamed"
         while _letters(column) in taken or _is_dlts(column):
             column = f"api_{column}"
         taken.add(_letters(column))
-        fields[column] = _checked(fit.shown(name), record[name], MAX_DEPTH)
+        fields[column] = _checked(values.printable(name), record[name], MAX_DEPTH)
     return fields
 
 
@@ -199,28 +183,28 @@ def _checked(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return fit.text(name, value)
-    if isinstance(value, int | Decimal | Immense):
-        return fit.number(name, value)
-    if isinstance(value, Doubled):
-        raise UnfitError(f"{name} has the field {fit.shown(value.name)} twice")
+        return values.text(name, value)
+    if isinstance(value, int | Decimal | HugeNumber):
+        return values.number(name, value)
+    if isinstance(value, DuplicateKeys):
+        raise UnstorableValue(f"{name} has the field {values.printable(value.name)} twice")
     if depth == 0:
-        raise UnfitError(f"{name} is nested deeper than {MAX_DEPTH} levels")
+        raise UnstorableValue(f"{name} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         return {
-            _inner(name, key): _checked(f"{name}.{fit.shown(key)}", item, depth - 1)
+            _inner(name, key): _checked(f"{name}.{values.printable(key)}", item, depth - 1)
             for key, item in value.items()
         }
     return [_checked(name, item, depth - 1) for item in value]
 
 
 def _inner(name: str, key: str) -> str:
-    fit.text(name, key)
+    values.text(name, key)
     return f"api_{key}" if _is_dlts(key) else key
 
 
 def _anonymous(record: Mapping[str, Any]) -> str:
-    return "anonymous:" + fingerprint([record.get(name) for name in _NEVER_CHANGES])
+    return "anonymous:" + row_hash_of([record.get(name) for name in _NEVER_CHANGES])
 
 
 _NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")

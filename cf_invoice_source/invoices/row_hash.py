@@ -8,27 +8,27 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
 from typing import Any
 
-from cf_invoice_source.exact_json import Doubled, Immense
+from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.values import INTEGER_DIGITS, WIDE
 
 
-def fingerprint(value: Any) -> str:
+def row_hash_of(value: Any) -> str:
     """Hash a JSON value so that null and missing, 1 and 1.0 are the same; `invoice_pdf` does not count.
 
     Stripe's link to the PDF carries the second in which it was made, so it differs in every answer.
     """
     if isinstance(value, Mapping):
         value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
-    if isinstance(value, Doubled):
-        value = Doubled(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
+    if isinstance(value, DuplicateKeys):
+        value = DuplicateKeys(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
     return sha256(_JSON.encode(value).encode()).hexdigest()[:32]
 
 
-def _plain(value: Decimal | Doubled | Immense) -> Any:
+def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:
     """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
-    if isinstance(value, Doubled):
+    if isinstance(value, DuplicateKeys):
         return {"\x00pairs": value.pairs}
-    if isinstance(value, Immense):
+    if isinstance(value, HugeNumber):
         return {"\x00text": value.text}
     if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
         return int(value)

@@ -9,18 +9,14 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-import simplejson
-
-from cf_invoice_source.exact_json import Doubled, Immense
-from cf_invoice_source.invoices.changes import Known, Verdict, judge_gone, judge_listed
+from cf_invoice_source.exact_json import encode
+from cf_invoice_source.invoices.changes import Stored, Verdict, judge_gone, judge_listed
+from cf_invoice_source.invoices.fields import FIELDS
 from cf_invoice_source.invoices.record import Invoice, Reject
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS
 
-_NOT_COMPARED = {"account_id", "id", "invoice_pdf", "row_hash", "deleted"}
-_COMPARED = [column for column in TABLES[INVOICES]["columns"] if column not in _NOT_COMPARED]
-"""What a full walk compares with the destination; each answer has a new `invoice_pdf`."""
-
-_compared = itemgetter(*_COMPARED)
+_compared = itemgetter(*(field.name for field in FIELDS if field.is_compared))
+"""The values that a full walk compares with the destination's."""
 
 
 @dataclass(slots=True)
@@ -42,26 +38,26 @@ class Rows:
         tables, self.tables = self.tables, {}
         return tables
 
-    def listed(self, key: str, invoice: Invoice, known: Known) -> None:
+    def listed(self, key: str, invoice: Invoice, stored: Stored) -> None:
         """Note an invoice that the API lists.
 
         Args:
             key: Its id, or the one it gets from us.
             invoice: The invoice.
-            known: What the destination holds of it.
+            stored: What the destination holds of it.
         """
         row = {"account_id": self.account_id, "id": key, **invoice.values, "row_hash": invoice.row_hash}
-        verdict = judge_listed(invoice.row_hash, known)
+        verdict = judge_listed(invoice.row_hash, stored)
         if verdict.writes_row:
             self._add(INVOICES, row)
         self._change(verdict, row)
 
-    def gone(self, key: str, known: Known, stored: Mapping[str, Any] | None) -> None:
+    def gone(self, key: str, stored: Stored, stored_row: Mapping[str, Any] | None) -> None:
         """Note an invoice that the API does not list any more, or not as one that can be stored."""
-        verdict = judge_gone(known)
+        verdict = judge_gone(stored)
         if verdict.writes_row:
             self._add(INVOICES, {"account_id": self.account_id, "id": key, "deleted": True})
-        row = {column: value for column, value in (stored or {}).items() if column != "deleted"}
+        row = {column: value for column, value in (stored_row or {}).items() if column != "deleted"}
         self._change(verdict, {**row, "account_id": self.account_id, "id": key})
 
     def rejected(self, key: str, reject: Reject) -> None:
@@ -70,10 +66,10 @@ class Rows:
         row = {
             "account_id": self.account_id,
             "record_hash": row_hash,
-            "n": int(number),
+            "occurrence": int(number),
             "id": reject.id,
             "reason": reject.reason,
-            "raw": as_sent(reject.record),
+            "raw": encode(reject.record),
             "observed_at": self.observed_at,
         }
         self._add(REJECTS, row)
@@ -91,18 +87,6 @@ class Rows:
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self.tables.setdefault(table, []).append(row)
-
-
-def as_sent(record: Any) -> str:
-    """Write a record as JSON, digit by digit as it was sent, and fields that are named twice twice."""
-    return simplejson.dumps(record, use_decimal=True, allow_nan=True, default=_raw)
-
-
-def _raw(value: Doubled | Immense) -> simplejson.RawJSON:
-    if isinstance(value, Immense):
-        return simplejson.RawJSON(value.text)
-    fields = (f"{simplejson.dumps(name)}: {as_sent(item)}" for name, item in value.pairs)
-    return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
 
 
 def is_same(invoice: Invoice, stored: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""One value of a record to one value of its column, exactly, or the reason why it does not fit."""
+"""One value of a record to one value of its column, exactly, or the reason why it cannot be stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
-from cf_invoice_source.exact_json import Immense
+from cf_invoice_source.exact_json import HugeNumber
 
 INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
 """What DECIMAL(38, 9), dlt's default for decimals, holds before and after the point."""
@@ -25,14 +25,14 @@ _SURELY_FITS = 2**63
 """Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
 
 
-class UnfitError(ValueError):
+class UnstorableValue(ValueError):  # noqa: N818 - it is about the value
     """Says why a value does not fit its column."""
 
 
 def money(name: str, value: Any) -> Decimal:
     """Read an amount, which must be there."""
     if value is None:
-        raise UnfitError(f"{name} is missing")
+        raise UnstorableValue(f"{name} is missing")
     return number(name, value)
 
 
@@ -40,36 +40,36 @@ def number(name: str, value: Any) -> Decimal:
     """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
     if type(value) is int and abs(value) < _SURELY_FITS:
         return Decimal(value)
-    if isinstance(value, Immense):
-        raise UnfitError(f"{name} has an exponent that no column holds")
+    if isinstance(value, HugeNumber):
+        raise UnstorableValue(f"{name} has an exponent that no column holds")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise UnfitError(f"{name} is not a number")
+        raise UnstorableValue(f"{name} is not a number")
     given = Decimal(value)
     if not given.is_finite():
-        raise UnfitError(f"{name} is not a finite number")
+        raise UnstorableValue(f"{name} is not a finite number")
     if not given:
         return Decimal(0)
     if given.adjusted() >= INTEGER_DIGITS:
-        raise UnfitError(f"{name} has more than {INTEGER_DIGITS} digits before the point")
+        raise UnstorableValue(f"{name} has more than {INTEGER_DIGITS} digits before the point")
     exponent = given.as_tuple().exponent
     if isinstance(exponent, int) and -FRACTION_DIGITS <= exponent <= 0:
         return given
     exact = given.quantize(_SMALLEST, context=WIDE)
     if exact != given:
-        raise UnfitError(f"{name} has more than {FRACTION_DIGITS} digits after the point")
+        raise UnstorableValue(f"{name} has more than {FRACTION_DIGITS} digits after the point")
     return exact
 
 
-def keep(digits: int, values: Mapping[str, Any]) -> None:
+def check_digits(digits: int, values: Mapping[str, Any]) -> None:
     """Check that so many significant digits are enough for every number, however deep."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            keep(digits, value)
+            check_digits(digits, value)
         elif isinstance(value, list):
-            keep(digits, {f"{name}[{place}]": item for place, item in enumerate(value)})
+            check_digits(digits, {f"{name}[{index}]": item for index, item in enumerate(value)})
         elif isinstance(value, Decimal) and len(value.normalize(WIDE).as_tuple().digits) > digits:
-            raise UnfitError(
-                f"{shown(name)} has more than {digits} digits, the most that this destination keeps"
+            raise UnstorableValue(
+                f"{printable(name)} has more than {digits} digits, the most that this destination keeps"
             )
 
 
@@ -79,7 +79,7 @@ def integer(name: str, value: Any) -> int | None:
         return value
     given = number(name, value)
     if given != int(given) or not -(2**63) <= given < 2**63:
-        raise UnfitError(f"{name} is not a whole number of 64 bits")
+        raise UnstorableValue(f"{name} is not a whole number of 64 bits")
     return int(given)
 
 
@@ -87,7 +87,7 @@ def flag(name: str, value: Any) -> bool | None:
     """Read true or false."""
     if value is None or isinstance(value, bool):
         return value
-    raise UnfitError(f"{name} is not true or false")
+    raise UnstorableValue(f"{name} is not true or false")
 
 
 def text(name: str, value: Any) -> str | None:
@@ -95,13 +95,13 @@ def text(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise UnfitError(f"{name} is not a text")
+        raise UnstorableValue(f"{name} is not a text")
     if value.isascii() and "\x00" not in value:
         return value
     if _is_dlts_mark(value):
-        raise UnfitError(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
-    if storable(value) is None:
-        raise UnfitError(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
+        raise UnstorableValue(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
+    if not is_storable(value):
+        raise UnstorableValue(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
     return value
 
 
@@ -109,11 +109,11 @@ def currency(name: str, value: Any) -> str:
     """Read a currency, which must be there."""
     code = text(name, value)
     if not code:
-        raise UnfitError(f"{name} is missing")
+        raise UnstorableValue(f"{name} is missing")
     return code
 
 
-def moment(name: str, value: Any) -> datetime | None:
+def timestamp(name: str, value: Any) -> datetime | None:
     """Read unix seconds, or milliseconds, as a time in UTC, exact to the microsecond."""
     if value is None:
         return None
@@ -122,19 +122,19 @@ def moment(name: str, value: Any) -> datetime | None:
     given = number(name, value)
     microseconds = given.scaleb(3 if given >= MILLISECONDS_FROM else 6, WIDE)
     if microseconds != microseconds.to_integral_value(context=WIDE):
-        raise UnfitError(f"{name} is finer than a microsecond")
+        raise UnstorableValue(f"{name} is finer than a microsecond")
     try:
         return EPOCH + timedelta(microseconds=int(microseconds))
     except OverflowError:
-        raise UnfitError(f"{name} lies outside the years 1 to 9999") from None
+        raise UnstorableValue(f"{name} lies outside the years 1 to 9999") from None
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """Write a field's name into a reason: short, and without what could harm a column or a screen."""
-    return name[:_SHOWN].encode("unicode_escape").decode()
+    return name[:_PRINTED].encode("unicode_escape").decode()
 
 
-_SHOWN = 100
+_PRINTED = 100
 
 
 def _is_dlts_mark(text: str) -> bool:
@@ -142,12 +142,12 @@ def _is_dlts_mark(text: str) -> bool:
     return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
 
 
-def storable(given: str | None) -> str | None:
-    """Return the text, or None where dlt, some database or UTF-8 itself could not hold it."""
-    if given is None or "\x00" in given or _is_dlts_mark(given):
-        return None
+def is_storable(given: str) -> bool:
+    """Whether dlt, every database and UTF-8 itself can hold a text."""
+    if "\x00" in given or _is_dlts_mark(given):
+        return False
     try:
         given.encode()
     except UnicodeEncodeError:
-        return None
-    return given
+        return False
+    return True

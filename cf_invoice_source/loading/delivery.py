@@ -10,14 +10,13 @@ from typing import Any
 import dlt
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.storages.load_package import load_package_state
-from dlt.common.utils import uniq_id
 
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, ROW_VERSION, TABLES
-from cf_invoice_source.loading.guess import has_guessable_text
-from cf_invoice_source.loading.row_file import MOST_ROWS, Row, RowFile, Rows
-from cf_invoice_source.schema.capabilities import Abilities
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, TABLES
+from cf_invoice_source.loading.row_file import MOST_ROWS, Row, RowFile, Rows, duckdb_sniffs
+from cf_invoice_source.schema.capabilities import Capabilities
 from cf_invoice_source.schema.columns import Columns
-from cf_invoice_source.warehouse.abilities import is_duckdb
+from cf_invoice_source.schema.hints import incomplete_tables
+from cf_invoice_source.warehouse.destination import is_duckdb
 
 _DLTS_COLUMNS: dict[str, TColumnSchema] = {
     "_dlt_load_id": {"name": "_dlt_load_id", "data_type": "text", "nullable": False},
@@ -31,14 +30,14 @@ _WITH_CURSOR = (INVOICES, CHANGES)
 TableHints = Mapping[str, Mapping[str, Any]]
 
 
-class Delivery:
+class PackageWriter:
     """The rows of one load package.
 
     Args:
         pipeline: The pipeline that loads them.
         schema: The source's schema.
         hints: What `dlt.mark.make_hints` takes for each table.
-        abilities: What the destination can do.
+        capabilities: What the destination can do.
         is_direct: Whether rows may go to DuckDB as files that dlt loads as they are, without a look at each
             row, which spares a quarter of the time. Not where a user may have put dlt's own steps in between.
     """
@@ -48,12 +47,12 @@ class Delivery:
         pipeline: dlt.Pipeline,
         schema: dlt.Schema,
         hints: TableHints,
-        abilities: Abilities,
+        capabilities: Capabilities,
         *,
         is_direct: bool,
     ) -> None:
-        self._hints, self._run = hints, uniq_id()
-        self._columns = Columns(schema, abilities)
+        self._hints = hints
+        self._columns = Columns(schema, capabilities)
         self._folder = Path(pipeline.working_dir)
         # For DuckDB not the format that dlt prefers, but the one that takes the least time and memory.
         self._file_format = "jsonl" if is_duckdb(pipeline.destination) else "preferred"
@@ -68,11 +67,11 @@ class Delivery:
         for table, given in tables.items():
             rows = given
             if table in self._as_files:
-                documented = TABLES[table]["columns"].keys()
+                documented = TABLES[table].columns.keys()
                 yield from self._write(table, [row for row in rows if row.keys() <= documented])
                 rows = [row for row in rows if not row.keys() <= documented]
             waiting = self._waiting.setdefault(table, [])
-            waiting += [self._versioned(table, self._columns.fit(table, row)) for row in rows]
+            waiting += [self._columns.fitted(table, row) for row in rows]
             while len(waiting) >= MOST_ROWS:
                 yield from self._portion(table, waiting[:MOST_ROWS])
                 del waiting[:MOST_ROWS]
@@ -116,14 +115,8 @@ class Delivery:
         file.path.unlink()  # dlt has made a link of its own
         del self._files[table]
 
-    def _versioned(self, table: str, row: Row) -> Row:
-        """Make a row another version than those that are there, where versions are kept."""
-        if ROW_VERSION not in self._hints[table]["columns"]:
-            return row
-        return {**row, ROW_VERSION: f"{row['account_id']}:{row['id']}:{self._run}"}
-
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
-        if any(map(has_guessable_text, rows)):
+        if any(map(duckdb_sniffs, rows)):
             self._file_format = "preferred"
         self._in_one_file[table] += len(rows)
         if self._in_one_file[table] > MOST_ROWS:
@@ -132,28 +125,22 @@ class Delivery:
 
 
 def _texts(table: str) -> list[str]:
-    return [name for name, column in TABLES[table]["columns"].items() if column["data_type"] == "text"]
+    return [name for name, column in TABLES[table].columns.items() if column.type == "text"]
 
 
 def _keeps_names(schema: dlt.Schema) -> bool:
     """Whether the documented columns have their own names, by the naming convention that the user chose."""
-    names = {name for table in _WITH_CURSOR for name in (*TABLES[table]["columns"], *_DLTS_COLUMNS)}
+    names = {name for table in _WITH_CURSOR for name in (*TABLES[table].columns, *_DLTS_COLUMNS)}
     return all(schema.naming.normalize_identifier(name) == name for name in names)
 
 
-def missing_tables(hints: TableHints, abilities: Abilities) -> Iterator[Any]:
+def missing_tables(hints: TableHints, capabilities: Capabilities) -> Iterator[Any]:
     """Create what an account without invoices would not: the tables are there after the first load."""
-    if not abilities.nests:
+    if not capabilities.nests:
         return
-    for table in incomplete_tables(dlt.current.source_schema()):
+    for table in incomplete_tables(dlt.current.source_schema().tables):
         # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
         yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format="preferred")
-
-
-def incomplete_tables(schema: dlt.Schema) -> list[str]:
-    """Name the tables that a schema lacks, or that an earlier version made without some column."""
-    known = {name: table["columns"].keys() for name, table in schema.tables.items()}
-    return [name for name, hints in TABLES.items() if hints["columns"].keys() - known.get(name, set())]
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:

@@ -6,20 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import dlt
-from dlt.common.configuration import resolve_configuration
-from dlt.common.configuration.resolve import inject_section
-from dlt.common.configuration.specs import known_sections
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import LoadInfo
-from dlt.load.configuration import LoaderConfiguration
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.walk.bookmark import forgotten
-from cf_invoice_source.warehouse.stored import Warehouse
+from cf_invoice_source.warehouse.stored import StoredRows
 
 _ATTEMPTS = 6
 """Pipelines that make the same tables at once get in each other's way a few times."""
@@ -53,7 +46,7 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
     It is too late when another load came in between, on another machine: newer rows would be overwritten.
-    Where history is kept, half-loaded rows would be in it twice. Dropping takes the bookmarks along.
+    Dropping takes the bookmarks along.
 
     Args:
         pipeline: A dlt pipeline.
@@ -71,35 +64,13 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     if not left:
         return ""
     is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
-    warehouse = Warehouse(pipeline)
-    is_outdated = warehouse.newest_load() > min(left)
-    keeps_history = warehouse.loaded_as() in {"scd2", "append"}
-    is_too_late = is_being_dropped or is_outdated or keeps_history
-    is_finished = not is_too_late and _is_finished(pipeline, before_retry)
+    is_outdated = StoredRows(pipeline).newest_load() > min(left)
+    is_finished = not (is_being_dropped or is_outdated) and _is_finished(pipeline, before_retry)
     if not is_finished:
         pipeline.abort_packages()
         _forget_bookmarks(pipeline)
     _synchronize(pipeline)
     return "" if is_finished else _DROPPED
-
-
-def check_settings(pipeline_name: str) -> None:
-    """Check how dlt is told to load.
-
-    Args:
-        pipeline_name: Name of the dlt pipeline, which need not exist.
-
-    Raises:
-        SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark
-            would go ahead, and nobody would ask for them again.
-    """
-    with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
-        settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
-    if not settings.raise_on_failed_jobs:
-        raise SettingsError(
-            "dlt is told to pass over rows that the destination refuses: the copy would lack them for good.",
-            remedy="leave raise_on_failed_jobs out of dlt's settings, or set it to true",
-        )
 
 
 def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
@@ -134,7 +105,7 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
         if not _is_no_interruption(error):
             raise
         try:
-            Warehouse(pipeline).newest_load()
+            StoredRows(pipeline).newest_load()
         except DltException:
             raise error from error.exception
         return False
@@ -147,9 +118,7 @@ def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
         for source in state.get("sources", {}).values():
             for resource in source.get("resources", {}).values():
                 if "bookmarks" in resource:
-                    resource["bookmarks"] = {
-                        account_id: forgotten(stored) for account_id, stored in resource["bookmarks"].items()
-                    }
+                    resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:

@@ -12,7 +12,7 @@ TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
+class Capabilities:
     """What a destination does with a row that has the key of another one, or is marked deleted.
 
     Attributes:
@@ -37,8 +37,8 @@ class Abilities:
         return self.replaces and self.deletes
 
     @property
-    def doubt(self) -> str:
-        """Why the tables are never proven to be the list; empty where they can be."""
+    def unverified_reason(self) -> str:
+        """Why the tables are never known to be the list; empty where they can be."""
         if not self.is_readable:
             return "this destination cannot be read back"
         if not self.replaces:
@@ -51,7 +51,7 @@ class Abilities:
         if not self.is_readable:
             return (
                 "This destination cannot be read back: each row that is asked for is written again, "
-                "changes are not noted, and nothing is proven"
+                "changes are not noted, and nothing is verified"
             )
         if not self.replaces:
             return (
@@ -62,16 +62,16 @@ class Abilities:
         return ""
 
 
-EVERYTHING = Abilities()
+EVERYTHING = Capabilities()
 """A destination without a limit."""
 
 SQLITE_DIGITS = 15
 """What a REAL of SQLite surely gives back (https://www.sqlite.org/floatingpoint.html)."""
 
 
-def judge_abilities(
+def capabilities_of(
     *, is_readable: bool, strategy: str | None, is_files: bool, table_format: str | None, dialect: str
-) -> Abilities:
+) -> Capabilities:
     """Say what a destination can do for our tables.
 
     Args:
@@ -82,7 +82,7 @@ def judge_abilities(
         dialect: SQLAlchemy's name of the database; empty for other destinations.
     """
     is_iceberg = is_files and table_format == "iceberg"
-    return Abilities(
+    return Capabilities(
         is_readable=is_readable,
         replaces=strategy is not None,
         deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,

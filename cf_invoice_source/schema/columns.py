@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import simplejson
 from dlt.common.schema import Schema
 
-from cf_invoice_source.invoices.record import MORE_FIELDS
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, TABLES
-from cf_invoice_source.invoices.values import shown
-from cf_invoice_source.schema.capabilities import EVERYTHING, Abilities
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TABLES
+from cf_invoice_source.invoices.values import printable
+from cf_invoice_source.schema.capabilities import EVERYTHING, Capabilities
 from cf_invoice_source.schema.contract import LIST, check_growth
 from cf_invoice_source.settings import MAX_COLUMNS
 
@@ -21,7 +20,7 @@ _KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
 """dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
 
 
-class _Place(NamedTuple):
+class _Position(NamedTuple):
     """Where dlt puts a value: into a column of a row of a table; a list into a table that has its name."""
 
     table: str
@@ -32,7 +31,7 @@ class _Place(NamedTuple):
 
 @dataclass(slots=True)
 class Columns:
-    """Finds a place for the fields that the published schema does not name.
+    """Finds a column for the fields that the published schema does not name.
 
     dlt makes a column for each, and infers its type from the first value. A later value of another type it
     converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
@@ -41,56 +40,62 @@ class Columns:
 
     Args:
         schema: The source's schema: it knows the columns that there are, and how names become columns.
-        abilities: What the destination can do: where a list cannot have a table of its own, or a table no new
-            column, such a field goes into `more_fields`, too.
+        capabilities: What the destination can do: where a list cannot have a table of its own, or a table no
+            new column, such a field goes into `more_fields`, too.
     """
 
     schema: Schema
-    abilities: Abilities = EVERYTHING
+    capabilities: Capabilities = EVERYTHING
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def fit(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    def fitted(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row as it is to be yielded.
 
         Raises:
             SettingsError: The schema contract freezes what one of its fields needs.
         """
-        documented = TABLES[table]["columns"].keys()
+        documented = TABLES[table].columns.keys()
         if row.keys() <= documented:
             return row
-        fitted: dict[str, Any] = {}
+        kept: dict[str, Any] = {}
         more = {}
         taken = {(table, (), name) for name in documented}
         for name, value in row.items():
             if name in documented or self._take(name, value, taken):
-                fitted[name] = value
+                kept[name] = value
             else:
                 more[name] = value
         if more:
             self._check({table: {MORE_FIELDS: "text"}}, MORE_FIELDS)
-            fitted[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
-        return fitted
+            kept[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
+        return kept
 
     def _take(self, name: str, value: Any, taken: set[tuple[str, tuple[Any, ...], str]]) -> bool:
         """Take a field's columns, in both tables that have it, unless one of them will not do."""
-        if not self.abilities.grows:
+        if not self.capabilities.grows:
             return False
-        places = [
-            place for table in (INVOICES, CHANGES) for place in self._places((table,), (), (), name, value)
+        positions = [
+            position
+            for table in (INVOICES, CHANGES)
+            for position in self._positions((table,), (), (), name, value)
         ]
-        wanted = {place[:3] for place in places}
-        if not self.abilities.nests and any(place.kind == LIST for place in places):
+        wanted = {position[:3] for position in positions}
+        if not self.capabilities.nests and any(position.kind == LIST for position in positions):
             return False
-        if len(wanted) < len(places) or wanted & taken or not all(place.column for place in places):
+        if (
+            len(wanted) < len(positions)
+            or wanted & taken
+            or not all(position.column for position in positions)
+        ):
             return False
         kinds: dict[str, dict[str, str]] = {}
-        for place in places:
-            columns = kinds.setdefault(place.table, dict(self._columns(place.table)))
-            if place.kind and columns.setdefault(place.column, place.kind) != place.kind:
+        for position in positions:
+            columns = kinds.setdefault(position.table, dict(self._columns(position.table)))
+            if position.kind and columns.setdefault(position.column, position.kind) != position.kind:
                 return False
         if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
             return False
-        self._check(kinds, shown(name))
+        self._check(kinds, printable(name))
         taken |= wanted
         self._known |= kinds
         return True
@@ -111,26 +116,26 @@ class Columns:
             }
         return self._known[table]
 
-    def _places(
+    def _positions(
         self, table: tuple[str, ...], row: tuple[Any, ...], path: tuple[str, ...], name: str, value: Any
-    ) -> Iterator[_Place]:
+    ) -> Iterator[_Position]:
         """Say where dlt's normalizer puts a field: objects become columns, lists become tables."""
         naming = self.schema.naming
         at = (*path, naming.normalize_path(name) if name.strip() else "")
         if isinstance(value, Mapping):
             for inner, item in value.items():
-                yield from self._places(table, row, at, inner, item)
+                yield from self._positions(table, row, at, inner, item)
         elif isinstance(value, list):
             below = (*table, *path, naming.normalize_tables_path(name))
             named = naming.shorten_fragments(*below)
-            yield _Place(naming.shorten_fragments(*table), row, named if all(at) else "", LIST)
-            for place, item in enumerate(value):
-                item_row = (*row, named, place)
+            yield _Position(naming.shorten_fragments(*table), row, named if all(at) else "", LIST)
+            for index, item in enumerate(value):
+                item_row = (*row, named, index)
                 fields = (
                     item if isinstance(item, Mapping) else {LIST if isinstance(item, list) else "value": item}
                 )
                 for inner, each in fields.items():
-                    yield from self._places(below, item_row, (), inner, each)
+                    yield from self._positions(below, item_row, (), inner, each)
         else:
             column = naming.shorten_fragments(*at) if all(at) else ""
-            yield _Place(naming.shorten_fragments(*table), row, column, _KINDS.get(type(value)))
+            yield _Position(naming.shorten_fragments(*table), row, column, _KINDS.get(type(value)))

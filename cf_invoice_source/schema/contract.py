@@ -1,4 +1,4 @@
-"""dlt's schema contract: what of it a proven copy can obey, and what new fields may do under it."""
+"""dlt's schema contract: what of it a verified copy can obey, and what new fields may do under it."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rejected record's place among the rejects.
+    """A rejected record, as it stands among the rejects.
 
     Attributes:
-        key: "<record_hash>:<n>", n counting equal records from 1.
+        key: "<record_hash>:<occurrence>", equal records counted from 1.
         id: The record's id, where it has one.
     """
 
@@ -37,7 +37,7 @@ class Equal:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class HighWaterMark:
     """How far the list is known: every ordinal from 1, the oldest, up to this one.
 
     Attributes:
@@ -66,7 +66,7 @@ class Mark:
         return None
 
 
-NOTHING = Mark()
+NOTHING = HighWaterMark()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,19 @@ class Bookmark:
     """What is remembered of one account.
 
     Attributes:
-        mark: Up to where the copy is proven; None where the server's counting allows no ordinals.
+        mark: Up to where the copy is verified; None where the server's counting allows no ordinals.
         unfinished: How far a full walk got that was cut into several packages and is not done.
-        invoices: Rows that the table holds for this account, by the last proven walk; None for none yet.
+        invoices: Rows that the table holds for this account, by the last verified walk; None for none yet.
         rejects: Records that it could not hold, likewise.
-        full_walk_at: When the last full walk was completed, in unix seconds.
-        is_refreshing: Whether a refresh has begun, and no proven walk has ended it yet.
+        full_sync_at: When the last full walk was completed, in unix seconds.
         lost: Why what was stored cannot be used; empty where it can, or nothing was.
     """
 
-    mark: Mark | None = None
-    unfinished: Mark | None = None
+    mark: HighWaterMark | None = None
+    unfinished: HighWaterMark | None = None
     invoices: int | None = None
     rejects: int = 0
-    full_walk_at: int | None = None
-    is_refreshing: bool = False
+    full_sync_at: int | None = None
     lost: str = field(default="", compare=False)
 
 
@@ -100,8 +98,7 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
         "unfinished": _mark_to_dict(bookmark.unfinished),
         "invoices": bookmark.invoices,
         "rejects": bookmark.rejects,
-        "full_walk_at": bookmark.full_walk_at,
-        **({"is_refreshing": True} if bookmark.is_refreshing else {}),
+        "full_sync_at": bookmark.full_sync_at,
     }
 
 
@@ -110,8 +107,6 @@ def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
     if not stored:
         return Bookmark()
     try:
-        if stored.keys() == {"is_refreshing"}:
-            return Bookmark(is_refreshing=_is(stored["is_refreshing"], bool))
         if stored["version"] != VERSION:
             return Bookmark(lost=f"the bookmark is of version {_is(stored['version'], int)}, not {VERSION}")
         return Bookmark(
@@ -119,16 +114,25 @@ def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
             unfinished=_mark_from_dict(stored["unfinished"]),
             invoices=_is(stored["invoices"], int, NoneType),
             rejects=_is(stored["rejects"], int),
-            full_walk_at=_is(stored["full_walk_at"], int, NoneType),
-            is_refreshing=_is(stored.get("is_refreshing", False), bool),
+            full_sync_at=_is(stored["full_sync_at"], int, NoneType),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return Bookmark(lost="the bookmark cannot be read")
 
 
-def forgotten(stored: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Write a bookmark that remembers only that there was one, and whether a refresh has begun."""
-    return {"is_refreshing": True} if from_dict(stored).is_refreshing else {}
+def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
+    """Say how the tables differ from what was verified; empty if they do not, or nothing was verified.
+
+    Args:
+        bookmark: What is remembered of the account.
+        held: How many invoices and current rejects the tables hold of it.
+    """
+    if bookmark.invoices is None or (bookmark.invoices, bookmark.rejects) == held:
+        return ""
+    return (
+        f"the tables hold {held[0]:,} invoices and {held[1]:,} rejected records, "
+        f"verified were {bookmark.invoices:,} and {bookmark.rejects:,}"
+    )
 
 
 def bare(key: str) -> str:
@@ -140,7 +144,7 @@ ANONYMOUS = "anonymous:"
 """How the identity of an invoice without id begins."""
 
 
-def _mark_to_dict(mark: Mark | None) -> dict[str, Any] | None:
+def _mark_to_dict(mark: HighWaterMark | None) -> dict[str, Any] | None:
     if mark is None:
         return None
     return {
@@ -154,10 +158,10 @@ def _mark_to_dict(mark: Mark | None) -> dict[str, Any] | None:
     }
 
 
-def _mark_from_dict(stored: Mapping[str, Any] | None) -> Mark | None:
+def _mark_from_dict(stored: Mapping[str, Any] | None) -> HighWaterMark | None:
     if stored is None:
         return None
-    return Mark(
+    return HighWaterMark(
         ordinal=_is(stored["ordinal"], int),
         identity=_is(stored["identity"], str),
         unsettled={int(ordinal): _is(key, str) for ordinal, key in stored["unsettled"].items()},

@@ -1,97 +1,163 @@
-"""What a walk by `has_more` has listed so far: each record once, however pages shift and overlap."""
+"""The walk by `has_more`, page after page, newest first: for a server whose counting is wrong.
+
+It ends on every answer that a server can give: each further page needs a record that was not there before,
+or a list that has grown, and their number is bounded.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.invoices.record import Invoice, Item, Reject
+from cf_invoice_source.walk.page import Page, Record
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Fetch:
+    """Fetch this page next."""
+
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The list has ended.
+
+    Attributes:
+        unverified_reason: Why something may have been missed; empty when nothing was.
+    """
+
+    unverified_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The server's paging makes no sense: nothing that it lists can be trusted to be complete."""
+
+    why: str
+
+
+def next_step(
+    previous: Page[Any], last: Page[Any], *, records_read: int, new: int, max_pages: int
+) -> Fetch | Stop | Refuse:
+    """Say what follows the page `last`.
+
+    Args:
+        previous: The page before it; the same as `last` for page 1.
+        last: The page answered last.
+        records_read: Different records in the walk so far.
+        new: Those of them that `last` brought.
+        max_pages: A list with more pages than this is taken for one without end.
+    """
+    if not last.records:
+        return Stop(f"page {last.asked} is empty, but says that more follow" if last.has_more else "")
+    if not new and last.total_count <= previous.total_count:
+        return Refuse(
+            f"page {last.asked} repeats records of earlier pages, though the list has not grown: "
+            "the server seems to ignore the page number"
+        )
+    if not (last.has_more or last.total_count > records_read):
+        return Stop()
+    if last.asked >= max_pages:
+        return Refuse(f"the list goes on after {max_pages:,} pages")
+    return Fetch(last.asked + 1)
+
+
+def is_same(before: Page[Any], after: Page[Any]) -> bool:
+    """Whether page 1 shows after a walk what it showed before: then nothing moved in between."""
+    return before.total_count == after.total_count and _hashes(before) == _hashes(after)
+
+
+def _hashes(page: Page[Any]) -> list[str]:
+    return [record.row_hash for record in page.records]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[R]):
     """What one page brought that was not there before.
 
     Attributes:
-        items: New invoices that have an id, and new rejected records, each with its key.
-        new: How many records were new, invoices without an id included.
+        records: New records that have an id, and new rejected ones, each with its key.
+        new: How many records were new, those without an id included.
     """
 
-    items: tuple[tuple[str, Item], ...]
+    records: tuple[tuple[str, R], ...]
     new: int
 
 
-class Listing:
+class Listing(Generic[R]):
     """Collects the pages of one walk.
 
-    Invoices without an id are held back until the end, for they are numbered from the oldest on. They, and
-    rejected records without an id, are told apart by their place in the list, counted from its end: that
-    place stays the same when new invoices arrive in front.
+    Records without an id are held back until the end, for they are numbered from the oldest on. They, and
+    rejected records without an id, are told apart by their ordinal, counted from the end of the list: it
+    stays the same when new invoices arrive in front.
 
     Attributes:
-        seen: Different records so far.
-        doubt: Why this does not prove that nothing was missed; empty when nothing speaks against it.
-        rejects: Keys of the rejected records, "<record_hash>:<n>".
+        records_read: Different records so far.
+        unverified_reason: Why something may have been missed; empty when nothing speaks for it.
+        rejects: Keys of the rejected records, "<record_hash>:<occurrence>".
     """
 
     def __init__(self) -> None:
-        self.seen = 0
-        self.doubt = ""
+        self.records_read = 0
+        self.unverified_reason = ""
         self.rejects: set[str] = set()
         self._names: set[str] = set()
-        self._numbers = Counter[str]()
-        self._anonymous: dict[int, Invoice] = {}
+        self._occurrences = Counter[str]()
+        self._anonymous: dict[int, R] = {}
         self._previous: list[str] = []
 
-    def take(self, page: Page[Item]) -> Taken:
+    def take(self, page: Page[R]) -> Taken[R]:
         """Take in a page, and say what is new on it."""
-        hashes = [item.row_hash for item in page.records]
+        hashes = _hashes(page)
         if hashes == self._previous and len(set(hashes)) > 1:
             return Taken((), 0)
         self._previous = hashes
         end = page.total_count - (page.asked - 1) * page.per_page
-        items: list[tuple[str, Item]] = []
+        records: list[tuple[str, R]] = []
         new = 0
-        for index, item in enumerate(page.records):
-            if not self._is_new(end - index, item, page):
-                self.doubt = "a record was listed twice"
+        for index, record in enumerate(page.records):
+            if not self._is_new(end - index, record, page):
+                self.unverified_reason = "a record was listed twice"
                 continue
             new += 1
-            if isinstance(item, Reject):
-                items.append((self._reject_key(item), item))
-            elif item.id is not None:
-                items.append((item.id, item))
+            if record.is_reject:
+                records.append((self._reject_key(record), record))
+            elif record.id is not None:
+                records.append((record.id, record))
             else:
-                self._anonymous[end - index] = item
-        self.seen += new
-        return Taken(tuple(items), new)
+                self._anonymous[end - index] = record
+        self.records_read += new
+        return Taken(tuple(records), new)
 
-    def anonymous(self) -> list[tuple[str, Invoice]]:
-        """Give the invoices without an id, each with its stable key: "anonymous:<hash>:<n>"."""
+    def anonymous(self) -> list[tuple[str, R]]:
+        """Give the records without an id, each with its stable key: "anonymous:<hash>:<n>"."""
         count = Counter[str]()
         keyed = []
-        for _, invoice in sorted(self._anonymous.items(), key=lambda placed: placed[0]):
-            count[invoice.identity] += 1
-            key = f"{invoice.identity}:{count[invoice.identity]}"
+        for _, record in sorted(self._anonymous.items(), key=lambda item: item[0]):
+            count[record.identity] += 1
+            key = f"{record.identity}:{count[record.identity]}"
             self._names.add(key)
-            keyed.append((key, invoice))
+            keyed.append((key, record))
         return keyed
 
     def has_seen(self, key: str) -> bool:
         """Whether the walk saw this key."""
         return key in self._names
 
-    def _is_new(self, place: int, item: Item, page: Page[Item]) -> bool:
-        """Without an id, only a place that the server's own count covers is taken for another record."""
-        name = item.id or f"place {place}"
-        if name in self._names or (item.id is None and place < 1 and page.asked > 1):
+    def _is_new(self, ordinal: int, record: R, page: Page[R]) -> bool:
+        """Without an id, only an ordinal that the server's own count covers is taken for another record."""
+        name = record.id or f"ordinal {ordinal}"
+        if name in self._names or (record.id is None and ordinal < 1 and page.asked > 1):
             return False
         self._names.add(name)
         return True
 
-    def _reject_key(self, reject: Reject) -> str:
-        self._numbers[reject.row_hash] += 1
-        key = f"{reject.row_hash}:{self._numbers[reject.row_hash]}"
+    def _reject_key(self, reject: R) -> str:
+        self._occurrences[reject.row_hash] += 1
+        key = f"{reject.row_hash}:{self._occurrences[reject.row_hash]}"
         self.rejects.add(key)
         return key

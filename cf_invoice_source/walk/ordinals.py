@@ -7,15 +7,17 @@ the list can be read anywhere: only pages that cover a needed ordinal are worth 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Generic, TypeVar
 
-from cf_invoice_source.cloudflare.answers import Page
-from cf_invoice_source.invoices.record import Invoice, Item, Reject
-from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
-from cf_invoice_source.walk.sightings import Names, Places, name_of
+from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, HighWaterMark
+from cf_invoice_source.walk.coverage import Coverage
+from cf_invoice_source.walk.keys import Keys
+from cf_invoice_source.walk.page import Page, Record
+
+R = TypeVar("R", bound=Record)
 
 
 class Trouble(Enum):
@@ -30,47 +32,47 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class WalkPlan:
     """Where a walk begins.
 
     Attributes:
         mark: What is known already; nothing for a full walk.
-        why: Why a full walk is needed; empty for an incremental one.
+        full_reason: Why a full walk is needed; empty for an incremental one.
         is_resumed: Whether it goes on where an interrupted full walk ended.
     """
 
-    mark: Mark
-    why: str = ""
+    mark: HighWaterMark
+    full_reason: str = ""
     is_resumed: bool = False
 
 
-def plan(bookmark: Bookmark, total: int, *, why_full: str, now_s: int, full_walk_every_s: int) -> Start:
+def plan(bookmark: Bookmark, total: int, *, full_reason: str, now_s: int, full_sync_every_s: int) -> WalkPlan:
     """Say where a walk begins, once page 1 has told how long the list is.
 
     Args:
         bookmark: What is remembered of the account.
         total: `total_count` of page 1.
-        why_full: Why a full walk is wanted from outside; empty where it is not.
+        full_reason: Why a full walk is wanted from outside; empty where it is not.
         now_s: The time, in unix seconds.
-        full_walk_every_s: How old the last full walk may be, in seconds.
+        full_sync_every_s: How old the last full walk may be, in seconds.
     """
-    if why_full:
-        return Start(NOTHING, why_full)
+    if full_reason:
+        return WalkPlan(NOTHING, full_reason)
     unfinished, mark = bookmark.unfinished, bookmark.mark
     if unfinished and total >= unfinished.ordinal:
-        return Start(unfinished, "an earlier full walk was interrupted", is_resumed=True)
+        return WalkPlan(unfinished, "an earlier full walk was interrupted", is_resumed=True)
     if mark is None:
         is_first = bookmark.invoices is None
         why = "first run" if is_first else "the server's counting was not to be trusted"
-        return Start(NOTHING, bookmark.lost or why)
+        return WalkPlan(NOTHING, bookmark.lost or why)
     if total < mark.ordinal:
-        return Start(NOTHING, f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}")
-    if bookmark.full_walk_at is None or now_s - bookmark.full_walk_at >= full_walk_every_s:
-        return Start(NOTHING, "a full walk was due")
-    return Start(mark)
+        return WalkPlan(NOTHING, f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}")
+    if bookmark.full_sync_at is None or now_s - bookmark.full_sync_at >= full_sync_every_s:
+        return WalkPlan(NOTHING, "a full walk was due")
+    return WalkPlan(mark)
 
 
-def distrust(page: Page[Item]) -> str:
+def distrust(page: Page[Any]) -> str:
     """Say why a page's own figures contradict each other; empty when they do not."""
     before = (page.asked - 1) * page.per_page
     if page.per_page < 1 or page.total_count < 0:
@@ -85,7 +87,7 @@ def distrust(page: Page[Item]) -> str:
     return ""
 
 
-class Walk:
+class Walk(Generic[R]):
     """One walk over one account's list, as a pure state: pages go in, records and decisions come out.
 
     Args:
@@ -100,7 +102,7 @@ class Walk:
             list is not newest first, and a walk by ordinals proves nothing.
     """
 
-    def __init__(self, first: Page[Item], start: Mark) -> None:
+    def __init__(self, first: Page[R], start: HighWaterMark) -> None:
         self.total = first.total_count
         self.why_troubled = ""
         self.is_ordered = True
@@ -108,29 +110,41 @@ class Walk:
         self._known_when_asked: dict[int, int] = {}
         self._unconfirmed = 0
         self._good_answers = 0
-        self._at, self._ids = Places(), Names()
-        self._held: dict[int, Item] = {}
+        self._identities: dict[int, str] = {}
+        self._ids = set[str]()
+        self._held: dict[int, R] = {}
         self._fresh: list[int] = []
         self._released: dict[int, tuple[str, int | None]] = {}
-        self._unsettled: dict[int, str] = {}
-        self._rejected: dict[int, Rejected] = {}
         self._begin(start)
 
-    def _begin(self, start: Mark) -> None:
+    def _begin(self, start: HighWaterMark) -> None:
+        checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
-        self._checks = sorted({*start.unsettled, *start.rejected, start.ordinal} - {0}, reverse=True)
-        self._dense = start.ordinal + 1
+        self._needed = Coverage(self._identities, self.total, checks, start.ordinal + 1)
+        self._keys = Keys(start)
         self._given = 0
         self._last = (start.ordinal, start.identity)
         self._newest_us: int | None = None
-        self._equal = dict(start.anonymous)
-        self._numbers = Counter[str]()
-        for reject in start.rejected.values():
-            row_hash, _, number = reject.key.rpartition(":")
-            self._numbers[row_hash] = max(self._numbers[row_hash], int(number))
 
-    def take(self, page: Page[Item]) -> Trouble | None:
-        """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words.
+    def take(self, page: Page[R]) -> Trouble | None:
+        """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words."""
+        if trouble := self._look_at_counts(page):
+            return trouble
+        top = page.total_count - (page.asked - 1) * page.per_page
+        by_ordinal = {top - index: record for index, record in enumerate(page.records)}
+        for ordinal, record in by_ordinal.items():
+            if not self._note(ordinal, record):
+                return self._trouble(
+                    Trouble.MOVED, "a record stands at two ordinals, or one ordinal holds two"
+                )
+        self._good_answers += 1
+        for ordinal, record in by_ordinal.items():
+            if why := self._contradiction(ordinal, record):
+                return self._trouble(Trouble.MARK, why)
+        return None
+
+    def _look_at_counts(self, page: Page[R]) -> Trouble | None:
+        """Say what is wrong with a page's own figures, and take over how long the list is now.
 
         Several requests may be on their way, and the server answers them in any order. So a list that is
         shorter than another answer said has shrunk only if that answer was known when the page was asked for.
@@ -142,22 +156,13 @@ class Walk:
             return self._trouble(Trouble.MOVED, shrank)
         if page.per_page != self._per_page:
             return self._trouble(Trouble.PAGING, f"per_page went from {self._per_page} to {page.per_page}")
-        if doubt := distrust(page):
-            return self._trouble(Trouble.PAGING, doubt)
+        if why := distrust(page):
+            return self._trouble(Trouble.PAGING, why)
         if page.total_count < self._latest:
             self._unconfirmed = self._latest
         elif known == self._latest:
             self._unconfirmed = 0
         self._latest = max(self._latest, page.total_count)
-        top = page.total_count - (page.asked - 1) * page.per_page
-        sheet = {top - index: item for index, item in enumerate(page.records)}
-        for ordinal, item in sheet.items():
-            if not self._note(ordinal, item):
-                return self._trouble(Trouble.MOVED, "a record stands at two places, or a place holds two")
-        self._good_answers += 1
-        for ordinal, item in sheet.items():
-            if why := self._contradiction(ordinal, item):
-                return self._trouble(Trouble.MARK, why)
         return None
 
     def wanted(self, most: int) -> list[int]:
@@ -166,22 +171,22 @@ class Walk:
         They cover what is still needed as far as is known. There are none once all was seen, and confirmed;
         and no more than good answers so far, so that little is asked in vain of a server that counts wrongly.
         """
-        pages = self._pages(min(most, self._good_answers))
+        pages = self._needed.pages(min(most, self._good_answers), self._latest, self._per_page)
         if not pages and self._unconfirmed:
             pages = [1]
         for page in pages:
             self._known_when_asked.setdefault(page, self._latest)
         return pages
 
-    def release(self) -> Iterator[tuple[str, Item]]:
+    def release(self) -> Iterator[tuple[str, R]]:
         """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
 
-        Before the checks are past these are settled invoices with an id. If a check fails, the others have to
+        Before the checks are past these are final invoices with an id. If a check fails, the others have to
         be looked at anew: records without id get other numbers then.
         """
-        limit = self._lowest_needed()
+        limit = self._needed.lowest()
         if limit <= self._start.ordinal:
-            yield from self._release_settled(limit)
+            yield from self._release_final(limit)
             return
         self._fresh.clear()
         for ordinal in self._due(limit):
@@ -190,12 +195,14 @@ class Walk:
                 self._notice_order(created_us)
                 self._last = (ordinal, identity)
                 continue
-            item = self._held.pop(ordinal)
-            self._notice_order(item.created_us)
-            self._last = (ordinal, item.identity)
-            key = self._key(ordinal, item)
+            record = self._held.pop(ordinal)
+            self._notice_order(record.created_us)
+            self._last = (ordinal, record.identity)
+            key = self._keys.key(ordinal, record)
             if key is not None:
-                yield key, item
+                if record.id is None:
+                    self._ids.add(key)
+                yield key, record
 
     def _due(self, limit: int) -> list[int]:
         """List the ordinals to be given now: at first those seen up to the mark, then one after the other."""
@@ -206,15 +213,15 @@ class Walk:
         self._given = limit - 1
         return due
 
-    def _release_settled(self, limit: int) -> Iterator[tuple[str, Item]]:
-        """Give settled invoices; of each stays only what the order of the list, and its end, are known by."""
+    def _release_final(self, limit: int) -> Iterator[tuple[str, R]]:
+        """Give final invoices; of each stays only what the order of the list, and its end, are known by."""
         fresh, self._fresh = self._fresh, [ordinal for ordinal in self._fresh if ordinal >= limit]
         for ordinal in sorted(ordinal for ordinal in fresh if ordinal < limit):
-            item = self._held[ordinal]
-            if item.id is not None and item.is_settled:
-                self._released[ordinal] = item.id, item.created_us
+            record = self._held[ordinal]
+            if record.id is not None and record.is_final:
+                self._released[ordinal] = record.id, record.created_us
                 del self._held[ordinal]
-                yield item.id, item
+                yield record.id, record
 
     def widen(self) -> None:
         """Forget the mark: every ordinal is needed. What was seen in this walk counts."""
@@ -222,48 +229,47 @@ class Walk:
 
     def has_seen(self, key: str) -> bool:
         """Whether the walk saw this key."""
-        return name_of(key) in self._ids
+        return key in self._ids
 
     def is_past_checks(self) -> bool:
-        """Whether all that the mark claimed has been found at its place."""
-        return self._lowest_needed() > self._start.ordinal
+        """Whether all that the mark claimed has been found at its ordinal."""
+        return self._needed.lowest() > self._start.ordinal
 
-    def mark(self) -> Mark:
+    def mark(self) -> HighWaterMark:
         """How far the list is known now. Only once the checks are past."""
         ordinal, identity = self._last
-        return Mark(
+        return HighWaterMark(
             ordinal,
             identity,
-            dict(self._unsettled),
-            dict(self._rejected),
-            {identity: equal for identity, equal in self._equal.items() if self._can_recur(equal)},
+            dict(self._keys.unsettled),
+            dict(self._keys.rejected),
+            self._keys.equal_ones(self._newest_us),
         )
 
     def _trouble(self, trouble: Trouble, why: str) -> Trouble:
         self.why_troubled = why
         return trouble
 
-    def _note(self, ordinal: int, item: Item) -> bool:
+    def _note(self, ordinal: int, record: R) -> bool:
         """Remember what stands where; False if that contradicts what was seen before."""
-        name = name_of(item.identity)
-        if there := self._at.get(ordinal):
-            return there == name
-        if item.id is not None:
-            if name in self._ids:
+        if ordinal in self._identities:
+            return self._identities[ordinal] == record.identity
+        if record.id is not None:
+            if record.id in self._ids:
                 return False
-            self._ids.add(name)
+            self._ids.add(record.id)
         if ordinal <= self.total:
-            self._held[ordinal] = item
+            self._held[ordinal] = record
             self._fresh.append(ordinal)
-        self._at.put(ordinal, name)
+        self._identities[ordinal] = record.identity
         return True
 
-    def _contradiction(self, ordinal: int, item: Item) -> str:
+    def _contradiction(self, ordinal: int, record: R) -> str:
         """Say how a record contradicts what the bookmark remembers; empty if it does not."""
         claim = self._start.claims(ordinal)
-        if claim is not None and claim != item.identity:
-            return f"{claim} is no longer at its place in the list"
-        if ordinal in self._start.rejected and isinstance(item, Invoice) and item.id is None:
+        if claim is not None and claim != record.identity:
+            return f"{claim} is no longer where it was in the list"
+        if ordinal in self._start.rejected and not record.is_reject and record.id is None:
             return "a rejected record has become an invoice without id, which only a full walk can number"
         return ""
 
@@ -271,71 +277,3 @@ class Walk:
         if created_us is not None:
             self.is_ordered = self.is_ordered and (self._newest_us is None or created_us >= self._newest_us)
             self._newest_us = created_us
-
-    def _pages(self, most: int) -> list[int]:
-        pages: list[int] = []
-        covered = 0
-        for ordinal in reversed(self._checks):
-            if len(pages) == most:
-                return pages
-            if ordinal > covered and ordinal not in self._at:
-                pages.append(self._page_of(ordinal))
-                covered = self._top_of(pages[-1])
-        ordinal = max(covered + 1, self._dense)
-        while ordinal <= self.total and len(pages) < most:
-            if ordinal in self._at:
-                ordinal += 1
-            else:
-                pages.append(self._page_of(ordinal))
-                ordinal = self._top_of(pages[-1]) + 1
-        return pages
-
-    def _page_of(self, ordinal: int) -> int:
-        return (self._latest - ordinal) // self._per_page + 1
-
-    def _top_of(self, page: int) -> int:
-        return self._latest - (page - 1) * self._per_page
-
-    def _lowest_needed(self) -> int:
-        while self._checks and self._checks[-1] in self._at:
-            self._checks.pop()
-        if self._checks:
-            return self._checks[-1]
-        while self._dense in self._at and self._dense <= self.total:
-            self._dense += 1
-        return self._dense
-
-    def _key(self, ordinal: int, item: Item) -> str | None:
-        """Settle what a record is called, and remember it while it may change; None if that is known."""
-        if isinstance(item, Reject):
-            return self._reject_key(ordinal, item)
-        key = item.id or self._anonymous_key(ordinal, item)
-        if key is not None and not item.is_settled:
-            self._unsettled[ordinal] = key
-        return key
-
-    def _anonymous_key(self, ordinal: int, item: Invoice) -> str | None:
-        if ordinal <= self._start.ordinal:
-            key = self._start.unsettled.get(ordinal)
-        else:
-            before = self._equal.get(item.identity)
-            equal = Equal(before.count + 1 if before else 1, item.created_us)
-            self._equal[item.identity] = equal
-            key = f"{item.identity}:{equal.count}"
-        if key is not None:
-            self._ids.add(name_of(key))
-        return key
-
-    def _reject_key(self, ordinal: int, item: Reject) -> str:
-        known = self._start.rejected.get(ordinal)
-        if known and known.key.startswith(f"{item.row_hash}:"):
-            key = known.key
-        else:
-            self._numbers[item.row_hash] += 1
-            key = f"{item.row_hash}:{self._numbers[item.row_hash]}"
-        self._rejected[ordinal] = Rejected(key, item.id)
-        return key
-
-    def _can_recur(self, equal: Equal) -> bool:
-        """Whether an equal invoice without id could still follow: equal ones are of the same time."""
-        return equal.created_us is None or self._newest_us is None or equal.created_us >= self._newest_us

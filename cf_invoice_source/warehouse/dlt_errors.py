@@ -28,7 +28,7 @@ _WHERE_TO_SET = (
 
 
 @contextmanager
-def dlt_errors_explained() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn what dlt raises into an error that says what to do. A bug of ours stays itself."""
     try:
         yield
@@ -41,7 +41,7 @@ def dlt_errors_explained() -> Iterator[None]:
 
 
 @contextmanager
-def driver_errors_explained() -> Iterator[None]:
+def translated_driver_errors() -> Iterator[None]:
     """Take whatever is raised for the destination's: each driver has errors of its own."""
     try:
         yield

@@ -14,7 +14,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
-from cf_invoice_source.notices import tell
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
 from cf_invoice_source.warehouse.target import database_file
 
@@ -82,7 +82,7 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
             lock.acquire(timeout=0)
         except Timeout:
             if wait_s > 0:
-                tell(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
+                notify(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
             lock.acquire(timeout=wait_s)
     except Timeout as error:
         raise TryLaterError(

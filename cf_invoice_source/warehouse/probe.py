@@ -14,13 +14,13 @@ from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.staging import name_staging
-from cf_invoice_source.warehouse.target import Target
+from cf_invoice_source.warehouse.target import DatasetRef
 
 _SCRATCH = "cf_invoices_check_"
 """How the names of all scratch objects begin, should a check be killed half-way."""
 
 
-def try_writing(target: Target) -> str | None:
+def try_writing(target: DatasetRef) -> str | None:
     """Make something under a name of its own, and take it away; what is there already is not touched.
 
     Returns:

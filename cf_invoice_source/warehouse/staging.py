@@ -12,7 +12,7 @@ from dlt.common.destination.client import DestinationClientConfiguration, Destin
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
-from cf_invoice_source.warehouse.abilities import dialect_of, is_duckdb
+from cf_invoice_source.warehouse.destination import dialect_of, is_duckdb
 
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 

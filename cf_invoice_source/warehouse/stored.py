@@ -1,4 +1,4 @@
-"""What the destination holds: counts, ids, row hashes. It reads; only `restore` and `sweep` write."""
+"""What the destination holds of our tables: counts, ids, row hashes; and how to mend them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from dlt.common.destination.client import JobClientBase, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
-from cf_invoice_source.invoices.changes import Known
+from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
-from cf_invoice_source.loading.write_disposition import Keeping, keeping_of
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.abilities import check_format
-from cf_invoice_source.warehouse.reader import Tables
+from cf_invoice_source.warehouse.destination import check_format
+from cf_invoice_source.warehouse.reader import TableReader
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
@@ -34,7 +33,7 @@ _CHUNK = 1_000
 """Keys in one query elsewhere."""
 
 
-class Warehouse(Tables):
+class StoredRows(TableReader):
     """Reads the tables of one pipeline's dataset. A table that is not there reads as empty.
 
     Args:
@@ -74,7 +73,7 @@ class Warehouse(Tables):
                 return None
         return dlt.Schema.from_dict(json.loads(stored.schema)) if stored else None
 
-    def damage(self) -> str:
+    def missing_schema(self) -> str:
         """Say which table or column that was loaded once is missing now; empty when none is."""
         schema = self._schema()
         if not schema:
@@ -93,20 +92,14 @@ class Warehouse(Tables):
                     return f"the table {name}, or a column of it, is missing"
         return ""
 
-    def _find_keeping(self) -> Keeping | None:
-        schema = self._schema()
-        if not _has_invoices(schema):
-            schema = self._stored_schema()
-        return keeping_of(schema.tables[INVOICES]) if schema and _has_invoices(schema) else None
-
-    def restore(self) -> None:
+    def recreate_tables(self) -> None:
         """Create missing tables and columns again; touches no data."""
         with self._pipeline.destination_client(SECTION) as client:
             client.update_stored_schema(force=True)
 
-    def sweep(self) -> None:
+    def purge_deleted(self) -> None:
         """Take away the deleted invoices that Iceberg keeps."""
-        if self.abilities.deletes:
+        if self.capabilities.deletes:
             return
         client = self._connect_to_ours()
         if isinstance(client, FilesystemClient):
@@ -115,7 +108,7 @@ class Warehouse(Tables):
                 if table.scan(row_filter="deleted = true").count():
                     table.delete("deleted = true")
 
-    def is_restored(self) -> bool:
+    def has_older_state(self) -> bool:
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
@@ -128,7 +121,7 @@ class Warehouse(Tables):
                 return False
         return stored is not None and stored.version < self._pipeline.state["_state_version"]
 
-    def check(self) -> None:
+    def check_format(self) -> None:
         """Check that the tables can be kept as the user chose.
 
         Raises:
@@ -139,18 +132,18 @@ class Warehouse(Tables):
 
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""
-        return len(self._query("SELECT 1 FROM {invoice_walks} WHERE {account_id} = %s", account_id))
+        return len(self._query("SELECT 1 FROM {invoice_syncs} WHERE {account_id} = %s", account_id))
 
     def newest_load(self) -> str:
         """Give the ID of the newest package that any pipeline loaded; IDs sort by time. Empty for none."""
-        return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_walks}"))
+        return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_syncs}"))
 
-    def known(
+    def stored(
         self,
         account_id: str,
         ids: Collection[str],
         is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
-    ) -> dict[str, Known]:
+    ) -> dict[str, Stored]:
         """Look up what is held of these invoices; those of which nothing is held are left out.
 
         Args:
@@ -169,12 +162,14 @@ class Warehouse(Tables):
         for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
             if version > latest.get(invoice_id, (0,))[0]:
                 latest[invoice_id] = (version, change, row_hash)
-        known = {}
+        stored = {}
         for invoice_id in row_hashes.keys() | latest.keys():
             version, change, change_hash = latest.get(invoice_id, (0, "deleted", ""))
             is_there = change != "deleted"
-            known[invoice_id] = Known(row_hashes.get(invoice_id), version, change_hash if is_there else None)
-        return known
+            stored[invoice_id] = Stored(
+                row_hashes.get(invoice_id), version, change_hash if is_there else None
+            )
+        return stored
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
@@ -193,7 +188,7 @@ class Warehouse(Tables):
 
         Some come twice. Take all before the next question.
         """
-        rows = "SELECT {id} FROM {current} WHERE {account_id} = %s"
+        rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
         live = (
             "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
             "FROM {invoice_changes} WHERE {account_id} = %s GROUP BY {id}) latest "
@@ -208,44 +203,47 @@ class Warehouse(Tables):
         """Fetch the rows of these rejects."""
         if not keys:
             return []
-        columns = list(TABLES[REJECTS]["columns"])
+        columns = list(TABLES[REJECTS].columns)
         select = _select(columns, REJECTS)
-        found = self._query(select + _CURRENT, account_id)
+        found = self._query(select + _UNRESOLVED, account_id)
         rows = (dict(zip(columns, row, strict=True)) for row in found)
-        return [row for row in rows if f"{row['record_hash']}:{row['n']}" in keys]
+        return [row for row in rows if f"{row['record_hash']}:{row['occurrence']}" in keys]
 
     def rejects(self, account_id: str) -> set[str]:
-        """List the keys, "<record_hash>:<n>", of an account's current rejects."""
-        select = "SELECT {record_hash}, {n} FROM {invoice_rejects}"
-        return {f"{row_hash}:{n}" for row_hash, n in self._query(select + _CURRENT, account_id)}
+        """List the keys, "<record_hash>:<occurrence>", of an account's current rejects."""
+        select = "SELECT {record_hash}, {occurrence} FROM {invoice_rejects}"
+        return {
+            f"{row_hash}:{occurrence}"
+            for row_hash, occurrence in self._query(select + _UNRESOLVED, account_id)
+        }
 
     def _rows(
         self, columns: Collection[str], account_id: str, ids: Collection[str]
     ) -> Iterator[dict[str, Any]]:
-        for row in self._by_id(_select(columns, "current"), account_id, ids):
+        for row in self._by_id(_select(columns, INVOICES), account_id, ids):
             yield dict(zip(columns, row, strict=True))
 
     def _by_id(self, select: str, account_id: str, ids: Collection[str]) -> Iterator[Any]:
         if not ids:
             return
         where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
-        if one_list := _AS_ONE_LIST.get(self.capabilities.sqlglot_dialect):
+        if one_list := _AS_ONE_LIST.get(self.dialect):
             keys, written = one_list
             yield from self._stream(f"{where}({keys})", account_id, written(list(ids)))
             return
         remaining = iter(ids)
         while chunk := list(islice(remaining, _CHUNK)):
-            places = ", ".join(["%s"] * len(chunk))
-            yield from self._stream(f"{where}({places})", account_id, *chunk)
+            markers = ", ".join(["%s"] * len(chunk))
+            yield from self._stream(f"{where}({markers})", account_id, *chunk)
 
 
 def _has_invoices(schema: dlt.Schema | None) -> bool:
     return schema is not None and INVOICES in schema.tables
 
 
-_ROW = tuple(TABLES[INVOICES]["columns"])
+_ROW = tuple(TABLES[INVOICES].columns)
 
-_CURRENT = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
+_UNRESOLVED = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
 
 
 def _select(columns: Collection[str], table: str) -> str:

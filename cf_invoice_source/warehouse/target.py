@@ -37,11 +37,11 @@ from dlt.pipeline.progress import TCollectorArg
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.dlt_errors import driver_errors_explained
+from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DatasetRef:
     """A pipeline's dataset in a destination.
 
     Attributes:
@@ -57,8 +57,8 @@ class Target:
     working_dir: Path
 
     @classmethod
-    def of(cls, pipeline_name: str, destination: str, dataset_name: str) -> Target:
-        """Find a target by the names that a user gave.
+    def of(cls, pipeline_name: str, destination: str, dataset_name: str) -> DatasetRef:
+        """Find a dataset by the names that a user gave.
 
         Raises:
             SettingsError: dlt cannot use a name. Neither it nor dlt's error is shown: it may hold a secret.
@@ -170,7 +170,7 @@ def settings_of(pipeline_name: str) -> Iterator[None]:
 
 def _is_there(dataset: dlt.Dataset) -> bool:
     """Connect, and look for the schema that dlt stores with the tables."""
-    with driver_errors_explained():
+    with translated_driver_errors():
         try:
             return bool(dataset.schema)
         except DestinationUndefinedEntity:

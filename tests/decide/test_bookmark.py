@@ -13,24 +13,21 @@ from cf_invoice_source.walk.bookmark import (
     VERSION,
     Bookmark,
     Equal,
-    Mark,
+    HighWaterMark,
     Rejected,
     bare,
-    forgotten,
     from_dict,
     to_dict,
 )
 
-MARK = Mark(
+MARK = HighWaterMark(
     ordinal=9,
     identity="in_9",
     unsettled={2: "in_2", 4: "anonymous:4d:2", 9: "in_9"},
     rejected={3: Rejected("ab:1", "in_3"), 5: Rejected("cd:1", None)},
     anonymous={"anonymous:4d": Equal(2, 1_767_225_600_000_000), "anonymous:5e": Equal(1, None)},
 )
-BOOKMARK = Bookmark(MARK, Mark(3, "in_3"), invoices=7, rejects=2, full_walk_at=1_767_225_600)
-
-REFRESHING = replace(BOOKMARK, is_refreshing=True)
+BOOKMARK = Bookmark(MARK, HighWaterMark(3, "in_3"), invoices=7, rejects=2, full_sync_at=1_767_225_600)
 
 
 # What must stand where
@@ -53,7 +50,7 @@ def test_a_mark_claims_what_must_stand_at_an_ordinal(ordinal: int, claim: str | 
 
 
 def test_the_frontier_is_claimed_by_its_hash_where_it_is_a_rejected_record_without_id() -> None:
-    mark = Mark(5, "rejected:cd", rejected={5: Rejected("cd:1", None)})
+    mark = HighWaterMark(5, "rejected:cd", rejected={5: Rejected("cd:1", None)})
 
     assert mark.claims(5) == "rejected:cd"
 
@@ -81,7 +78,7 @@ def test_only_the_key_of_an_invoice_without_id_has_a_number_to_take_off(key: str
 WHOLE = st.integers(0, 10**12)
 TEXT = st.text(max_size=5)
 MARKS = st.builds(
-    Mark,
+    HighWaterMark,
     WHOLE,
     TEXT,
     st.dictionaries(WHOLE, TEXT, max_size=3),
@@ -126,7 +123,7 @@ def test_its_shape_stays_the_same_between_versions_of_this_package() -> None:
         "unfinished": unfinished,
         "invoices": 7,
         "rejects": 2,
-        "full_walk_at": 1_767_225_600,
+        "full_sync_at": 1_767_225_600,
     }
 
 
@@ -156,18 +153,6 @@ def test_a_version_that_is_none_reads_as_none_and_says_so(version: Any) -> None:
     assert read.lost == "the bookmark cannot be read"
 
 
-@pytest.mark.parametrize(("bookmark", "kept"), [(BOOKMARK, {}), (REFRESHING, {"is_refreshing": True})])
-def test_a_bookmark_that_is_forgotten_still_says_whether_a_refresh_has_begun(
-    bookmark: Bookmark, kept: dict[str, Any]
-) -> None:
-    stored = forgotten(to_dict(bookmark))
-
-    assert stored == kept
-    assert forgotten(stored) == kept
-    assert from_dict(stored) == Bookmark(is_refreshing=bookmark.is_refreshing)
-    assert from_dict(stored).lost == ""
-
-
 @pytest.mark.parametrize("name", to_dict(BOOKMARK))
 def test_a_bookmark_that_lacks_a_part_reads_as_none(name: str) -> None:
     stored = to_dict(BOOKMARK)
@@ -192,7 +177,7 @@ def test_a_mark_that_lacks_a_part_reads_as_none(name: str) -> None:
         pytest.param({"invoices": "7"}, id="invoices as text"),
         pytest.param({"rejects": None}, id="rejects unknown"),
         pytest.param({"rejects": True}, id="rejects true"),
-        pytest.param({"full_walk_at": 1.5}, id="a time in fractions"),
+        pytest.param({"full_sync_at": 1.5}, id="a time in fractions"),
     ],
 )
 def test_a_bookmark_of_another_shape_reads_as_none(garbage: dict[str, Any]) -> None:

@@ -4,41 +4,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.invoices.changes import UNKNOWN, Known, Verdict, judge_gone, judge_listed
+from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored, Verdict, judge_gone, judge_listed
 
 
 @pytest.mark.parametrize(
     ("known", "verdict"),
     [
-        pytest.param(UNKNOWN, Verdict(True, "new", 1), id="never seen"),
-        pytest.param(Known("a", 3, "a"), Verdict(False, None, 4), id="the same as before"),
-        pytest.param(Known("b", 3, "b"), Verdict(True, "updated", 4), id="changed"),
-        pytest.param(Known(None, 3, None), Verdict(True, "new", 4), id="deleted before, and back"),
-        pytest.param(Known(None, 3, "a"), Verdict(True, None, 4), id="its row was lost"),
-        pytest.param(Known(None, 3, "b"), Verdict(True, "updated", 4), id="its row was lost, and it changed"),
-        pytest.param(Known("a", 0, None), Verdict(False, "new", 1), id="its changes were lost"),
+        pytest.param(NOTHING_STORED, Verdict(True, "new", 1), id="never seen"),
+        pytest.param(Stored("a", 3, "a"), Verdict(False, None, 4), id="the same as before"),
+        pytest.param(Stored("b", 3, "b"), Verdict(True, "updated", 4), id="changed"),
+        pytest.param(Stored(None, 3, None), Verdict(True, "new", 4), id="deleted before, and back"),
+        pytest.param(Stored(None, 3, "a"), Verdict(True, None, 4), id="its row was lost"),
         pytest.param(
-            Known("b", 0, None), Verdict(True, "new", 1), id="its changes were lost, and it changed"
+            Stored(None, 3, "b"), Verdict(True, "updated", 4), id="its row was lost, and it changed"
         ),
-        pytest.param(Known("a", 3, "b"), Verdict(False, "updated", 4), id="its change was not written"),
-        pytest.param(Known("b", 3, "a"), Verdict(True, None, 4), id="its row was not written"),
+        pytest.param(Stored("a", 0, None), Verdict(False, "new", 1), id="its changes were lost"),
+        pytest.param(
+            Stored("b", 0, None), Verdict(True, "new", 1), id="its changes were lost, and it changed"
+        ),
+        pytest.param(Stored("a", 3, "b"), Verdict(False, "updated", 4), id="its change was not written"),
+        pytest.param(Stored("b", 3, "a"), Verdict(True, None, 4), id="its row was not written"),
     ],
 )
-def test_an_invoice_that_is_listed(known: Known, verdict: Verdict) -> None:
+def test_an_invoice_that_is_listed(known: Stored, verdict: Verdict) -> None:
     assert judge_listed("a", known) == verdict
 
 
 @pytest.mark.parametrize(
     ("known", "verdict"),
     [
-        pytest.param(UNKNOWN, Verdict(False, None, 1), id="never seen"),
-        pytest.param(Known("a", 3, "a"), Verdict(True, "deleted", 4), id="held"),
-        pytest.param(Known("a", 0, None), Verdict(True, None, 1), id="held, but its changes were lost"),
-        pytest.param(Known(None, 3, "a"), Verdict(False, "deleted", 4), id="its row was lost before"),
-        pytest.param(Known(None, 3, None), Verdict(False, None, 4), id="known to be deleted"),
+        pytest.param(NOTHING_STORED, Verdict(False, None, 1), id="never seen"),
+        pytest.param(Stored("a", 3, "a"), Verdict(True, "deleted", 4), id="held"),
+        pytest.param(Stored("a", 0, None), Verdict(True, None, 1), id="held, but its changes were lost"),
+        pytest.param(Stored(None, 3, "a"), Verdict(False, "deleted", 4), id="its row was lost before"),
+        pytest.param(Stored(None, 3, None), Verdict(False, None, 4), id="known to be deleted"),
     ],
 )
-def test_an_invoice_that_is_not_listed_any_more(known: Known, verdict: Verdict) -> None:
+def test_an_invoice_that_is_not_listed_any_more(known: Stored, verdict: Verdict) -> None:
     assert judge_gone(known) == verdict
 
 
@@ -71,13 +73,13 @@ def test_both_tables_tell_the_truth_after_each_run_and_every_change_is_noted_onc
 
 @given(seen=SEEN, shown=st.none() | st.sampled_from("ABC"))
 def test_the_same_again_writes_nothing(seen: list[str | None], shown: str | None) -> None:
-    known = Known() if shown is None else Known(shown, len(seen) + 1, shown)
+    known = Stored() if shown is None else Stored(shown, len(seen) + 1, shown)
     verdict = judge_gone(known) if shown is None else judge_listed(shown, known)
 
     assert not verdict.writes_row
     assert verdict.change is None
 
 
-def known_of(row: str | None, changes: list[tuple[int, str, str | None]]) -> Known:
+def known_of(row: str | None, changes: list[tuple[int, str, str | None]]) -> Stored:
     version, _, change_hash = changes[-1] if changes else (0, "", None)
-    return Known(row, version, change_hash)
+    return Stored(row, version, change_hash)

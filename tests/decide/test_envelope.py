@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, Page, read_errors, read_page
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_errors, read_page
+from cf_invoice_source.walk.page import Page
 from tests.make import MISSING, make_document, make_invoice
 
 JSON = st.recursive(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.loading.guess import has_guessable_text
+from cf_invoice_source.loading.row_file import duckdb_sniffs
 
 UUID = "6f0c1d7b-e5a9-4c2a-b3d8-e9017f4426aa"
 
@@ -27,7 +27,7 @@ UUID = "6f0c1d7b-e5a9-4c2a-b3d8-e9017f4426aa"
     ids=repr,
 )
 def test_what_looks_like_a_time_or_is_another_way_to_write_a_uuid(value: Any) -> None:
-    assert has_guessable_text(value)
+    assert duckdb_sniffs(value)
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_what_looks_like_a_time_or_is_another_way_to_write_a_uuid(value: Any) ->
     ids=repr,
 )
 def test_what_stays_as_it_is(value: Any) -> None:
-    assert not has_guessable_text(value)
+    assert not duckdb_sniffs(value)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from cf_invoice_source.cloudflare.rate_limit import (
     LONGEST_WAIT_S,
     MAX_REFUSALS,
-    Budget,
     Policy,
     Quota,
+    Window,
     read_quota,
     wait_after_refusal,
 )
@@ -93,25 +93,25 @@ def test_the_policy_belongs_to_the_limit_of_its_name(
 
 
 def test_while_nothing_is_known_requests_are_not_held_back() -> None:
-    budget = Budget().sent(0).sent(0)
+    budget = Window().sent(0).sent(0)
 
     assert budget.wait_s(0) == 0
     assert budget.on_their_way == 2
 
 
-def answered(budget: Budget, quota: Quota | None, now: float = 0) -> Budget:
+def answered(budget: Window, quota: Quota | None, now: float = 0) -> Window:
     """An answer that comes at once."""
     return budget.answered(quota, sent_at=now, now=now)
 
 
 def test_requests_on_their_way_count_as_spent() -> None:
-    budget = answered(Budget().sent(0).sent(0).sent(0), Quota(2, 30))
+    budget = answered(Window().sent(0).sent(0).sent(0), Quota(2, 30))
 
     assert (budget.left, budget.wait_s(0), budget.wait_s(10)) == (0, 30, 20)
 
 
 def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
-    budget = answered(Budget().sent(0).sent(0), Quota(8, 30))
+    budget = answered(Window().sent(0).sent(0), Quota(8, 30))
 
     late = budget.answered(Quota(9, 30), sent_at=0, now=12)
 
@@ -119,7 +119,7 @@ def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
 
 
 def test_once_all_is_answered_the_least_that_was_said_is_left_whatever_the_order() -> None:
-    budget = Budget().sent(0).sent(0).sent(0)
+    budget = Window().sent(0).sent(0).sent(0)
 
     for left in (5, 7, 6):
         budget = answered(budget, Quota(left, 30))
@@ -128,7 +128,7 @@ def test_once_all_is_answered_the_least_that_was_said_is_left_whatever_the_order
 
 
 def test_an_answer_of_the_window_before_does_not_count_in_the_next() -> None:
-    spent = answered(Budget().sent(0).sent(0), Quota(1, 30, Policy(40, 30)))
+    spent = answered(Window().sent(0).sent(0), Quota(1, 30, Policy(40, 30)))
 
     late = spent.sent(31).answered(Quota(0, 30, Policy(40, 30)), sent_at=0, now=31.2)
 
@@ -136,7 +136,7 @@ def test_an_answer_of_the_window_before_does_not_count_in_the_next() -> None:
 
 
 def test_a_new_window_begins_with_what_the_policy_says() -> None:
-    spent = answered(Budget().sent(0), Quota(0, 30, Policy(2, 30)))
+    spent = answered(Window().sent(0), Quota(0, 30, Policy(2, 30)))
 
     after_two = spent.sent(30).sent(30)
 
@@ -145,20 +145,20 @@ def test_a_new_window_begins_with_what_the_policy_says() -> None:
 
 
 def test_a_new_window_of_an_unknown_policy_is_not_held_back() -> None:
-    assert answered(Budget().sent(0), Quota(0, 30)).sent(30).wait_s(30) == 0
+    assert answered(Window().sent(0), Quota(0, 30)).sent(30).wait_s(30) == 0
 
 
 def test_a_request_without_an_answer_or_with_one_without_headers_counts_as_spent() -> None:
-    budget = Budget(reported=5, ends_at=9, on_their_way=2)
+    budget = Window(reported=5, ends_at=9, on_their_way=2)
 
     after = answered(budget, None, now=1)
 
-    assert after == Budget(reported=4, ends_at=9, on_their_way=1)
+    assert after == Window(reported=4, ends_at=9, on_their_way=1)
     assert after.left == budget.left == 3
 
 
 def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
-    budget = answered(Budget().sent(0).sent(0), Quota(0, 300)).refused(17, 0)
+    budget = answered(Window().sent(0).sent(0), Quota(0, 300)).refused(17, 0)
 
     assert budget.wait_s(0) == 17
     assert answered(budget, Quota(50, 10), now=1).wait_s(1) == 16
@@ -166,7 +166,7 @@ def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
 
 
 def test_the_longer_of_two_refusals_counts() -> None:
-    assert Budget().refused(60, 0).refused(1, 0).wait_s(0) == 60
+    assert Window().refused(60, 0).refused(1, 0).wait_s(0) == 60
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Server:
 @given(quota=st.integers(4, 20), events=st.lists(st.integers(0, 9), max_size=200))
 def test_no_order_of_requests_and_answers_spends_more_than_the_quota(quota: int, events: list[int]) -> None:
     """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass."""
-    server, budget, now, sent_at = Server(quota), Budget(), 0.0, list[float]()
+    server, budget, now, sent_at = Server(quota), Window(), 0.0, list[float]()
     for event in events:
         if event <= 2 and budget.on_their_way < 4:
             now += budget.wait_s(now)

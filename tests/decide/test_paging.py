@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.cloudflare.answers import Page
 from cf_invoice_source.invoices.record import Item
-from cf_invoice_source.walk.has_more import Listing
-from cf_invoice_source.walk.paging import Ask, Refuse, Stop, is_same, next_step
+from cf_invoice_source.walk.has_more import Fetch, Listing, Refuse, Stop, is_same, next_step
+from cf_invoice_source.walk.page import Page
 from tests.make import make_invoice, make_page
 
 FULL = tuple({"id": f"in_{number}"} for number in range(50))
 
 
-def step(previous: Page[Item], last: Page[Item], **facts: int) -> Ask | Stop | Refuse:
+def step(previous: Page[Item], last: Page[Item], **facts: int) -> Fetch | Stop | Refuse:
     return next_step(
-        previous, last, **{"seen": len(last.records), "new": len(last.records), "max_pages": 100} | facts
+        previous,
+        last,
+        **{"records_read": len(last.records), "new": len(last.records), "max_pages": 100} | facts,
     )
 
 
@@ -27,13 +28,13 @@ def step(previous: Page[Item], last: Page[Item], **facts: int) -> Ask | Stop | R
         pytest.param(make_page(), Stop(), id="an empty list"),
         pytest.param(make_page(*FULL[:3]), Stop(), id="less than a page"),
         pytest.param(make_page(*FULL), Stop(), id="exactly a page"),
-        pytest.param(make_page(*FULL, has_more=True, total_count=120), Ask(2), id="the first of three"),
-        pytest.param(make_page(*FULL, total_count=120), Ask(2), id="only the count says that more follow"),
-        pytest.param(make_page(*FULL, has_more=True), Ask(2), id="only has_more says that more follow"),
-        pytest.param(make_page(*FULL[:7], has_more=True, per_page=7, total_count=20), Ask(2), id="clamped"),
+        pytest.param(make_page(*FULL, has_more=True, total_count=120), Fetch(2), id="the first of three"),
+        pytest.param(make_page(*FULL, total_count=120), Fetch(2), id="only the count says that more follow"),
+        pytest.param(make_page(*FULL, has_more=True), Fetch(2), id="only has_more says that more follow"),
+        pytest.param(make_page(*FULL[:7], has_more=True, per_page=7, total_count=20), Fetch(2), id="clamped"),
         pytest.param(
             make_page(make_invoice(), has_more=True, per_page=0, total_count=0),
-            Ask(2),
+            Fetch(2),
             id="the docs' example",
         ),
     ],
@@ -46,14 +47,14 @@ def test_the_last_page_of_several_ends_the_walk() -> None:
     first = make_page(*FULL, has_more=True, total_count=70)
     last = make_page(*FULL[:20], asked=2, total_count=70)
 
-    assert step(first, last, seen=70) == Stop()
+    assert step(first, last, records_read=70) == Stop()
 
 
 def test_a_page_without_anything_new_is_refused_when_the_list_has_not_grown() -> None:
     first = make_page(*FULL, has_more=True, total_count=100)
     last = make_page(*FULL, asked=2, has_more=True, total_count=100)
 
-    decision = step(first, last, seen=50, new=0)
+    decision = step(first, last, records_read=50, new=0)
 
     assert isinstance(decision, Refuse)
     assert "ignore the page number" in decision.why
@@ -63,13 +64,13 @@ def test_a_page_without_anything_new_is_no_error_when_the_list_has_grown() -> No
     first = make_page(*FULL, has_more=True, total_count=100)
     last = make_page(*FULL, asked=2, has_more=True, total_count=150)
 
-    assert step(first, last, seen=50, new=0) == Ask(3)
+    assert step(first, last, records_read=50, new=0) == Fetch(3)
 
 
 def test_a_list_without_end_is_refused() -> None:
     page = make_page(*FULL, asked=100, has_more=True, total_count=10**9)
 
-    assert step(page, page, seen=5000) == Refuse("the list goes on after 100 pages")
+    assert step(page, page, records_read=5000) == Refuse("the list goes on after 100 pages")
 
 
 def test_growth_is_measured_from_page_to_page() -> None:
@@ -77,23 +78,27 @@ def test_growth_is_measured_from_page_to_page() -> None:
     second = make_page(*FULL, asked=2, has_more=True, total_count=150)
     third = make_page(*FULL, asked=3, has_more=True, total_count=150)
 
-    assert isinstance(step(second, third, seen=50, new=0), Refuse)
+    assert isinstance(step(second, third, records_read=50, new=0), Refuse)
 
 
 def test_a_list_that_ends_on_its_last_allowed_page_is_not_refused() -> None:
     page = make_page(*FULL, asked=100, total_count=5000)
 
-    assert step(page, page, seen=5000) == Stop()
+    assert step(page, page, records_read=5000) == Stop()
 
 
 @pytest.mark.parametrize("total_count", [50, 80, 49, 10_000, -1])
 def test_an_empty_page_ends_the_walk_by_itself_whatever_the_server_counts(total_count: int) -> None:
     """The counting is what made the list walked by `has_more`; whether it moved is seen by `is_same`."""
-    assert step(make_page(*FULL), make_page(asked=2, total_count=total_count), seen=50, new=0) == Stop()
+    assert (
+        step(make_page(*FULL), make_page(asked=2, total_count=total_count), records_read=50, new=0) == Stop()
+    )
 
 
 def test_an_empty_page_that_says_that_more_follow_proves_nothing() -> None:
-    decision = step(make_page(*FULL), make_page(asked=2, has_more=True, total_count=50), seen=50, new=0)
+    decision = step(
+        make_page(*FULL), make_page(asked=2, has_more=True, total_count=50), records_read=50, new=0
+    )
 
     assert decision == Stop("page 2 is empty, but says that more follow")
 
@@ -185,7 +190,7 @@ def test_an_honest_list_is_seen_whole_whatever_one_field_of_its_paging_says(
 
 
 @given(count=st.integers(0, 40), per_page=st.integers(1, 10))
-def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int) -> None:
+def test_an_honest_list_at_rest_is_verified_to_be_whole(count: int, per_page: int) -> None:
     records = [make_invoice(id=f"in_{number}") for number in range(count)]
 
     def answer(asked: int) -> Page[Item]:
@@ -199,12 +204,14 @@ def test_an_honest_list_at_rest_is_proven_to_be_whole(count: int, per_page: int)
     assert len(pages) == max(1, -(-count // per_page))
 
 
-def walk(answer: Any, *, max_pages: int) -> tuple[list[Page[Item]], Ask | Stop | Refuse]:
-    listing, pages = Listing(), list[Page[Item]]()
-    decision: Ask | Stop | Refuse = Ask(1)
-    while isinstance(decision, Ask):
+def walk(answer: Any, *, max_pages: int) -> tuple[list[Page[Item]], Fetch | Stop | Refuse]:
+    listing, pages = Listing[Item](), list[Page[Item]]()
+    decision: Fetch | Stop | Refuse = Fetch(1)
+    while isinstance(decision, Fetch):
         page = answer(decision.page)
         pages.append(page)
         taken = listing.take(page)
-        decision = next_step(pages[-2:][0], page, seen=listing.seen, new=taken.new, max_pages=max_pages)
+        decision = next_step(
+            pages[-2:][0], page, records_read=listing.records_read, new=taken.new, max_pages=max_pages
+        )
     return pages, decision

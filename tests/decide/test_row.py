@@ -337,9 +337,9 @@ def test_an_invoice_with_id_is_identified_by_it() -> None:
     assert invoice(make_invoice(id="in_7")).identity == "in_7"
 
 
-@pytest.mark.parametrize(("status", "is_settled"), [("paid", True), ("open", False), (None, False)])
-def test_an_invoice_knows_whether_it_can_still_change(status: str | None, is_settled: bool) -> None:
-    assert invoice(make_invoice(status=status)).is_settled is is_settled
+@pytest.mark.parametrize(("status", "is_final"), [("paid", True), ("open", False), (None, False)])
+def test_an_invoice_knows_whether_it_can_still_change(status: str | None, is_final: bool) -> None:
+    assert invoice(make_invoice(status=status)).is_final is is_final
 
 
 @given(first=st.none() | st.text(), second=st.none() | st.text())

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed
-from cf_invoice_source.cloudflare.token import Token, read_token
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, Token, read_token
 
 
 def answer(result: Any) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.cloudflare.answers import Page
 from cf_invoice_source.invoices.record import Invoice, Item, Reject, read_record
-from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, Mark, Rejected
-from cf_invoice_source.walk.ordinals import Start, Trouble, Walk, distrust, plan
-from cf_invoice_source.walk.sightings import Places
+from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, HighWaterMark, Rejected
+from cf_invoice_source.walk.coverage import Coverage
+from cf_invoice_source.walk.ordinals import Trouble, Walk, WalkPlan, distrust, plan
+from cf_invoice_source.walk.page import Page
 from tests.make import CREATED_S, make_invoice, make_page
 
 BROKEN = ["no invoice"]
@@ -48,7 +48,7 @@ def page_of(names: Any, asked: int = 1, *, per_page: int = 2) -> Page[Item]:
     return make_page(*shown, asked=asked, has_more=more, per_page=per_page, total_count=len(records))
 
 
-def walk_of(names: Any, mark: Mark = NOTHING, *, per_page: int = 2) -> Walk:
+def walk_of(names: Any, mark: HighWaterMark = NOTHING, *, per_page: int = 2) -> Walk[Item]:
     """A walk that has taken page 1 of a list."""
     first = page_of(names, per_page=per_page)
     walk = Walk(first, mark)
@@ -72,7 +72,7 @@ def hash_of(record: Any) -> str:
     return read_record(record).row_hash
 
 
-def keys(walk: Walk) -> list[str]:
+def keys(walk: Walk[Item]) -> list[str]:
     return [key for key, _ in walk.release()]
 
 
@@ -80,17 +80,17 @@ def keys(walk: Walk) -> list[str]:
 class Went:
     """A walk to its end: what it gave, and the pages it asked for after page 1."""
 
-    walk: Walk
+    walk: Walk[Item]
     items: dict[str, Invoice | Reject] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
 
-def next_page(walk: Walk) -> int | None:
+def next_page(walk: Walk[Item]) -> int | None:
     """The page that is needed next, if one is."""
     return next(iter(walk.wanted(1)), None)
 
 
-def go(names: Any, mark: Mark = NOTHING, *, per_page: int = 2, arrivals: Any = ()) -> Went:
+def go(names: Any, mark: HighWaterMark = NOTHING, *, per_page: int = 2, arrivals: Any = ()) -> Went:
     """Walk a list, while so many invoices arrive before each further page; nothing may be wrong with it."""
     records, coming = a_list(names), list(arrivals)
     page = page_of(records, per_page=per_page)
@@ -111,8 +111,8 @@ def go(names: Any, mark: Mark = NOTHING, *, per_page: int = 2, arrivals: Any = (
 
 # Where a walk begins
 
-MARK = Mark(8, "in_8", {3: "in_3"})
-UNFINISHED = Mark(5, "in_5")
+MARK = HighWaterMark(8, "in_8", {3: "in_3"})
+UNFINISHED = HighWaterMark(5, "in_5")
 NOW_S, WEEK_S = 10_000_000, 604_800
 LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
 
@@ -120,80 +120,80 @@ LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
 @pytest.mark.parametrize(
     ("bookmark", "total", "why_full", "start"),
     [
-        pytest.param(LOADED, 9, "", Start(MARK), id="grown"),
-        pytest.param(LOADED, 8, "", Start(MARK), id="as long as before"),
-        pytest.param(LOADED, 9, "asked for", Start(NOTHING, "asked for"), id="a full walk is wanted"),
+        pytest.param(LOADED, 9, "", WalkPlan(MARK), id="grown"),
+        pytest.param(LOADED, 8, "", WalkPlan(MARK), id="as long as before"),
+        pytest.param(LOADED, 9, "asked for", WalkPlan(NOTHING, "asked for"), id="a full walk is wanted"),
         pytest.param(
             LOADED,
             7,
             "",
-            Start(NOTHING, "the list is shorter than before: 7 instead of 8"),
+            WalkPlan(NOTHING, "the list is shorter than before: 7 instead of 8"),
             id="shorter than the mark",
         ),
-        pytest.param(Bookmark(), 9, "", Start(NOTHING, "first run"), id="nothing is remembered"),
+        pytest.param(Bookmark(), 9, "", WalkPlan(NOTHING, "first run"), id="nothing is remembered"),
         pytest.param(
-            Bookmark(invoices=8, full_walk_at=NOW_S),
+            Bookmark(invoices=8, full_sync_at=NOW_S),
             9,
             "",
-            Start(NOTHING, "the server's counting was not to be trusted"),
+            WalkPlan(NOTHING, "the server's counting was not to be trusted"),
             id="no mark, for the last walk went by has_more",
         ),
         pytest.param(
-            Bookmark(invoices=0, full_walk_at=NOW_S),
+            Bookmark(invoices=0, full_sync_at=NOW_S),
             9,
             "",
-            Start(NOTHING, "the server's counting was not to be trusted"),
+            WalkPlan(NOTHING, "the server's counting was not to be trusted"),
             id="no mark, and there was no invoice",
         ),
         pytest.param(
-            replace(LOADED, full_walk_at=None),
+            replace(LOADED, full_sync_at=None),
             9,
             "",
-            Start(NOTHING, "a full walk was due"),
+            WalkPlan(NOTHING, "a full walk was due"),
             id="never a full walk",
         ),
         pytest.param(
-            replace(LOADED, full_walk_at=NOW_S - WEEK_S),
+            replace(LOADED, full_sync_at=NOW_S - WEEK_S),
             9,
             "",
-            Start(NOTHING, "a full walk was due"),
+            WalkPlan(NOTHING, "a full walk was due"),
             id="the last full walk is a week ago",
         ),
         pytest.param(
-            replace(LOADED, full_walk_at=NOW_S - WEEK_S + 1), 9, "", Start(MARK), id="a second less"
+            replace(LOADED, full_sync_at=NOW_S - WEEK_S + 1), 9, "", WalkPlan(MARK), id="a second less"
         ),
         pytest.param(
             replace(LOADED, unfinished=UNFINISHED),
             5,
             "",
-            Start(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
+            WalkPlan(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
             id="an interrupted full walk goes on",
         ),
         pytest.param(
             Bookmark(unfinished=UNFINISHED),
             9,
             "",
-            Start(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
+            WalkPlan(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
             id="an interrupted first walk goes on",
         ),
         pytest.param(
             Bookmark(unfinished=UNFINISHED),
             4,
             "",
-            Start(NOTHING, "first run"),
+            WalkPlan(NOTHING, "first run"),
             id="shorter than the interrupted walk",
         ),
         pytest.param(
             replace(LOADED, unfinished=UNFINISHED),
             9,
             "asked for",
-            Start(NOTHING, "asked for"),
+            WalkPlan(NOTHING, "asked for"),
             id="a wanted full walk does not go on where another one ended",
         ),
     ],
 )
-def test_where_a_walk_begins(bookmark: Bookmark, total: int, why_full: str, start: Start) -> None:
-    assert plan(bookmark, total, why_full=why_full, now_s=NOW_S, full_walk_every_s=WEEK_S) == start
+def test_where_a_walk_begins(bookmark: Bookmark, total: int, why_full: str, start: WalkPlan) -> None:
+    assert plan(bookmark, total, full_reason=why_full, now_s=NOW_S, full_sync_every_s=WEEK_S) == start
 
 
 # Whether a page agrees with itself
@@ -262,7 +262,7 @@ def test_no_id_stands_at_two_ordinals() -> None:
     walk = walk_of("dcba")
 
     assert walk.take(page_of("dxcb", asked=2)) is Trouble.MOVED
-    assert walk.why_troubled == "a record stands at two places, or a place holds two"
+    assert walk.why_troubled == "a record stands at two ordinals, or one ordinal holds two"
 
 
 def test_no_rejected_record_with_an_id_stands_at_two_ordinals() -> None:
@@ -360,32 +360,34 @@ def test_a_size_of_pages_that_changes_cannot_be_counted_with() -> None:
 
 def test_the_frontier_must_stand_at_its_ordinal() -> None:
     page = page_of("dcba")
-    walk = Walk(page, Mark(3, "x"))
+    walk = Walk(page, HighWaterMark(3, "x"))
 
     assert walk.take(page) is Trouble.MARK
-    assert walk.why_troubled == "x is no longer at its place in the list"
+    assert walk.why_troubled == "x is no longer where it was in the list"
 
 
 def test_an_unsettled_invoice_must_stand_at_its_ordinal() -> None:
-    walk = walk_of("dcBa", Mark(4, "d", {2: "x"}))
+    walk = walk_of("dcBa", HighWaterMark(4, "d", {2: "x"}))
 
     assert walk.take(page_of("dcBa", asked=2)) is Trouble.MARK
 
 
 def test_an_unsettled_invoice_without_id_must_still_be_of_the_same_identity() -> None:
-    walk = walk_of(["d", "c", anonymous("open")], Mark(3, "d", {1: "anonymous:other:1"}))
+    walk = walk_of(["d", "c", anonymous("open")], HighWaterMark(3, "d", {1: "anonymous:other:1"}))
 
     assert walk.take(page_of(["d", "c", anonymous("open")], asked=2)) is Trouble.MARK
 
 
 def test_a_rejected_record_with_an_id_must_stand_at_its_ordinal() -> None:
-    walk = walk_of("dcba", Mark(4, "d", rejected={2: Rejected("ab:1", "x")}))
+    walk = walk_of("dcba", HighWaterMark(4, "d", rejected={2: Rejected("ab:1", "x")}))
 
     assert walk.take(page_of("dcba", asked=2)) is Trouble.MARK
 
 
 def test_a_rejected_record_may_be_corrected() -> None:
-    walk = walk_of("dcba", Mark(4, "d", rejected={2: Rejected("ab:1", "b"), 1: Rejected("cd:1", None)}))
+    walk = walk_of(
+        "dcba", HighWaterMark(4, "d", rejected={2: Rejected("ab:1", "b"), 1: Rejected("cd:1", None)})
+    )
 
     assert walk.take(page_of("dcba", asked=2)) is None
     assert keys(walk) == ["a", "b", "c", "d"]
@@ -395,7 +397,7 @@ def test_a_rejected_record_that_turns_into_an_invoice_without_id_can_only_be_num
     None
 ):
     records = ["c", anonymous()]
-    mark = Mark(2, "c", rejected={1: Rejected("ab:1", None)})
+    mark = HighWaterMark(2, "c", rejected={1: Rejected("ab:1", None)})
     page = page_of(records)
     walk = Walk(page, mark)
 
@@ -408,7 +410,7 @@ def test_a_rejected_record_that_turns_into_an_invoice_without_id_can_only_be_num
 
 def test_a_claim_is_only_about_its_ordinal() -> None:
     """The invoice at the frontier is as old as before; what stands above it is new."""
-    walk = walk_of("dcba", Mark(3, "c"))
+    walk = walk_of("dcba", HighWaterMark(3, "c"))
 
     assert keys(walk) == ["c", "d"]
 
@@ -417,7 +419,7 @@ def test_a_claim_is_only_about_its_ordinal() -> None:
 
 
 def test_the_frontier_is_fetched_as_a_check_although_it_is_known() -> None:
-    walk = walk_of("edcba", Mark(3, "c"))
+    walk = walk_of("edcba", HighWaterMark(3, "c"))
 
     assert next_page(walk) == 2
 
@@ -425,7 +427,7 @@ def test_the_frontier_is_fetched_as_a_check_although_it_is_known() -> None:
 
 
 def test_nothing_else_is_fetched_when_page_1_shows_the_frontier() -> None:
-    assert next_page(walk_of("dcba", Mark(3, "c"))) is None
+    assert next_page(walk_of("dcba", HighWaterMark(3, "c"))) is None
 
 
 def test_an_empty_list_needs_nothing_else() -> None:
@@ -443,7 +445,7 @@ def test_the_oldest_page_comes_first() -> None:
 
 def test_only_the_pages_of_unsettled_and_rejected_records_are_needed_below_the_frontier() -> None:
     names = ["j", "i", "h", "g", "f", "E", "d", "c", "!", "a"]
-    walk = walk_of(names, Mark(9, "i", {5: "e"}, {2: Rejected(f"{hash_of(BROKEN)}:1", None)}))
+    walk = walk_of(names, HighWaterMark(9, "i", {5: "e"}, {2: Rejected(f"{hash_of(BROKEN)}:1", None)}))
 
     assert next_page(walk) == 5
     walk.take(page_of(names, asked=5))
@@ -507,35 +509,31 @@ def test_as_many_pages_are_asked_for_as_good_answers_have_come_up_to_a_limit() -
 
 
 def test_pages_with_what_may_have_changed_come_first_and_each_page_once() -> None:
-    walk = walk_of("jihgfedcba", Mark(4, "d", {1: "a", 3: "c"}))
+    walk = walk_of("jihgfedcba", HighWaterMark(4, "d", {1: "a", 3: "c"}))
     walk.take(page_of("jihgfedcba", asked=1))
     walk.take(page_of("jihgfedcba", asked=1))
 
     assert walk.wanted(9) == [5, 4, 3]
 
 
-def test_pages_are_named_without_a_look_at_everything_that_may_have_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A list on which nothing is settled: the work for each page must not grow with its length."""
-    first = page_of([f"IN_{number}" for number in range(4_000, 0, -1)])
-    walk = Walk(first, Mark(4_000, "in_4000", {number: f"in_{number}" for number in range(1, 4_001)}))
-    for _ in range(9):
-        walk.take(first)
-    looked: list[int] = []
-    was_seen = Places.__contains__
+def test_pages_are_named_without_a_look_at_everything_that_may_have_changed() -> None:
+    """A list on which nothing is final: the work for each page must not grow with its length."""
+    seen = _Looked()
+    coverage = Coverage(seen, 4_000, range(1, 4_001), 4_001)
 
-    def count(places: Places, ordinal: int) -> bool:
-        looked.append(ordinal)
-        return was_seen(places, ordinal)
-
-    monkeypatch.setattr(Places, "__contains__", count)
-
-    assert len(walk.wanted(8)) == 8
-    assert len(looked) < 50
+    assert coverage.pages(8, 4_000, 50) == list(range(80, 72, -1))
+    assert seen.looks < 500
 
 
-def overtaken() -> Walk:
+class _Looked(dict[int, str]):
+    looks = 0
+
+    def __contains__(self, ordinal: object) -> bool:
+        self.looks += 1
+        return super().__contains__(ordinal)
+
+
+def overtaken() -> Walk[Item]:
     """Pages 3 and 2 of a list, asked for at once; an invoice arrived between the answers, 2 before 3."""
     walk = walk_of("fedcba")
     walk.take(page_of("fedcba", asked=1))
@@ -580,7 +578,7 @@ def test_records_are_given_oldest_first_page_1_last() -> None:
 
 def test_settled_invoices_are_given_before_the_checks_are_past_and_each_once() -> None:
     names = "fEdcbA"
-    walk = walk_of(names, Mark(4, "d", {1: "a", 4: "d"}))
+    walk = walk_of(names, HighWaterMark(4, "d", {1: "a", 4: "d"}))
 
     walk.take(page_of(names, asked=3))
     assert not walk.is_past_checks()
@@ -590,13 +588,13 @@ def test_settled_invoices_are_given_before_the_checks_are_past_and_each_once() -
     walk.take(page_of(names, asked=2))
     assert walk.is_past_checks()
     assert keys(walk) == ["a", "c", "d", "e", "f"]
-    assert walk.mark() == Mark(6, "f", {1: "a", 5: "e"})
+    assert walk.mark() == HighWaterMark(6, "f", {1: "a", 5: "e"})
 
 
 @pytest.mark.parametrize("record", ["B", "!", anonymous()], ids=["unsettled", "rejected", "without id"])
 def test_what_a_failed_check_could_make_another_is_not_given_before(record: Name) -> None:
     names = ["f", "e", "d", "c", record, "A"]
-    walk = walk_of(names, Mark(4, "d", {1: "a"}))
+    walk = walk_of(names, HighWaterMark(4, "d", {1: "a"}))
 
     walk.take(page_of(names, asked=3))
 
@@ -606,7 +604,7 @@ def test_what_a_failed_check_could_make_another_is_not_given_before(record: Name
 
 def test_what_was_given_before_a_check_failed_is_not_given_again() -> None:
     names = "fedcbA"
-    walk = walk_of(names, Mark(4, "x", {1: "a"}))
+    walk = walk_of(names, HighWaterMark(4, "x", {1: "a"}))
     walk.take(page_of(names, asked=3))
     assert keys(walk) == ["b"]
 
@@ -614,20 +612,20 @@ def test_what_was_given_before_a_check_failed_is_not_given_again() -> None:
     walk.widen()
 
     assert keys(walk) == ["a", "c", "d", "e", "f"]
-    assert walk.mark() == Mark(6, "f", {1: "a"})
+    assert walk.mark() == HighWaterMark(6, "f", {1: "a"})
 
 
 def test_a_walk_whose_end_was_given_before_ends_there() -> None:
-    walk = walk_of("dcbA", Mark(4, "d", {1: "a"}), per_page=1)
+    walk = walk_of("dcbA", HighWaterMark(4, "d", {1: "a"}), per_page=1)
     walk.take(page_of("dcbA", asked=4, per_page=1))
 
     assert keys(walk) == ["a", "d"]
-    assert walk.mark() == Mark(4, "d", {1: "a"})
+    assert walk.mark() == HighWaterMark(4, "d", {1: "a"})
 
 
 def test_the_order_counts_of_what_was_given_before_the_checks_are_past() -> None:
     records = [make_invoice(id=str(number), created=hour(number)) for number in (6, 5, 4, 3, 9, 1)]
-    walk = walk_of(records, Mark(4, "4", {1: "1"}))
+    walk = walk_of(records, HighWaterMark(4, "4", {1: "1"}))
     walk.take(page_of(records, asked=3))
     assert keys(walk) == ["1", "9"]
     assert walk.is_ordered
@@ -685,7 +683,7 @@ def test_a_rejected_record_has_no_place_in_the_order() -> None:
 
 def test_pages_already_fetched_count_towards_the_full_walk() -> None:
     names = "hgfedcbA"
-    walk = walk_of(names, Mark(6, "x", {1: "a"}))
+    walk = walk_of(names, HighWaterMark(6, "x", {1: "a"}))
     walk.take(page_of(names, asked=4))
     assert walk.take(page_of(names, asked=2)) is Trouble.MARK
 
@@ -696,13 +694,13 @@ def test_pages_already_fetched_count_towards_the_full_walk() -> None:
     walk.take(page_of(names, asked=3))
     assert keys(walk) == ["c", "d", "e", "f", "g", "h"]
     assert next_page(walk) is None
-    assert walk.mark() == Mark(8, "h", {1: "a"})
+    assert walk.mark() == HighWaterMark(8, "h", {1: "a"})
 
 
 def test_after_a_failed_check_nothing_is_claimed_any_more() -> None:
     names = "fedcba"
     page = page_of(names)
-    walk = Walk(page, Mark(6, "x", {4: "y"}))
+    walk = Walk(page, HighWaterMark(6, "x", {4: "y"}))
     assert walk.take(page) is Trouble.MARK
 
     walk.widen()
@@ -714,7 +712,9 @@ def test_invoices_without_id_are_numbered_anew_after_a_failed_check() -> None:
     """One arrived late below those that the bookmark counts."""
     same, identity = anonymous("open"), identity_of(anonymous())
     names = ["h", "g", same, same, "a"]
-    walk = walk_of(names, Mark(3, "x", {2: f"{identity}:7"}, {}, {identity: Equal(7, hour(1) * 10**6)}))
+    walk = walk_of(
+        names, HighWaterMark(3, "x", {2: f"{identity}:7"}, {}, {identity: Equal(7, hour(1) * 10**6)})
+    )
     walk.take(page_of(names, asked=2))
     walk.widen()
 
@@ -727,7 +727,7 @@ def test_invoices_without_id_are_numbered_anew_after_a_failed_check() -> None:
 def test_rejected_records_are_numbered_anew_after_a_failed_check() -> None:
     same = hash_of(BROKEN)
     names = ["g", "f", "e", "d", "!", "!"]
-    walk = walk_of(names, Mark(4, "x", {}, {1: Rejected(f"{same}:5", None)}))
+    walk = walk_of(names, HighWaterMark(4, "x", {}, {1: Rejected(f"{same}:5", None)}))
     walk.take(page_of(names, asked=3))
     assert walk.take(page_of(names, asked=2)) is Trouble.MARK
 
@@ -773,7 +773,7 @@ def test_a_mark_stays_as_it_is_when_the_walk_goes_on() -> None:
     walk.take(page_of("FeDcBa", asked=2))
     keys(walk)
 
-    assert mark == Mark(2, "b", {2: "b"})
+    assert mark == HighWaterMark(2, "b", {2: "b"})
 
 
 def test_the_mark_half_way_goes_only_as_far_as_what_was_given() -> None:
@@ -782,7 +782,7 @@ def test_the_mark_half_way_goes_only_as_far_as_what_was_given() -> None:
     walk.take(page_of(names, asked=3))
     keys(walk)
 
-    assert walk.mark() == Mark(2, "b", {2: "b"})
+    assert walk.mark() == HighWaterMark(2, "b", {2: "b"})
 
 
 def test_the_frontier_may_be_a_record_without_id() -> None:
@@ -791,16 +791,18 @@ def test_the_frontier_may_be_a_record_without_id() -> None:
 
 
 def test_what_was_settled_since_is_not_remembered_any_more() -> None:
-    assert go("cba", Mark(3, "c", {1: "a", 2: "b"})).walk.mark() == Mark(3, "c")
+    assert go("cba", HighWaterMark(3, "c", {1: "a", 2: "b"})).walk.mark() == HighWaterMark(3, "c")
 
 
 def test_what_was_corrected_since_is_not_remembered_as_rejected() -> None:
-    assert go("cba", Mark(3, "c", {}, {1: Rejected("ab:1", "a")})).walk.mark() == Mark(3, "c")
+    assert go("cba", HighWaterMark(3, "c", {}, {1: Rejected("ab:1", "a")})).walk.mark() == HighWaterMark(
+        3, "c"
+    )
 
 
 def test_an_invoice_without_id_keeps_its_number_while_it_may_change_and_when_it_settles() -> None:
     identity = identity_of(anonymous())
-    mark = Mark(3, "c", {1: f"{identity}:3", 2: f"{identity}:4"})
+    mark = HighWaterMark(3, "c", {1: f"{identity}:3", 2: f"{identity}:4"})
 
     went = go(["c", anonymous("open"), anonymous("paid")], mark)
 
@@ -812,7 +814,7 @@ def test_a_settled_invoice_without_id_below_the_frontier_is_not_given_again() ->
     """Its number is not known any more, and it cannot have changed."""
     identity = identity_of(anonymous())
 
-    went = go(["c", anonymous("open"), anonymous("paid")], Mark(3, "c", {2: f"{identity}:2"}))
+    went = go(["c", anonymous("open"), anonymous("paid")], HighWaterMark(3, "c", {2: f"{identity}:2"}))
 
     assert [*went.items] == [f"{identity}:2", "c"]
 
@@ -843,7 +845,7 @@ def test_equal_invoices_without_id_are_counted_only_while_another_could_follow()
 
 
 def test_equal_invoices_without_id_are_remembered_while_no_time_was_seen() -> None:
-    mark = Mark(1, f"rejected:{hash_of(BROKEN)}", anonymous={"anonymous:4d": Equal(2, 1)})
+    mark = HighWaterMark(1, f"rejected:{hash_of(BROKEN)}", anonymous={"anonymous:4d": Equal(2, 1)})
 
     assert go("!", mark).walk.mark().anonymous == {"anonymous:4d": Equal(2, 1)}
 
@@ -864,7 +866,7 @@ def test_a_rejected_record_that_stays_as_it_is_keeps_its_number() -> None:
     same = hash_of(BROKEN)
     rejected = {1: Rejected(f"{same}:4", None), 2: Rejected(f"{same}:2", None)}
 
-    went = go("c!!", Mark(3, "c", rejected=rejected))
+    went = go("c!!", HighWaterMark(3, "c", rejected=rejected))
 
     assert [*went.items] == [f"{same}:4", f"{same}:2", "c"]
     assert went.walk.mark().rejected == rejected
@@ -874,13 +876,13 @@ def test_a_new_rejected_record_gets_a_number_that_no_equal_one_has() -> None:
     same = hash_of(BROKEN)
     rejected = {1: Rejected(f"{same}:4", None), 2: Rejected(f"{same}:2", None)}
 
-    assert [*go("!c!!", Mark(3, "c", rejected=rejected)).items][-1] == f"{same}:5"
+    assert [*go("!c!!", HighWaterMark(3, "c", rejected=rejected)).items][-1] == f"{same}:5"
 
 
 def test_a_rejected_record_that_changes_is_another_one() -> None:
     broken = make_invoice(id="a", amount_due="broken", description="new")
 
-    went = go(["b", broken], Mark(2, "b", rejected={1: Rejected("0" * 32 + ":3", "a")}))
+    went = go(["b", broken], HighWaterMark(2, "b", rejected={1: Rejected("0" * 32 + ":3", "a")}))
 
     assert [*went.items] == [f"{hash_of(broken)}:1", "b"]
 

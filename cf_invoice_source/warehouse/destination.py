@@ -15,10 +15,11 @@ from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
-from cf_invoice_source.schema.capabilities import Abilities, judge_abilities
+from cf_invoice_source.schema.capabilities import Capabilities, capabilities_of
+from cf_invoice_source.schema.hints import column_hints
 
 
-def abilities_of(client: JobClientBase, table_format: str | None = None) -> Abilities:
+def destination_capabilities(client: JobClientBase, table_format: str | None = None) -> Capabilities:
     """Look at a destination.
 
     Args:
@@ -29,10 +30,12 @@ def abilities_of(client: JobClientBase, table_format: str | None = None) -> Abil
     is_files = isinstance(client, FilesystemClient)
     capabilities = client.capabilities
     table_format = table_format or stored_format(client) or capabilities.preferred_table_format
-    table = new_table(INVOICES, write_disposition="merge", columns=list(TABLES[INVOICES]["columns"].values()))
+    table = new_table(
+        INVOICES, write_disposition="merge", columns=list(column_hints(TABLES[INVOICES]).values())
+    )
     if table_format and table_format != "native":
         table["table_format"] = cast("TTableFormat", table_format)
-    return judge_abilities(
+    return capabilities_of(
         is_readable=sql_client_of(client) is not None,
         strategy=resolve_merge_strategy({INVOICES: table}, table, capabilities),
         is_files=is_files,

@@ -1,0 +1,65 @@
+"""What a run did for one account: the row of `invoice_syncs`, whose columns are the fields of `Sync`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, get_type_hints
+
+from cf_invoice_source.invoices.columns import Column, ColumnType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """What a run did for one account; each field is a column of `invoice_syncs`, described beside it."""
+
+    account_id: Annotated[str, "Cloudflare account ID."]
+    started_at: Annotated[datetime, "When the run began with this account, in UTC."]
+    finished_at: Annotated[datetime, "When it was done with it, in UTC."]
+    type: Annotated[str, "Which invoices this dataset holds: all, auto or manual."]
+    sync_mode: Annotated[
+        str, "incremental, full, or sequential: page after page, where the server's counting is wrong."
+    ]
+    full_reason: Annotated[str, "Why the whole list was read; empty for an incremental sync."]
+    requests: Annotated[int, "Pages asked for."]
+    retries: Annotated[int, "Requests that were sent again, after a fault of the network or the edge."]
+    rate_limited: Annotated[int, "Answers 429."]
+    waited_s: Annotated[int, "Seconds waited for the rate limit, rounded."]
+    total_count: Annotated[int, "Length of the list when the walk began."]
+    records_read: Annotated[int, "Records looked at."]
+    new: Annotated[int, "Changes noted as new."]
+    updated: Annotated[int, "Changes noted as updated."]
+    deleted: Annotated[int, "Changes noted as deleted."]
+    rejected: Annotated[int, "Records in the list that could not be stored; they are in invoice_rejects."]
+    verified: Annotated[bool, "Whether the tables are known to equal the list, as page 1 described it."]
+    unverified_reason: Annotated[str, "Why they are not; empty where they are."]
+    error: Annotated[str, "Why the account could not be read, and what to do; empty where it could."]
+
+    @property
+    def problem(self) -> str:
+        """What a person has to know of this sync, in one line; empty where all is well."""
+        return problem_of(self.error, self.unverified_reason, self.rejected)
+
+    def row(self) -> dict[str, Any]:
+        """Give the row of `invoice_syncs`."""
+        return {column: getattr(self, column) for column in SYNC_COLUMNS}
+
+
+def problem_of(error: str, unverified_reason: str, rejected: int) -> str:
+    """Say what a person has to know of an account; empty where all is well."""
+    if error:
+        return f"failed: {error}"
+    if unverified_reason:
+        return f"not verified: {unverified_reason}"
+    if rejected:
+        return f"{rejected:,} record{'s' * (rejected != 1)} rejected: see invoice_rejects"
+    return ""
+
+
+_TYPES: Mapping[type, ColumnType] = {str: "text", int: "bigint", bool: "bool", datetime: "timestamp"}
+
+SYNC_COLUMNS: Mapping[str, Column] = {
+    name: Column(_TYPES[hint.__origin__], *hint.__metadata__)
+    for name, hint in get_type_hints(Sync, include_extras=True).items()
+}

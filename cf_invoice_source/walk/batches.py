@@ -1,0 +1,131 @@
+"""What a walk gives on: batches of records, each with what to remember once it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, TypeVar
+
+from cf_invoice_source.walk.bookmark import Bookmark
+from cf_invoice_source.walk.page import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class PackageEnd(Enum):
+    """Whether a load package ends behind what is given."""
+
+    NEVER = "never"
+    """More follows that belongs to it."""
+    IF_FULL = "if full"
+    ALWAYS = "always"
+    """Records may be read again, and no package may have two rows by one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkFigures:
+    """What a walk has done so far.
+
+    Attributes:
+        sync_mode: full, incremental or sequential.
+        full_reason: Why a full walk was needed; empty for an incremental one.
+        total_count: Length of the list by page 1.
+        records_read: Records looked at.
+        rejected: Those of them that were rejected.
+    """
+
+    sync_mode: str = "full"
+    full_reason: str = ""
+    total_count: int = 0
+    records_read: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WalkEnd:
+    """How a walk ended.
+
+    Attributes:
+        unverified_reason: Why nothing is verified; empty when it is.
+        is_listed: Says of a key whether the list still has it. Only after a full walk that went through
+            from its beginning: what the destination holds beyond that is gone.
+        rejects: The keys of all rejected records that the list has; None where nothing is verified.
+    """
+
+    unverified_reason: str = ""
+    is_listed: Callable[[str], bool] | None = None
+    rejects: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WalkBatch(Generic[R]):
+    """What goes into one load package, or a part of that.
+
+    Attributes:
+        records: By key.
+        rejects: By key, "<record_hash>:<occurrence>".
+        figures: What the walk has done so far.
+        bookmark: What to remember once this is loaded; None to leave it as it was.
+        end: How the walk ended, in its last batch.
+        package_end: Whether the package ends behind it.
+    """
+
+    records: dict[str, R]
+    rejects: dict[str, R]
+    figures: WalkFigures
+    bookmark: Bookmark | None = None
+    end: WalkEnd | None = None
+    package_end: PackageEnd = PackageEnd.IF_FULL
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.rejects)
+
+
+@dataclass(slots=True)
+class Collected(Generic[R]):
+    """Records that were read and not given yet.
+
+    Args:
+        package_rows: Records in one package, at least.
+        part_rows: Records after which a part of a package is given, so that it need not be kept.
+
+    Attributes:
+        has_given: Whether anything was given in this walk.
+    """
+
+    package_rows: int
+    part_rows: int
+    has_given: bool = False
+    _records: dict[str, R] = field(default_factory=dict)
+    _rejects: dict[str, R] = field(default_factory=dict)
+    _in_package: int = 0
+
+    def add(self, key: str, record: R) -> None:
+        """Put in a record; the same key again replaces it."""
+        (self._rejects if record.is_reject else self._records)[key] = record
+
+    def clear(self) -> None:
+        """Let go of what was not given."""
+        self._records, self._rejects = {}, {}
+
+    def enough(self) -> PackageEnd | None:
+        """Say whether there is enough for a package (`IF_FULL`), or for a part of one (`NEVER`)."""
+        waiting = len(self._records) + len(self._rejects)
+        if self._in_package + waiting >= self.package_rows:
+            return PackageEnd.IF_FULL
+        return PackageEnd.NEVER if waiting >= self.part_rows else None
+
+    def take(
+        self,
+        figures: WalkFigures,
+        bookmark: Bookmark | None = None,
+        end: WalkEnd | None = None,
+        package_end: PackageEnd = PackageEnd.IF_FULL,
+    ) -> WalkBatch[R]:
+        """Hand over what there is."""
+        batch = WalkBatch(self._records, self._rejects, figures, bookmark, end, package_end)
+        self.clear()
+        self._in_package = self._in_package + len(batch) if package_end is PackageEnd.NEVER else 0
+        self.has_given = self.has_given or len(batch) > 0
+        return batch

@@ -1,0 +1,102 @@
+"""`invoices` is a mirror: whatever else is asked for is refused, and the history is named."""
+
+from typing import Any
+
+import dlt
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from cf_invoice_source import SettingsError, cf_invoice_source
+from cf_invoice_source.schema.write_disposition import check_write_disposition
+from cf_invoice_source.simulator import Account, Simulator
+from tests.conftest import Command, Load, Warehouse
+from tests.make import make_invoices
+
+REFUSED: dict[str, Any] = {
+    "append": "append",
+    "replace": "replace",
+    "skip": "skip",
+    "scd2 as a word": "scd2",
+    "scd2": {"disposition": "merge", "strategy": "scd2"},
+    "upsert": {"disposition": "merge", "strategy": "upsert"},
+    "insert-only": {"disposition": "merge", "strategy": "insert-only"},
+    "replace with a strategy": {"disposition": "replace", "strategy": "insert-from-staging"},
+    "further options": {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "x": "y",
+    },
+    "nothing that dlt knows": "mirror",
+}
+
+ONE_MESSAGE = "invoices mirrors Cloudflare's list: it is loaded with merge, not with "
+
+
+@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED)
+def test_another_way_is_refused_and_the_history_is_named(given: Any) -> None:
+    with pytest.raises(SettingsError, match=ONE_MESSAGE) as refused:
+        check_write_disposition(given)
+
+    assert "invoice_changes" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "merge",
+        {"disposition": "merge"},
+        {"disposition": "merge", "strategy": None},
+        {"disposition": "merge", "strategy": "delete-insert"},
+    ],
+)
+def test_the_mirror_may_be_named(given: Any) -> None:
+    check_write_disposition(given)
+
+
+@pytest.fixture
+def listed(account: Account) -> Account:
+    account.records += make_invoices(2)
+    return account
+
+
+def pipeline() -> dlt.Pipeline:
+    return dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+
+
+def test_a_hint_on_the_resource_is_refused_before_anything_is_loaded(
+    dlt_here: None, simulator: Simulator, listed: Account, warehouse: Warehouse
+) -> None:
+    source = cf_invoice_source()
+    source.invoices.apply_hints(write_disposition=REFUSED["scd2"])
+
+    with pytest.raises(PipelineStepFailed, match=ONE_MESSAGE):
+        pipeline().run(source)
+
+    assert warehouse.tables() == set()
+
+
+def test_dlts_own_argument_of_a_run_is_refused_before_anything_is_loaded(
+    dlt_here: None, simulator: Simulator, listed: Account, warehouse: Warehouse
+) -> None:
+    with pytest.raises(PipelineStepFailed, match=ONE_MESSAGE):
+        pipeline().run(cf_invoice_source(), write_disposition="append")
+
+    assert warehouse.tables() == set()
+
+
+def test_an_argument_is_refused_by_the_source_and_by_load(load: Load, listed: Account) -> None:
+    for refuse in (cf_invoice_source, load):
+        with pytest.raises(SettingsError, match=ONE_MESSAGE):
+            refuse(write_disposition="append")
+
+
+def test_a_setting_is_refused_by_the_command(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, command: Command
+) -> None:
+    ended = command("load", env={"SOURCES__CF_INVOICE_SOURCE__WRITE_DISPOSITION": "scd2"})
+
+    assert ended.exit_code == 1
+    assert f"{ONE_MESSAGE}scd2." in ended.stderr
+    assert "invoice_changes" in ended.stderr
+    assert warehouse.tables() == set()
