@@ -1,10 +1,10 @@
 """A dlt source for Cloudflare's AI Gateway invoice history.
 
     import dlt
-    from cf_invoice_source import cf_invoice_source
+    from cf_invoice_source import load
 
     pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
-    pipeline.run(cf_invoice_source(account_id="..."))
+    print(load(pipeline, account_id="..."))
 
 Names that need dlt are resolved on first use, so that importing this package stays cheap.
 """
@@ -14,23 +14,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cf_invoice_source import settings
+from cf_invoice_source.settings import VERSION as __version__  # noqa: N811 - as Python names it
 
 if TYPE_CHECKING:
-    from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
-    from cf_invoice_source.errors import (
-        ApiChangedError,
-        DestinationError,
-        InvoiceSourceError,
-        SettingsError,
-        TryLaterError,
-    )
-    from cf_invoice_source.loading.report import Outcome, Report
-    from cf_invoice_source.runner import create_tables, list_accounts, load
-    from cf_invoice_source.source import cf_invoice_source
-    from cf_invoice_source.warehouse.locks import pipeline_lock
-
-__version__ = settings.VERSION
+    from cf_invoice_source.cloudflare.credentials import CloudflareCredentials as CloudflareCredentials
+    from cf_invoice_source.errors import ApiChangedError as ApiChangedError
+    from cf_invoice_source.errors import DestinationError as DestinationError
+    from cf_invoice_source.errors import InvoiceSourceError as InvoiceSourceError
+    from cf_invoice_source.errors import SettingsError as SettingsError
+    from cf_invoice_source.errors import TryLaterError as TryLaterError
+    from cf_invoice_source.loading.report import Outcome as Outcome
+    from cf_invoice_source.loading.report import Report as Report
+    from cf_invoice_source.runner import create_tables as create_tables
+    from cf_invoice_source.runner import list_accounts as list_accounts
+    from cf_invoice_source.runner import load as load
+    from cf_invoice_source.source import cf_invoice_source as cf_invoice_source
+    from cf_invoice_source.warehouse.locks import pipeline_lock as pipeline_lock
 
 _HOMES = {
     "ApiChangedError": "errors",
@@ -48,22 +47,7 @@ _HOMES = {
     "pipeline_lock": "warehouse.locks",
 }
 
-__all__ = [
-    "ApiChangedError",
-    "CloudflareCredentials",
-    "DestinationError",
-    "InvoiceSourceError",
-    "Outcome",
-    "Report",
-    "SettingsError",
-    "TryLaterError",
-    "__version__",
-    "cf_invoice_source",
-    "create_tables",
-    "list_accounts",
-    "load",
-    "pipeline_lock",
-]
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - names, all of them
 
 
 def __getattr__(name: str) -> Any:
