@@ -58,7 +58,9 @@ class Store:
 
     def reasons(self) -> list[str]:
         """Why there were full walks, in their order."""
-        rows = self.query("SELECT why FROM cf_invoices.invoice_syncs WHERE kind = 'full' ORDER BY started_at")
+        rows = self.query(
+            "SELECT full_reason FROM cf_invoices.invoice_syncs WHERE sync_mode = 'full' ORDER BY started_at"
+        )
         return [why for (why,) in rows]
 
     def killed(self, *moment: str) -> None:

@@ -165,7 +165,7 @@ def test_accounts_load_each_for_itself_and_the_checks_say_which_need_somebody(
     problems = told(last["complete"])
     assert problems.keys() == {fleet.refused.id, fleet.rejecting.id, fleet.doubtful.id}
     assert "AI Gateway Read" in problems[fleet.refused.id]
-    assert problems[fleet.rejecting.id].startswith("1 records are in invoice_rejects")
+    assert problems[fleet.rejecting.id] == "1 record rejected: see invoice_rejects"
     assert "says that more follow" in problems[fleet.doubtful.id]
     assert told(last["fresh"]).keys() == {fleet.refused.id, fleet.doubtful.id}
     assert not last["amounts_add_up"].passed

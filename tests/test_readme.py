@@ -76,6 +76,6 @@ def test_the_last_run_of_each_account_is_told(store: Store, listed: Account, sim
 
     [row] = store.query(query_with("verified, unverified_reason\nFROM ("))
 
-    account_id, _, kind, why, requests, new, updated, deleted, rejected, proven, doubt = row
-    assert (account_id, kind, why, requests) == (listed.id, "incremental", "", 1)
-    assert (new, updated, deleted, rejected, proven, doubt) == (0, 1, 0, 0, True, "")
+    account_id, _, sync_mode, reason, requests, new, updated, deleted, rejected, verified, unverified = row
+    assert (account_id, sync_mode, reason, requests) == (listed.id, "incremental", "", 1)
+    assert (new, updated, deleted, rejected, verified, unverified) == (0, 1, 0, 0, True, "")

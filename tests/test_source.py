@@ -179,7 +179,7 @@ def test_the_rejects_have_a_key_and_the_account(load: Load, account: Account, wa
     required = {
         name for name, (_, nullable) in columns.items() if not nullable and not name.startswith("_dlt")
     }
-    assert required == {"account_id", "record_hash", "n"}
+    assert required == {"account_id", "record_hash", "occurrence"}
     assert {row["account_id"] for row in warehouse.rows("invoice_rejects")} == {account.id}
 
 

@@ -11,9 +11,13 @@ import dlt
 import pytest
 
 from cf_invoice_source import ApiChangedError, cf_invoice_source
+from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.job import read_job
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.answers import Request
 from cf_invoice_source.simulator.faults import body
+from cf_invoice_source.source import source_of
+from cf_invoice_source.warehouse.stored import StoredRows
 from tests.conftest import Command, Load, Warehouse
 from tests.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
@@ -317,9 +321,10 @@ def fail_at(simulator: Simulator, page: int) -> None:
 
 def lose_power_after_one_package(package_rows: int, **settings: Any) -> None:
     """Load one package, as `load` does, and then do nothing any more."""
-    source = cf_invoice_source(**settings)
-    source.resources["invoices"].explicit_args["accounts"].package_rows = package_rows
-    dlt.attach("cloudflare_invoices").run(source)
+    pipeline = dlt.attach("cloudflare_invoices")
+    job = read_job(settings, pipeline.pipeline_name)
+    accounts = Accounts(job, job.client(), StoredRows(pipeline), package_rows=package_rows)
+    pipeline.run(source_of(accounts))
 
 
 @pytest.mark.parametrize(

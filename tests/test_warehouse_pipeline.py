@@ -73,7 +73,7 @@ def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_kno
     first_s, asked = time.monotonic() - began, len(simulator.requests)
     assert sorted(each.exit_code for each in first) == [0] * (WORKERS - 1) + [1], first
     [failed] = [each for each in first if each.exit_code]
-    assert f"account {refused.id}: Cloudflare refused" in failed.stderr
+    assert f"Account {refused.id}: failed: Cloudflare refused" in failed.stderr
     assert_exact(database.query, *accounts)
     listings = WORKERS * -(-ACCOUNTS // 50)
     counted = "SELECT sum(requests), sum(rate_limited), sum(waited_s) FROM cf_invoices.invoice_syncs"
@@ -89,7 +89,7 @@ def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_kno
     second_s = time.monotonic() - began
     assert [each.exit_code for each in second] == [0] * WORKERS, second
     assert_exact(database.query, *accounts, refused)
-    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_syncs GROUP BY kind ORDER BY kind")
+    walks = database.query("SELECT sync_mode, count(*) FROM cf_invoices.invoice_syncs GROUP BY 1 ORDER BY 1")
     assert walks == [("full", ACCOUNTS + 1), ("incremental", ACCOUNTS - 1)]
     invoices = sum(len(account.records) for account in accounts)
     print(f"\n{ACCOUNTS:,} accounts, {invoices:,} invoices, {WORKERS} workers")
@@ -131,7 +131,7 @@ def test_two_groups_of_accounts_keep_their_bookmarks_apart(
         run_warm(SCRIPT, "--account", fleet.well.id)
         run_warm(SCRIPT, "--account", other.id)
 
-    walks = database.query("SELECT kind, count(*) FROM cf_invoices.invoice_syncs GROUP BY kind ORDER BY kind")
+    walks = database.query("SELECT sync_mode, count(*) FROM cf_invoices.invoice_syncs GROUP BY 1 ORDER BY 1")
     assert walks == [("full", 2), ("incremental", 2)]
 
 

@@ -106,6 +106,7 @@ class Account:
             InvoiceSourceError: A page could not be read.
         """
         self.bookmark = bookmark
+        self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
         comparison = Comparison(self.account_id, stored, request.compare)
         try:
             for read in Walker(self.pages, bookmark, request.walk).batches():
