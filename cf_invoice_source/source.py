@@ -93,26 +93,24 @@ def source_of(accounts: Accounts) -> DltResource:
 
 
 @dlt.source(name=SECTION, section=SECTION)
-def empty_tables(table_format: TableFormat | None = None) -> DltResource:
-    """Give the tables, or columns of them, that a pipeline does not know yet, without a row.
+def empty_tables() -> DltResource:
+    """Give the tables, or columns of them, that a pipeline does not know yet, without a row."""
 
-    Args:
-        table_format: In which format a destination of files is to keep the tables; None for its own.
-    """
-    tables = dlt.resource(_empty_tables, name=INVOICES, section=SECTION, write_disposition="merge")
-    return tables(table_format)
+    def tables() -> Iterator[Any]:
+        capabilities = StoredRows(dlt.current.pipeline()).capabilities
+        yield from missing_tables(table_hints(capabilities), capabilities)
 
-
-def _empty_tables(table_format: TableFormat | None) -> Iterator[Any]:
-    capabilities = StoredRows(dlt.current.pipeline(), table_format).capabilities
-    yield from missing_tables(table_hints(capabilities, table_format), capabilities)
+    return dlt.resource(tables, name=INVOICES, section=SECTION, write_disposition="merge")
 
 
 def _resource_of(job: Job, asked: Client | Accounts) -> DltResource:
     # A text stays the text that was sent; dlt would turn what looks like a time into one.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
-    given = {} if job.created is None else {"created": _including_undated(job.created)}
-    return _invoices(job, asked, **given)
+    if job.created is None:
+        return _invoices(job, asked)
+    created = job.created.copy()
+    created.on_cursor_value_missing = "include"  # rows of the other tables have no `created`
+    return _invoices(job, asked, created)
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
@@ -146,26 +144,17 @@ def _invoices(
     verified: dict[str, Any] = {}
     with closing(writer), stored.connected():
         for batch in accounts.row_batches(bookmarks, is_range=is_range):
-            if not is_range:
-                newest = _newest(created.last_value, batch.tables.get(INVOICES, ()))
-                if newest is not None:
-                    created.advance(newest)
-                if batch.bookmark:
-                    verified[batch.account_id] = to_dict(batch.bookmark)
+            if not is_range:  # within one, dlt itself drops what lies outside
+                _advance(created, batch.tables.get(INVOICES, ()))
+            if batch.bookmark:
+                verified[batch.account_id] = to_dict(batch.bookmark)
             yield from writer.add(batch.tables)
         yield from writer.rest()
     bookmarks.update(verified)  # only now: whoever takes no more rows than that gets no bookmark either
 
 
-def _newest(last: datetime | None, rows: Sequence[dict[str, Any]]) -> datetime | None:
-    """The newest `created` so far. The accounts share this cursor: it informs, the bookmarks decide."""
-    return max(
-        [row["created"] for row in rows if row.get("created")] + ([last] if last else []), default=None
-    )
-
-
-def _including_undated(created: dlt.sources.incremental[datetime]) -> dlt.sources.incremental[datetime]:
-    """Let rows without `created` pass: those of the other tables have none."""
-    created = created.copy()
-    created.on_cursor_value_missing = "include"
-    return created
+def _advance(cursor: dlt.sources.incremental[datetime], rows: Sequence[dict[str, Any]]) -> None:
+    """Move the cursor to the newest `created`. The accounts share it: it informs, the bookmarks decide."""
+    times = [time for time in (cursor.last_value, *(row.get("created") for row in rows)) if time]
+    if times:
+        cursor.advance(max(times))

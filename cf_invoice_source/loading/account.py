@@ -67,19 +67,7 @@ _NOT_ENDED = WalkEnd("the walk did not end")
 
 
 class Account:
-    """One account in one load.
-
-    Args:
-        account_id: Cloudflare account ID.
-        invoice_type: Which invoices.
-        pages: The pages of its list.
-        stats: Counts what trouble its requests have.
-
-    Attributes:
-        bookmark: What is remembered of it by now.
-        outcome: What has come of it by now.
-        error: Why it could not be read, if it could not.
-    """
+    """One account in one load: what is remembered of it, and what has come of it, by now."""
 
     def __init__(
         self, account_id: str, invoice_type: InvoiceType, pages: PageFetcher[Item], stats: RequestStats
@@ -96,11 +84,6 @@ class Account:
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
         """Walk the account's list, and give what is to be loaded.
-
-        Args:
-            stored: What the destination holds.
-            bookmark: What is remembered of the account.
-            request: What is to be done.
 
         Raises:
             InvoiceSourceError: A page could not be read.
@@ -140,13 +123,7 @@ class Account:
         self.outcome = replace(self.outcome, verified=False, unverified_reason=reason)
 
     def _note(self, rows: Rows, batch: WalkBatch[Item], unverifiable: str) -> None:
-        """Take over what a batch tells.
-
-        Args:
-            rows: What is written of it.
-            batch: The batch.
-            unverifiable: Why nothing in this destination is ever verified; empty where it can be.
-        """
+        """Take over what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
         self._changes.update(rows.changes)
         self.bookmark = batch.bookmark or self.bookmark
         if not batch.end:

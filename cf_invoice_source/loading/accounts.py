@@ -38,9 +38,6 @@ class Accounts:
     again and again.
 
     Args:
-        job: What the load is asked to do.
-        client: Asks Cloudflare.
-        stored: What the destination holds.
         package_rows: Rows in one package, at least; None for all in one.
         isolate_accounts: Whether an account that cannot be read leaves the others alone.
         bypass_normalizer: Whether what is given goes to the destination as it is, and nobody has put dlt's
@@ -84,9 +81,7 @@ class Accounts:
     def row_batches(self, bookmarks: Mapping[str, Any], *, is_range: bool = False) -> Iterator[RowBatch]:
         """Give what is to be loaded, up to the size of one package; call again for the next one.
 
-        Args:
-            bookmarks: The stored bookmarks by account.
-            is_range: Whether dlt cuts out a range of `created`: then nothing is remembered or verified.
+        Where dlt cuts out a range of `created`, nothing is remembered or verified.
         """
         rows = 0
         try:

@@ -30,13 +30,7 @@ class Compare(Enum):
 
 
 class Comparison:
-    """Finds the rows to write for the batches of one walk.
-
-    Args:
-        account_id: Cloudflare account ID.
-        stored: What the destination holds.
-        compare: How to compare.
-    """
+    """Finds the rows to write for the batches of one walk."""
 
     def __init__(self, account_id: str, stored: StoredRows, compare: Compare) -> None:
         self._account_id = account_id

@@ -33,13 +33,8 @@ TableHints = Mapping[str, Mapping[str, Any]]
 class PackageWriter:
     """The rows of one load package.
 
-    Args:
-        pipeline: The pipeline that loads them.
-        schema: The source's schema.
-        hints: What `dlt.mark.make_hints` takes for each table.
-        capabilities: What the destination can do.
-        is_direct: Whether rows may go to DuckDB as files that dlt loads as they are, without a look at each
-            row, which spares a quarter of the time. Not where a user may have put dlt's own steps in between.
+    Where `is_direct`, rows may go to DuckDB as files that dlt loads as they are, without a look at each row,
+    which spares a quarter of the time. Not where a user may have put dlt's own steps in between.
     """
 
     def __init__(

@@ -86,11 +86,7 @@ class Job(BaseConfiguration):
 
 
 def read_job(given: Mapping[str, Any], pipeline_name: str | None = None) -> Job:
-    """Read the settings of a load.
-
-    Args:
-        given: Those that are given as arguments; dlt looks up the others.
-        pipeline_name: Name of the dlt pipeline, whose own settings come first.
+    """Read the settings of a load; dlt looks up what is not given, first under the name of the pipeline.
 
     Raises:
         TypeError: There is no such argument.
@@ -113,9 +109,6 @@ def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
 
 def check_loader_settings(pipeline_name: str) -> None:
     """Check how dlt is told to load.
-
-    Args:
-        pipeline_name: Name of the dlt pipeline, which need not exist.
 
     Raises:
         SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark

@@ -25,11 +25,6 @@ def load_package(
 ) -> LoadInfo:
     """Extract what a source gives for one package, and load it; call `finish_pending` before.
 
-    Args:
-        pipeline: A dlt pipeline.
-        data: A source.
-        before_retry: What to do before a package that failed is loaded again.
-
     Raises:
         PipelineStepFailed: It could not be loaded. What was extracted stays for `finish_pending`.
     """
@@ -47,10 +42,6 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
 
     It is too late when another load came in between, on another machine: newer rows would be overwritten.
     Dropping takes the bookmarks along.
-
-    Args:
-        pipeline: A dlt pipeline.
-        before_retry: What to do before a package that failed is loaded again.
 
     Returns:
         Why the tables must be repaired; empty where they need not.

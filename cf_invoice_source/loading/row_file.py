@@ -18,16 +18,7 @@ Rows = Sequence[Row]
 
 
 class RowFile:
-    """A row in each line, with the columns that dlt adds to it.
-
-    Args:
-        path: Where to write it.
-        load_id: dlt's ID of the load package.
-        texts: The columns that are texts.
-
-    Attributes:
-        rows: How many rows it has.
-    """
+    """A row in each line, with the columns that dlt adds to it."""
 
     def __init__(self, path: Path, load_id: str, texts: Collection[str]) -> None:
         self.path = path

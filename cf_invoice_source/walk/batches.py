@@ -14,7 +14,7 @@ R = TypeVar("R", bound=Record)
 
 
 class PackageEnd(Enum):
-    """Whether a load package ends behind what is given."""
+    """Whether a load package ends behind a batch."""
 
     NEVER = "never"
     """More follows that belongs to it."""
@@ -25,15 +25,7 @@ class PackageEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WalkFigures:
-    """What a walk has done so far.
-
-    Attributes:
-        sync_mode: full, incremental or sequential.
-        full_reason: Why a full walk was needed; empty for an incremental one.
-        total_count: Length of the list by page 1.
-        records_read: Records looked at.
-        rejected: Those of them that were rejected.
-    """
+    """What a walk has done so far, named as in `invoice_syncs`."""
 
     sync_mode: str = "full"
     full_reason: str = ""
@@ -86,11 +78,9 @@ class WalkBatch(Generic[R]):
 class Collected(Generic[R]):
     """Records that were read and not given yet.
 
-    Args:
+    Attributes:
         package_rows: Records in one package, at least.
         part_rows: Records after which a part of a package is given, so that it need not be kept.
-
-    Attributes:
         has_given: Whether anything was given in this walk.
     """
 
@@ -117,11 +107,7 @@ class Collected(Generic[R]):
         return PackageEnd.NEVER if waiting >= self.part_rows else None
 
     def take(
-        self,
-        figures: WalkFigures,
-        bookmark: Bookmark | None = None,
-        end: WalkEnd | None = None,
-        package_end: PackageEnd = PackageEnd.IF_FULL,
+        self, figures: WalkFigures, bookmark: Bookmark | None, end: WalkEnd | None, package_end: PackageEnd
     ) -> WalkBatch[R]:
         """Hand over what there is."""
         batch = WalkBatch(self._records, self._rejects, figures, bookmark, end, package_end)

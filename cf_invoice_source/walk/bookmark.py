@@ -9,15 +9,13 @@ from typing import Any
 
 VERSION = 1
 
+ANONYMOUS = "anonymous:"
+"""How the identity of an invoice without id begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rejected record, as it stands among the rejects.
-
-    Attributes:
-        key: "<record_hash>:<occurrence>", equal records counted from 1.
-        id: The record's id, where it has one.
-    """
+    """A rejected record: its key "<record_hash>:<occurrence>", and its id where it has one."""
 
     key: str
     id: str | None
@@ -25,12 +23,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Equal:
-    """How many invoices without an id share one identity, and when they were created.
-
-    Attributes:
-        count: How many.
-        created_us: Their `created`, in unix microseconds; None where there is none.
-    """
+    """How many invoices without an id share one identity, and when they were created (unix microseconds)."""
 
     count: int
     created_us: int | None
@@ -61,9 +54,7 @@ class HighWaterMark:
             return self.identity
         if ordinal in self.unsettled:
             return bare(self.unsettled[ordinal])
-        if ordinal in self.rejected:
-            return self.rejected[ordinal].id
-        return None
+        return self.rejected[ordinal].id if ordinal in self.rejected else None
 
 
 NOTHING = HighWaterMark()
@@ -140,10 +131,6 @@ def bare(key: str) -> str:
     return key.rpartition(":")[0] if key.startswith(ANONYMOUS) else key
 
 
-ANONYMOUS = "anonymous:"
-"""How the identity of an invoice without id begins."""
-
-
 def _mark_to_dict(mark: HighWaterMark | None) -> dict[str, Any] | None:
     if mark is None:
         return None
@@ -151,10 +138,8 @@ def _mark_to_dict(mark: HighWaterMark | None) -> dict[str, Any] | None:
         "ordinal": mark.ordinal,
         "identity": mark.identity,
         "unsettled": {str(ordinal): key for ordinal, key in mark.unsettled.items()},
-        "rejected": {str(ordinal): [reject.key, reject.id] for ordinal, reject in mark.rejected.items()},
-        "anonymous": {
-            identity: [equal.count, equal.created_us] for identity, equal in mark.anonymous.items()
-        },
+        "rejected": {str(ordinal): [each.key, each.id] for ordinal, each in mark.rejected.items()},
+        "anonymous": {identity: [each.count, each.created_us] for identity, each in mark.anonymous.items()},
     }
 
 

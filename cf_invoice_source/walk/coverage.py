@@ -6,15 +6,9 @@ from collections.abc import Iterable
 
 
 class Coverage:
-    """Ordinals that are needed and not seen yet.
+    """Ordinals that are needed and not seen yet: some single ones, and every one from a first to the last.
 
-    Needed are some single ones, the checks, and every one from a first to the last.
-
-    Args:
-        seen: What was seen, by ordinal; it grows while the walk goes on.
-        total: The last ordinal.
-        checks: Single ordinals, in any order.
-        first: The first of those that are needed one after the other.
+    `seen` grows while the walk goes on.
     """
 
     def __init__(self, seen: dict[int, str], total: int, checks: Iterable[int], first: int) -> None:
@@ -34,13 +28,7 @@ class Coverage:
         return self._first
 
     def pages(self, most: int, length: int, per_page: int) -> list[int]:
-        """Name the pages that cover what is needed, the one with the lowest ordinal first.
-
-        Args:
-            most: How many pages at most.
-            length: Records in the list now.
-            per_page: Records on a page.
-        """
+        """Name pages of a list of this length that cover what is needed, the lowest ordinal first."""
         pages: list[int] = []
         covered = 0
 

@@ -24,11 +24,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The list has ended.
-
-    Attributes:
-        unverified_reason: Why something may have been missed; empty when nothing was.
-    """
+    """The list has ended; why something may have been missed, or an empty text."""
 
     unverified_reason: str = ""
 
@@ -43,14 +39,9 @@ class Refuse:
 def next_step(
     previous: Page[Any], last: Page[Any], *, records_read: int, new: int, max_pages: int
 ) -> Fetch | Stop | Refuse:
-    """Say what follows the page `last`.
+    """Say what follows the page `last`, which brought so many new records.
 
-    Args:
-        previous: The page before it; the same as `last` for page 1.
-        last: The page answered last.
-        records_read: Different records in the walk so far.
-        new: Those of them that `last` brought.
-        max_pages: A list with more pages than this is taken for one without end.
+    `previous` is the page before it, the same for page 1. A list of more than `max_pages` has no end.
     """
     if not last.records:
         return Stop(f"page {last.asked} is empty, but says that more follow" if last.has_more else "")
@@ -77,12 +68,7 @@ def _hashes(page: Page[Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[R]):
-    """What one page brought that was not there before.
-
-    Attributes:
-        records: New records that have an id, and new rejected ones, each with its key.
-        new: How many records were new, those without an id included.
-    """
+    """What is new on one page: the records with an id and the rejected ones, by key, and how many in all."""
 
     records: tuple[tuple[str, R], ...]
     new: int

@@ -9,15 +9,7 @@ from cf_invoice_source.walk.page import Record
 
 
 class Keys:
-    """Gives keys to records that come in the order of their ordinals.
-
-    Args:
-        start: What is known already; keys that it knows stay.
-
-    Attributes:
-        unsettled: The key of each invoice that may still change, by its ordinal.
-        rejected: Each rejected record, by its ordinal.
-    """
+    """Gives keys to records that come in the order of their ordinals; those that `start` knows stay."""
 
     def __init__(self, start: HighWaterMark) -> None:
         self.unsettled: dict[int, str] = {}

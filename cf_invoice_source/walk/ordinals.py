@@ -33,13 +33,7 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WalkPlan:
-    """Where a walk begins.
-
-    Attributes:
-        mark: What is known already; nothing for a full walk.
-        full_reason: Why a full walk is needed; empty for an incremental one.
-        is_resumed: Whether it goes on where an interrupted full walk ended.
-    """
+    """Where a walk begins: what is known already, and why a full walk is needed, if one is."""
 
     mark: HighWaterMark
     full_reason: str = ""
@@ -49,12 +43,7 @@ class WalkPlan:
 def plan(bookmark: Bookmark, total: int, *, full_reason: str, now_s: int, full_sync_every_s: int) -> WalkPlan:
     """Say where a walk begins, once page 1 has told how long the list is.
 
-    Args:
-        bookmark: What is remembered of the account.
-        total: `total_count` of page 1.
-        full_reason: Why a full walk is wanted from outside; empty where it is not.
-        now_s: The time, in unix seconds.
-        full_sync_every_s: How old the last full walk may be, in seconds.
+    `full_reason` says why a full walk is wanted from outside; empty where it is not.
     """
     if full_reason:
         return WalkPlan(NOTHING, full_reason)
@@ -90,20 +79,16 @@ def distrust(page: Page[Any]) -> str:
 class Walk(Generic[R]):
     """One walk over one account's list, as a pure state: pages go in, records and decisions come out.
 
-    Args:
-        first: Page 1. The walk is about the list as this page describes it; later arrivals wait for the
-            next run. `take` it like every other page.
-        start: What is known already.
+    It is about the list as page 1 describes it; later arrivals wait for the next run.
 
     Attributes:
-        total: How many records the list had when the walk began.
         why_troubled: What `take` found wrong last, in words.
         is_ordered: Whether nothing released so far was older than what was released before it. If not, the
             list is not newest first, and a walk by ordinals proves nothing.
     """
 
     def __init__(self, first: Page[R], start: HighWaterMark) -> None:
-        self.total = first.total_count
+        self._total = first.total_count
         self.why_troubled = ""
         self.is_ordered = True
         self._latest, self._per_page = first.total_count, first.per_page
@@ -120,7 +105,7 @@ class Walk(Generic[R]):
     def _begin(self, start: HighWaterMark) -> None:
         checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
-        self._needed = Coverage(self._identities, self.total, checks, start.ordinal + 1)
+        self._needed = Coverage(self._identities, self._total, checks, start.ordinal + 1)
         self._keys = Keys(start)
         self._given = 0
         self._last = (start.ordinal, start.identity)
@@ -258,7 +243,7 @@ class Walk(Generic[R]):
             if record.id in self._ids:
                 return False
             self._ids.add(record.id)
-        if ordinal <= self.total:
+        if ordinal <= self._total:
             self._held[ordinal] = record
             self._fresh.append(ordinal)
         self._identities[ordinal] = record.identity

@@ -37,13 +37,7 @@ class WalkRequest:
 
 
 class Walker(Generic[R]):
-    """Walks one account's list once.
-
-    Args:
-        pages: The pages of the list.
-        bookmark: What is remembered of the account.
-        request: What to do.
-    """
+    """Walks one account's list once."""
 
     def __init__(self, pages: PageSource[R], bookmark: Bookmark, request: WalkRequest) -> None:
         self._pages = pages
@@ -161,9 +155,7 @@ class Walker(Generic[R]):
     def _by_has_more(self, first: Page[R], unverified_reason: str = "") -> Iterator[WalkBatch[R]]:
         """Walk page by page, newest first: slower, but right whatever the server counts.
 
-        Args:
-            first: Page 1.
-            unverified_reason: Why nothing is verified in any case; empty if it may be.
+        Where there is an `unverified_reason` already, nothing can be verified any more.
         """
         listing = Listing[R]()
         self._figures = replace(self._figures, sync_mode="sequential")
