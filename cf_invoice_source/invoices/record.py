@@ -22,6 +22,9 @@ FINAL_STATUSES = frozenset({"paid", "void"})
 """Stripe's final states. An uncollectible invoice can still become either; an unknown or missing status may
 still change."""
 
+KEPT_STATUSES = frozenset({*FINAL_STATUSES, "open", "uncollectible"})
+"""Invoices of these stay in the list: only drafts can be deleted. Of an unknown status one cannot say."""
+
 MAX_DEPTH = 20
 """Objects and lists inside one another that a record may have."""
 
@@ -37,6 +40,7 @@ class Invoice:
         values: The row by column name, without `account_id`, `id` and `row_hash`.
         row_hash: Changes exactly when a field of the record changes, `invoice_pdf` excepted.
         is_final: Whether it can no longer change.
+        is_deletable: Whether it may vanish from the list.
     """
 
     id: str | None
@@ -44,6 +48,7 @@ class Invoice:
     values: Mapping[str, Any]
     row_hash: str
     is_final: bool
+    is_deletable: bool
 
     @property
     def is_reject(self) -> bool:
@@ -89,6 +94,11 @@ class Reject:
         return False
 
     @property
+    def is_deletable(self) -> bool:
+        """It may be: what it says of its status is not trusted."""
+        return True
+
+    @property
     def is_reject(self) -> bool:
         """It is one."""
         return True
@@ -123,6 +133,7 @@ def read_record(record: Any, digits: int | None = None) -> Item:
         values=row,
         row_hash=row_hash_of(record),
         is_final=row["status"] in FINAL_STATUSES,
+        is_deletable=row["status"] not in KEPT_STATUSES,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Coverage:
@@ -27,22 +27,21 @@ class Coverage:
             self._first += 1
         return self._first
 
-    def pages(self, most: int, length: int, per_page: int) -> list[int]:
-        """Name pages of a list of this length that cover what is needed, the lowest ordinal first."""
-        pages: list[int] = []
-        covered = 0
+    def missing(self) -> Iterator[int]:
+        """Give the ordinals that are needed and not seen, the lowest first."""
+        yield from (ordinal for ordinal in reversed(self._checks) if ordinal not in self._seen)
+        yield from (ordinal for ordinal in range(self._first, self._total + 1) if ordinal not in self._seen)
 
-        def take(ordinal: int) -> int:
+
+def pages_covering(ordinals: Iterable[int], most: int, length: int, per_page: int) -> list[int]:
+    """Name the pages of a list of this length that cover ordinals, which rise; so many at most."""
+    pages: list[int] = []
+    covered = 0
+    for ordinal in ordinals:
+        if len(pages) == most:
+            break
+        if ordinal > covered:
             page = (length - ordinal) // per_page + 1
+            covered = length - (page - 1) * per_page
             pages.append(page)
-            return length - (page - 1) * per_page
-
-        for ordinal in reversed(self._checks):
-            if len(pages) == most:
-                return pages
-            if ordinal > covered and ordinal not in self._seen:
-                covered = take(ordinal)
-        ordinal = max(covered + 1, self._first)
-        while ordinal <= self._total and len(pages) < most:
-            ordinal = ordinal + 1 if ordinal in self._seen else take(ordinal) + 1
-        return pages
+    return pages

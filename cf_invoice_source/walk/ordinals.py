@@ -13,9 +13,10 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, HighWaterMark
-from cf_invoice_source.walk.coverage import Coverage
+from cf_invoice_source.walk.coverage import Coverage, pages_covering
 from cf_invoice_source.walk.keys import Keys
 from cf_invoice_source.walk.page import Page, Record
+from cf_invoice_source.walk.second_look import SecondLook
 
 R = TypeVar("R", bound=Record)
 
@@ -85,16 +86,22 @@ class Walk(Generic[R]):
         why_troubled: What `take` found wrong last, in words.
         is_ordered: Whether nothing released so far was older than what was released before it. If not, the
             list is not newest first, and a walk by ordinals proves nothing.
+        round: Which round of asking is under way, by `wanted`: what was asked for in an earlier one, and not
+            taken yet, does not count any more.
     """
 
     def __init__(self, first: Page[R], start: HighWaterMark) -> None:
         self._total = first.total_count
         self.why_troubled = ""
         self.is_ordered = True
+        self.round = 0
         self._latest, self._per_page = first.total_count, first.per_page
         self._known_when_asked: dict[int, int] = {}
         self._unconfirmed = 0
         self._good_answers = 0
+        self._with_records = 0
+        self._deletable = set[int]()
+        self._look = SecondLook()
         self._identities: dict[int, str] = {}
         self._ids = set[str]()
         self._held: dict[int, R] = {}
@@ -105,6 +112,7 @@ class Walk(Generic[R]):
     def _begin(self, start: HighWaterMark) -> None:
         checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
+        self._with_new_records = self._with_records if start is NOTHING else 0
         self._needed = Coverage(self._identities, self._total, checks, start.ordinal + 1)
         self._keys = Keys(start)
         self._given = 0
@@ -117,12 +125,16 @@ class Walk(Generic[R]):
             return trouble
         top = page.total_count - (page.asked - 1) * page.per_page
         by_ordinal = {top - index: record for index, record in enumerate(page.records)}
+        unseen = [ordinal for ordinal in by_ordinal if ordinal not in self._identities]
         for ordinal, record in by_ordinal.items():
             if not self._note(ordinal, record):
                 return self._trouble(
                     Trouble.MOVED, "a record stands at two ordinals, or one ordinal holds two"
                 )
         self._good_answers += 1
+        self._with_records += bool(unseen)
+        self._with_new_records += any(self._start.ordinal < ordinal <= self._total for ordinal in unseen)
+        self._look.saw(by_ordinal.keys())
         for ordinal, record in by_ordinal.items():
             if why := self._contradiction(ordinal, record):
                 return self._trouble(Trouble.MARK, why)
@@ -156,12 +168,24 @@ class Walk(Generic[R]):
         They cover what is still needed as far as is known. There are none once all was seen, and confirmed;
         and no more than good answers so far, so that little is asked in vain of a server that counts wrongly.
         """
-        pages = self._needed.pages(min(most, self._good_answers), self._latest, self._per_page)
+        most = min(most, self._good_answers)
+        pages = pages_covering(self._needed.missing(), most, self._latest, self._per_page)
+        if not pages:
+            pages = pages_covering(sorted(self._to_see_again()), most, self._latest, self._per_page)
         if not pages and self._unconfirmed:
             pages = [1]
         for page in pages:
             self._known_when_asked.setdefault(page, self._latest)
         return pages
+
+    def _to_see_again(self) -> set[int]:
+        if self._with_new_records > 1 and not self._look.round:
+            lowest = max(1, self._total - self._per_page + 1)
+            self._look.begin(lowest, self._deletable)
+        if self._look.round != self.round:
+            self.round = self._look.round
+            self._known_when_asked.clear()
+        return self._look.wanted()
 
     def release(self) -> Iterator[tuple[str, R]]:
         """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
@@ -247,6 +271,8 @@ class Walk(Generic[R]):
             self._held[ordinal] = record
             self._fresh.append(ordinal)
         self._identities[ordinal] = record.identity
+        if record.is_deletable:
+            self._deletable.add(ordinal)
         return True
 
     def _contradiction(self, ordinal: int, record: R) -> str:

@@ -30,6 +30,10 @@ class Record(Protocol):
         """Whether it can no longer change."""
 
     @property
+    def is_deletable(self) -> bool:
+        """Whether it may be taken off the list."""
+
+    @property
     def is_reject(self) -> bool:
         """Whether it cannot be stored as it is."""
 

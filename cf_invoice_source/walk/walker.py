@@ -100,13 +100,16 @@ class Walker(Generic[R]):
 
     def _next(self, walk: Walk[R]) -> Generator[WalkBatch[R], None, Page[R] | None]:
         """Have the next pages asked for, give what is enough for a package, and take the next page."""
+        before = walk.round
+        wanted = walk.wanted(1)
+        if walk.round != before:
+            self._pages.drop()  # what is still on its way was asked for too early to confirm anything
+        if not wanted:
+            return None
         if self._pages.in_flight <= self._pages.ahead // 2:
             for number in walk.wanted(self._pages.ahead):
                 self._pages.expect(number)
-        wanted = walk.wanted(1)
-        if not wanted:
-            return None
-        if (package_end := self._collected.enough()) is not None:
+        if not walk.round and (package_end := self._collected.enough()) is not None:
             bookmark = None
             if walk.is_past_checks():
                 bookmark = self._on_the_way(walk)

@@ -1,0 +1,41 @@
+"""The second look at the end of a walk: what was read must still stand where it stood.
+
+A list that changes between two requests can hide a record: it moves to where was read already, while a late
+arrival or a new invoice keeps the total as it was. So where new records came from more than one answer, two
+things are asked for again after the last of them: the lowest ordinal of page 1, which moves when something
+turned up late below it, and then every record that can be deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+
+class SecondLook:
+    """Ordinals to be seen again in rounds; a round is asked for when the one before was answered.
+
+    Attributes:
+        round: Which round is under way, from 1; 0 before the first. What was asked for in an earlier one does
+            not count.
+    """
+
+    def __init__(self) -> None:
+        self.round = 0
+        self._rounds: list[set[int]] = []
+
+    def begin(self, lowest_of_page_1: int, deletable: Iterable[int]) -> None:
+        """Begin with what was read so far."""
+        self.round = 1
+        self._rounds = [{lowest_of_page_1}, set(deletable)]
+
+    def saw(self, ordinals: Collection[int]) -> None:
+        """Take what an answer has shown off the list; go on to the next round when this one is over."""
+        for ordinals_to_see in self._rounds:
+            ordinals_to_see.difference_update(ordinals)
+        while self._rounds and not self._rounds[0]:
+            del self._rounds[0]
+            self.round += 1
+
+    def wanted(self) -> set[int]:
+        """Give the ordinals of this round that were not seen again yet."""
+        return self._rounds[0] if self._rounds else set()
