@@ -33,6 +33,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     account_id: str | Sequence[str] | None = None,
     type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
     full: bool = False,
+    accept_deletions: bool = False,
     full_sync_every_days: float = FULL_SYNC_EVERY_DAYS,
     base_url: str | None = None,
     credentials: CloudflareCredentials = dlt.secrets.value,
@@ -50,6 +51,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
             `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
         type: Which invoices: all, auto (automatic top-ups) or manual.
         full: Whether to read every page and to compare every value, even where that is not due.
+        accept_deletions: Whether invoices that are not listed any more, though they could not have been
+            deleted (all but drafts), are deleted here, too. Else they stay, and nothing is verified.
         full_sync_every_days: After how many days a run does so by itself.
         base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
@@ -74,6 +77,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
         account_id=account_id,
         type=type,
         full=full,
+        accept_deletions=accept_deletions,
         full_sync_every_days=full_sync_every_days,
         base_url=base_url,
         credentials=credentials,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cf_invoice_source.invoices.changes import Stored
+from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.loading.account import RowBatch
 from cf_invoice_source.schema.capabilities import EVERYTHING
@@ -73,6 +74,7 @@ class MemoryRows(StoredRows):
                     (row["row_hash"] if is_right else "") if row else None,
                     change["version"] if change else 0,
                     change["row_hash"] if change and live else None,
+                    row is not None and row["status"] in FINAL_STATUSES,
                 )
         return found
 

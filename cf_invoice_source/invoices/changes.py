@@ -18,11 +18,13 @@ class Stored:
         row_hash: Of its row in `invoices`; None if there is none.
         version: Of its latest change in `invoice_changes`; 0 if there is none.
         change_hash: `row_hash` of that change; None if there is none, or it says deleted.
+        is_final: Whether its row in `invoices` has a status that never changes.
     """
 
     row_hash: str | None = None
     version: int = 0
     change_hash: str | None = None
+    is_final: bool = False
 
 
 NOTHING_STORED = Stored()

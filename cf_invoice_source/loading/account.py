@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypedDict
@@ -14,7 +14,7 @@ from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
-from cf_invoice_source.loading.comparison import Compare, Comparison
+from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
@@ -30,11 +30,13 @@ class SyncRequest:
     Attributes:
         walk: How to walk its list.
         compare: How to compare it with the destination.
+        accept_deletions: Whether invoices that are not listed any more are deleted, whatever their status.
         is_range: Whether only a range of `created` will be kept: then nothing is remembered or verified.
     """
 
     walk: WalkRequest
     compare: Compare
+    accept_deletions: bool
     is_range: bool
 
 
@@ -90,20 +92,47 @@ class Account:
         """
         self.bookmark = bookmark
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
-        comparison = Comparison(self.account_id, stored, request.compare)
         try:
-            for read in Walker(self.pages, bookmark, request.walk).batches():
-                batch = _of_a_range(read) if request.is_range else read
-                rows = Rows(self.account_id, datetime.now(timezone.utc))
-                for _ in comparison.listed(rows, batch):
-                    yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
-                comparison.rest(rows, batch)
-                self._note(rows, batch, stored.capabilities.unverified_reason)
-                if batch.package_end is not PackageEnd.NEVER:
-                    rows.tables[SYNCS] = [self.outcome.row()]
-                yield RowBatch(self.account_id, rows.tables, batch.bookmark, len(batch), batch.package_end)
+            evidence = yield from self._walk(stored, request)
+            if evidence:  # the others may have changed, too
+                yield from self._walk(
+                    stored, replace(request, walk=replace(request.walk, full_reason=evidence))
+                )
         finally:
             self.pages.drop()
+
+    def _walk(self, stored: StoredRows, request: SyncRequest) -> Generator[RowBatch, None, str]:
+        """Walk once; give what speaks against the premise of an incremental walk, where it ended at that."""
+        comparison = Comparison(
+            self.account_id,
+            stored,
+            request.compare,
+            accept_deletions=request.accept_deletions,
+            fields=self.bookmark.fields,
+        )
+        for read in Walker(self.pages, self.bookmark, request.walk).batches():
+            rows = Rows(self.account_id, datetime.now(timezone.utc))
+            for _ in comparison.listed(rows, read):
+                yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
+            batch = _looked_through(read, comparison.rest(rows, read), request)
+            if batch.bookmark:
+                fields = tuple(sorted(comparison.fields))
+                batch = replace(batch, bookmark=replace(batch.bookmark, fields=fields))
+            if evidence := comparison.evidence:
+                batch = replace(
+                    batch,
+                    bookmark=replace(self.bookmark, full_sync_at=None),  # should the full walk not come about
+                    end=None,
+                    package_end=PackageEnd.ALWAYS,
+                )
+            self._note(rows, batch, stored.capabilities.unverified_reason)
+            if batch.package_end is not PackageEnd.NEVER:
+                rows.tables[SYNCS] = [self.outcome.row()]
+            yield RowBatch(self.account_id, rows.tables, batch.bookmark, len(batch), batch.package_end)
+            if evidence:
+                self.pages.drop()
+                return evidence
+        return ""
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""
@@ -152,7 +181,7 @@ class Account:
             verified=not end.unverified_reason,
             unverified_reason=end.unverified_reason,
             error="",
-            invoices=found.invoices if found else None,
+            invoices=found.rows if found else None,
             full_sync_at=None if full_sync_at is None else datetime.fromtimestamp(full_sync_at, timezone.utc),
         )
 
@@ -166,6 +195,31 @@ class Account:
         }
 
 
-def _of_a_range(batch: WalkBatch[Item]) -> WalkBatch[Item]:
-    """Take away what a batch claims: dlt will keep only a part of it."""
-    return replace(batch, bookmark=None, end=batch.end and WalkEnd("only a range of created was loaded"))
+def _looked_through(batch: WalkBatch[Item], kept: Kept, request: SyncRequest) -> WalkBatch[Item]:
+    """Take away what a batch claims too much, and add which rows stay that the list does not have."""
+    if request.is_range:  # dlt will keep only a part of it
+        end = batch.end and WalkEnd("only a range of created was loaded")
+        return replace(batch, bookmark=None, end=end)
+    if not (batch.end and batch.bookmark):
+        return batch
+    bookmark = replace(batch.bookmark, kept_rejects=kept.rejects)
+    if kept.unlisted is not None:
+        bookmark = replace(bookmark, unlisted=len(kept.unlisted), unlisted_ids=kept.unlisted[:_NAMED])
+    return replace(batch, bookmark=bookmark, end=replace(batch.end, unverified_reason=_missing(bookmark)))
+
+
+_NAMED = 5
+"""Invoices that a message names."""
+
+
+def _missing(bookmark: Bookmark) -> str:
+    """Say which invoices the list lacks though nobody can have deleted them; empty where there are none."""
+    if not bookmark.unlisted:
+        return ""
+    more = bookmark.unlisted - len(bookmark.unlisted_ids)
+    names = ", ".join(bookmark.unlisted_ids) + (f" and {more:,} more" if more else "")
+    return (
+        f"{bookmark.unlisted:,} invoice{'s' * (bookmark.unlisted != 1)} that cannot be deleted "
+        f"{'are' if bookmark.unlisted != 1 else 'is'} not listed any more and kept: {names} "
+        "(load --accept-deletions deletes them)"
+    )

@@ -151,7 +151,8 @@ class Accounts:
         for account in self.accounts:
             bookmark = from_dict(bookmarks.get(account.account_id))
             lost |= {bookmark.lost} - {""}
-            reason = asked or wrong
+            accepting = "deletions are accepted" if self.job.accept_deletions and bookmark.unlisted else ""
+            reason = asked or wrong or accepting
             if not reason and capabilities.is_readable:
                 reason = difference(bookmark, counts[account.account_id])
             mode = compare if account.account_id in held else Compare.NOTHING
@@ -195,7 +196,7 @@ class Accounts:
             # What need not be compared as a whole need not be kept as a whole.
             part_rows=max(1, rows // _PARTS) if compare is Compare.NOTHING else rows,
         )
-        return SyncRequest(walk, compare, is_range)
+        return SyncRequest(walk, compare, self.job.accept_deletions, is_range)
 
     def _next(self, bookmarks: Mapping[str, Any]) -> Iterator[RowBatch]:
         account, request = self._take_first_ready(self._waiting or [])

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 from typing import Any
 
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
-from cf_invoice_source.invoices.record import Invoice, Item, Reject
+from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
-from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd
+from cf_invoice_source.invoices.values import printable
+from cf_invoice_source.walk.batches import PackageEnd, WalkBatch
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _PORTION = 1_000
 """Invoices whose rows are there at once."""
+
+_DOCUMENTED = {field.name for field in FIELDS}
+_VALUES = len(FIELDS) - 1
+"""Values of an invoice without further fields: its id stands apart."""
+
+MOST_FIELDS = 100
+"""Names of further fields that are remembered: more than that are no evidence of anything."""
 
 
 class Compare(Enum):
@@ -29,18 +38,52 @@ class Compare(Enum):
     """Every row is written, whatever the destination seems to hold."""
 
 
-class Comparison:
-    """Finds the rows to write for the batches of one walk."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows that stay in `invoices` although the list does not have them as they are.
 
-    def __init__(self, account_id: str, stored: StoredRows, compare: Compare) -> None:
+    Attributes:
+        unlisted: Keys of invoices that are not listed any more, though they could not have been deleted; None
+            where the walk cannot tell.
+        rejects: How many rows there are of records that can no longer be read.
+    """
+
+    unlisted: tuple[str, ...] | None = None
+    rejects: int = 0
+
+
+class Comparison:
+    """Finds the rows to write for the batches of one walk.
+
+    Where it may `accept_deletions`, an invoice that is not listed any more is deleted whatever its status.
+
+    Attributes:
+        fields: Names of fields beyond the published schema that any row has had.
+        evidence: What an incremental walk has met against its premise, that final invoices stay as they are:
+            one that has changed, or a field that no row had before. Empty where nothing speaks against it.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        stored: StoredRows,
+        compare: Compare,
+        *,
+        accept_deletions: bool = False,
+        fields: Iterable[str] = (),
+    ) -> None:
         self._account_id = account_id
         self._stored = stored
         self._compare = compare
+        self._accept_deletions = accept_deletions
+        self.fields = set(fields)
+        self.evidence = ""
 
     def listed(self, rows: Rows, batch: WalkBatch[Item]) -> Iterator[None]:
         """Note the invoices that the list has; yield before more come, so that `rows` can be taken."""
         invoices = {key: item for key, item in batch.records.items() if isinstance(item, Invoice)}
-        held = self._held(invoices, is_full=batch.figures.sync_mode != "incremental")
+        is_full = batch.figures.sync_mode != "incremental"
+        held = self._held(invoices, is_full=is_full)
         is_readable = self._stored.capabilities.is_readable
         remaining = iter(invoices.items())
         while portion := list(islice(remaining, _PORTION)):
@@ -49,10 +92,12 @@ class Comparison:
             for key, invoice in portion:
                 # Without a look at the changes that are there, one cannot be numbered: then none is noted.
                 unknown = NOTHING_STORED if is_readable else Stored(change_hash=invoice.row_hash)
-                rows.listed(key, invoice, held.get(key, unknown))
+                stored = held.get(key, unknown)
+                rows.listed(key, invoice, stored)
+                self._look_for_evidence(key, invoice, stored, is_full=is_full)
 
-    def rest(self, rows: Rows, batch: WalkBatch[Item]) -> None:
-        """Note the rejected records, and what the list does not have any more."""
+    def rest(self, rows: Rows, batch: WalkBatch[Item]) -> Kept:
+        """Note the rejected records, and what the list does not have any more; say which rows stay."""
         rejects = {key: item for key, item in batch.rejects.items() if isinstance(item, Reject)}
         is_empty = self._compare is Compare.NOTHING
         current = set() if is_empty else self._stored.rejects(self._account_id)
@@ -62,16 +107,39 @@ class Comparison:
         if is_empty:
             if batch.package_end is PackageEnd.ALWAYS:  # what comes next finds what is loaded by then
                 self._compare = Compare.ROWS
-            return
-        unlisted = {reject.id for reject in rejects.values() if reject.id is not None}
-        if batch.end:
-            unlisted |= self._unlisted(batch.end)
-            if batch.end.rejects is not None:
-                rows.resolved(self._stored.reject_rows(self._account_id, current - batch.end.rejects))
+            return Kept((), 0)
+        if not batch.end or batch.end.rejects is None:
+            return Kept()
+        listed = batch.end.rejects
+        rows.resolved(self._stored.reject_rows(self._account_id, current - listed.keys()))
+        of_rejects = self._stored.rows(self._account_id, {id_ for id_ in listed.values() if id_})
+        if batch.end.is_listed is None:
+            return Kept(None, len(of_rejects))
+        unlisted = {key for key in self._stored.ids(self._account_id) if not batch.end.is_listed(key)}
+        return Kept(self._delete(rows, unlisted), len(of_rejects))
+
+    def _delete(self, rows: Rows, unlisted: set[str]) -> tuple[str, ...]:
+        """Note what was deleted; give the keys of what could not have been: its absence is no order."""
         held = self._stored.stored(self._account_id, unlisted)
         stored_rows = self._stored.rows(self._account_id, held)
+        kept = []
         for key, stored in held.items():
-            rows.gone(key, stored, stored_rows.get(key))
+            row = stored_rows.get(key)
+            was_listed = stored.change_hash is not None  # else somebody has put it there
+            if row and was_listed and row["status"] in KEPT_STATUSES and not self._accept_deletions:
+                kept.append(key)
+            else:
+                rows.gone(key, stored, row)
+        return tuple(sorted(kept))
+
+    def _look_for_evidence(self, key: str, invoice: Invoice, stored: Stored, *, is_full: bool) -> None:
+        new = invoice.values.keys() - _DOCUMENTED - self.fields if len(invoice.values) > _VALUES else set()
+        if new and len(self.fields) < MOST_FIELDS:
+            self.fields |= new
+            if not is_full:
+                self.evidence = f"{printable(min(new))} is a field that no invoice had before"
+        if not is_full and stored.is_final and stored.row_hash != invoice.row_hash:
+            self.evidence = f"{key} was final, and has changed"
 
     def _held(self, invoices: Mapping[str, Invoice], *, is_full: bool) -> Mapping[str, Stored]:
         """Look up what the destination holds of these invoices."""
@@ -85,8 +153,3 @@ class Comparison:
             return is_same(invoices[row["id"]], row)
 
         return self._stored.stored(self._account_id, invoices, is_as_listed if is_full else None)
-
-    def _unlisted(self, end: WalkEnd) -> set[str]:
-        if end.is_listed is None:
-            return set()
-        return {key for key in self._stored.ids(self._account_id) if not end.is_listed(key)}

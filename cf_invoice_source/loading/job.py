@@ -34,6 +34,7 @@ class Job(BaseConfiguration):
     account_id: str | Sequence[str] | None = None
     type: InvoiceType = "all"
     full: bool = False
+    accept_deletions: bool = False
     full_sync_every_days: float = FULL_SYNC_EVERY_DAYS
     base_url: str | None = None
     credentials: CloudflareCredentials = None  # type: ignore[assignment] # dlt makes it

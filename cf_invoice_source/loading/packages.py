@@ -12,6 +12,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from cf_invoice_source.invoices.tables import INVOICES
+from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _ATTEMPTS = 6
@@ -106,10 +108,9 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
 def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
     """Let the next walk of every account compare every row: some tables of a package may have been loaded."""
     with pipeline.managed_state() as state:
-        for source in state.get("sources", {}).values():
-            for resource in source.get("resources", {}).values():
-                if "bookmarks" in resource:
-                    resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
+        resource = state.get("sources", {}).get(SECTION, {}).get("resources", {}).get(INVOICES, {})
+        if "bookmarks" in resource:
+            resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:

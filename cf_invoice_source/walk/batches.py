@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
@@ -42,12 +42,12 @@ class WalkEnd:
         unverified_reason: Why nothing is verified; empty when it is.
         is_listed: Says of a key whether the list still has it. Only after a full walk that went through
             from its beginning: what the destination holds beyond that is gone.
-        rejects: The keys of all rejected records that the list has; None where nothing is verified.
+        rejects: The ids of the rejected records that the list has, by key; None where nothing is verified.
     """
 
     unverified_reason: str = ""
     is_listed: Callable[[str], bool] | None = None
-    rejects: frozenset[str] | None = None
+    rejects: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

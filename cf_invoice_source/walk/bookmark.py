@@ -67,18 +67,33 @@ class Bookmark:
     Attributes:
         mark: Up to where the copy is verified; None where the server's counting allows no ordinals.
         unfinished: How far a full walk got that was cut into several packages and is not done.
-        invoices: Rows that the table holds for this account, by the last verified walk; None for none yet.
-        rejects: Records that it could not hold, likewise.
-        full_sync_at: When the last full walk was completed, in unix seconds.
+        unfinished_since: When that walk began, in unix seconds.
+        invoices: Invoices that the list had by the last verified walk; None for none yet.
+        rejects: Records that could not be stored, likewise.
+        unlisted: Rows that are kept although the list did not have them: they could not have been deleted.
+        unlisted_ids: Some of them, for a message.
+        kept_rejects: Rows that are kept of records that can no longer be read.
+        fields: Names of fields beyond the published schema that any row has had.
+        full_sync_at: When the last completed full walk began, in unix seconds.
         lost: Why what was stored cannot be used; empty where it can, or nothing was.
     """
 
     mark: HighWaterMark | None = None
     unfinished: HighWaterMark | None = None
+    unfinished_since: int | None = None
     invoices: int | None = None
     rejects: int = 0
+    unlisted: int = 0
+    unlisted_ids: tuple[str, ...] = ()
+    kept_rejects: int = 0
+    fields: tuple[str, ...] = ()
     full_sync_at: int | None = None
     lost: str = field(default="", compare=False)
+
+    @property
+    def rows(self) -> int | None:
+        """Rows that the table `invoices` must hold; None where nothing was verified yet."""
+        return None if self.invoices is None else self.invoices + self.unlisted + self.kept_rejects
 
 
 def to_dict(bookmark: Bookmark) -> dict[str, Any]:
@@ -87,8 +102,13 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
         "version": VERSION,
         "mark": _mark_to_dict(bookmark.mark),
         "unfinished": _mark_to_dict(bookmark.unfinished),
+        "unfinished_since": bookmark.unfinished_since,
         "invoices": bookmark.invoices,
         "rejects": bookmark.rejects,
+        "unlisted": bookmark.unlisted,
+        "unlisted_ids": list(bookmark.unlisted_ids),
+        "kept_rejects": bookmark.kept_rejects,
+        "fields": list(bookmark.fields),
         "full_sync_at": bookmark.full_sync_at,
     }
 
@@ -103,8 +123,13 @@ def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
         return Bookmark(
             mark=_mark_from_dict(stored["mark"]),
             unfinished=_mark_from_dict(stored["unfinished"]),
+            unfinished_since=_is(stored["unfinished_since"], int, NoneType),
             invoices=_is(stored["invoices"], int, NoneType),
             rejects=_is(stored["rejects"], int),
+            unlisted=_is(stored["unlisted"], int),
+            unlisted_ids=tuple(_is(key, str) for key in stored["unlisted_ids"]),
+            kept_rejects=_is(stored["kept_rejects"], int),
+            fields=tuple(_is(name, str) for name in stored["fields"]),
             full_sync_at=_is(stored["full_sync_at"], int, NoneType),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -118,11 +143,11 @@ def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
         bookmark: What is remembered of the account.
         held: How many invoices and current rejects the tables hold of it.
     """
-    if bookmark.invoices is None or (bookmark.invoices, bookmark.rejects) == held:
+    if bookmark.rows is None or (bookmark.rows, bookmark.rejects) == held:
         return ""
     return (
         f"the tables hold {held[0]:,} invoices and {held[1]:,} rejected records, "
-        f"verified were {bookmark.invoices:,} and {bookmark.rejects:,}"
+        f"verified were {bookmark.rows:,} and {bookmark.rejects:,}"
     )
 
 

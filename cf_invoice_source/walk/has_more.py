@@ -84,13 +84,13 @@ class Listing(Generic[R]):
     Attributes:
         records_read: Different records so far.
         unverified_reason: Why something may have been missed; empty when nothing speaks for it.
-        rejects: Keys of the rejected records, "<record_hash>:<occurrence>".
+        rejects: The ids of the rejected records by key, "<record_hash>:<occurrence>".
     """
 
     def __init__(self) -> None:
         self.records_read = 0
         self.unverified_reason = ""
-        self.rejects: set[str] = set()
+        self.rejects: dict[str, str | None] = {}
         self._names: set[str] = set()
         self._occurrences = Counter[str]()
         self._anonymous: dict[int, R] = {}
@@ -145,5 +145,5 @@ class Listing(Generic[R]):
     def _reject_key(self, reject: R) -> str:
         self._occurrences[reject.row_hash] += 1
         key = f"{reject.row_hash}:{self._occurrences[reject.row_hash]}"
-        self.rejects.add(key)
+        self.rejects[key] = reject.id
         return key

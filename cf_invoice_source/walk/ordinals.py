@@ -46,20 +46,32 @@ def plan(bookmark: Bookmark, total: int, *, full_reason: str, now_s: int, full_s
 
     `full_reason` says why a full walk is wanted from outside; empty where it is not.
     """
-    if full_reason:
-        return WalkPlan(NOTHING, full_reason)
-    unfinished, mark = bookmark.unfinished, bookmark.mark
-    if unfinished and total >= unfinished.ordinal:
+    unfinished = bookmark.unfinished
+    is_stale = _is_due(bookmark.unfinished_since, now_s, max(full_sync_every_s, _DAY_S))
+    if unfinished and not full_reason and not is_stale and total >= unfinished.ordinal:
         return WalkPlan(unfinished, "an earlier full walk was interrupted", is_resumed=True)
+    why = full_reason or _why_full(bookmark, total, now_s, full_sync_every_s)
+    return WalkPlan(bookmark.mark if bookmark.mark and not why else NOTHING, why)
+
+
+def _why_full(bookmark: Bookmark, total: int, now_s: int, full_sync_every_s: int) -> str:
+    mark = bookmark.mark
     if mark is None:
         is_first = bookmark.invoices is None
-        why = "first run" if is_first else "the server's counting was not to be trusted"
-        return WalkPlan(NOTHING, bookmark.lost or why)
+        return bookmark.lost or ("first run" if is_first else "the server's counting was not to be trusted")
     if total < mark.ordinal:
-        return WalkPlan(NOTHING, f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}")
-    if bookmark.full_sync_at is None or now_s - bookmark.full_sync_at >= full_sync_every_s:
-        return WalkPlan(NOTHING, "a full walk was due")
-    return WalkPlan(mark)
+        return f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}"
+    if bookmark.unlisted and total != mark.ordinal:
+        return "the list has changed since invoices were missing in it"
+    return "a full walk was due" if _is_due(bookmark.full_sync_at, now_s, full_sync_every_s) else ""
+
+
+def _is_due(at_s: int | None, now_s: int, every_s: int) -> bool:
+    """Whether it is time again. A moment that lies ahead is of a clock that was wrong: it does not count."""
+    return at_s is None or not 0 <= now_s - at_s < every_s
+
+
+_DAY_S = 24 * 3600
 
 
 def distrust(page: Page[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from cf_invoice_source.errors import ApiChangedError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 from cf_invoice_source.walk.batches import Collected, PackageEnd, WalkBatch, WalkEnd, WalkFigures
-from cf_invoice_source.walk.bookmark import Bookmark
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark
 from cf_invoice_source.walk.has_more import Fetch, Listing, Refuse, Stop, is_same, next_step
 from cf_invoice_source.walk.ordinals import Trouble, Walk, plan
 from cf_invoice_source.walk.page import Page, PageSource, Record
@@ -46,6 +46,7 @@ class Walker(Generic[R]):
         self._figures = WalkFigures()
         self._collected = Collected[R](request.package_rows, request.part_rows)
         self._pages_taken = 0
+        self._began_s = request.now_s
         self._is_compared = True
         """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
 
@@ -75,6 +76,7 @@ class Walker(Generic[R]):
             now_s=request.now_s,
             full_sync_every_s=request.full_sync_every_s,
         )
+        self._began_s = (start.is_resumed and self._bookmark.unfinished_since) or request.now_s
         mode = "full" if start.full_reason else "incremental"
         self._figures = WalkFigures(mode, start.full_reason, first.total_count)
         is_whole = bool(start.full_reason) and not start.is_resumed
@@ -129,19 +131,14 @@ class Walker(Generic[R]):
     def _finish(self, walk: Walk[R], *, is_full: bool, is_whole: bool) -> WalkBatch[R]:
         mark = walk.mark()
         is_compared = self._is_compared and (is_full or is_whole)
-        rejects = frozenset(reject.key for reject in mark.rejected.values())
-        bookmark = Bookmark(
-            mark=mark,
-            invoices=mark.ordinal - len(mark.rejected),
-            rejects=len(mark.rejected),
-            full_sync_at=self._request.now_s if is_compared else self._bookmark.full_sync_at,
-        )
+        rejects = {reject.key: reject.id for reject in mark.rejected.values()}
+        bookmark = self._verified(mark, mark.ordinal - len(rejects), len(rejects), is_compared=is_compared)
         return self._give(bookmark, WalkEnd("", walk.has_seen if is_whole else None, rejects))
 
     def _abandon(self) -> Iterator[WalkBatch[R]]:
         """Let go of what was read, to begin anew. What was given already has to be loaded before."""
         self._collected.clear()
-        self._bookmark = replace(self._bookmark, unfinished=None)
+        self._bookmark = replace(self._bookmark, unfinished=None, unfinished_since=None)
         self._pages.drop()
         self._collected.part_rows, self._is_compared = self._request.package_rows, True
         if self._collected.has_given:
@@ -151,7 +148,7 @@ class Walker(Generic[R]):
         """Say what to remember after a package that is not the last."""
         mark = walk.mark()
         if self._figures.sync_mode == "full":
-            return replace(self._bookmark, unfinished=mark)
+            return replace(self._bookmark, unfinished=mark, unfinished_since=self._began_s)
         rejects = len(mark.rejected)
         return replace(self._bookmark, mark=mark, invoices=mark.ordinal - rejects, rejects=rejects)
 
@@ -172,10 +169,24 @@ class Walker(Generic[R]):
         if reason:
             yield self._give(None, WalkEnd(reason))
             return
-        rejects = frozenset(listing.rejects)
+        rejects = listing.rejects
         invoices = listing.records_read - len(rejects)
-        bookmark = Bookmark(invoices=invoices, rejects=len(rejects), full_sync_at=self._request.now_s)
+        bookmark = self._verified(None, invoices, len(rejects), is_compared=True)
         yield self._give(bookmark, WalkEnd("", listing.has_seen, rejects))
+
+    def _verified(
+        self, mark: HighWaterMark | None, invoices: int, rejects: int, *, is_compared: bool
+    ) -> Bookmark:
+        return replace(
+            self._bookmark,
+            mark=mark,
+            unfinished=None,
+            unfinished_since=None,
+            invoices=invoices,
+            rejects=rejects,
+            full_sync_at=self._began_s if is_compared else self._bookmark.full_sync_at,
+            lost="",
+        )
 
     def _read_to_the_end(self, first: Page[R], listing: Listing[R]) -> Generator[WalkBatch[R], None, Stop]:
         previous = page = first

@@ -14,6 +14,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
 from cf_invoice_source.invoices.changes import Stored
+from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
@@ -152,8 +153,11 @@ class StoredRows(TableReader):
             is_as_listed: Says of a row whether its values are right; without it, its `row_hash` is believed.
         """
         row_hashes: dict[str, str] = {}
-        for row in self._rows(_ROW if is_as_listed else ("id", "row_hash"), account_id, ids):
+        final = set[str]()
+        for row in self._rows(_ROW if is_as_listed else ("id", "row_hash", "status"), account_id, ids):
             invoice_id, row_hash = row["id"], row["row_hash"] or ""
+            if row["status"] in FINAL_STATUSES:
+                final.add(invoice_id)
             # A row that is there twice, or that was made by hand, is not the one that we wrote.
             is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
             row_hashes[invoice_id] = row_hash if is_ours else ""
@@ -167,7 +171,10 @@ class StoredRows(TableReader):
             version, change, change_hash = latest.get(invoice_id, (0, "deleted", ""))
             is_there = change != "deleted"
             stored[invoice_id] = Stored(
-                row_hashes.get(invoice_id), version, change_hash if is_there else None
+                row_hash=row_hashes.get(invoice_id),
+                version=version,
+                change_hash=change_hash if is_there else None,
+                is_final=invoice_id in final,
             )
         return stored
 
