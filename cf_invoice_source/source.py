@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import dlt
+from dlt.common.storages.load_package import load_package_state
 from dlt.extract import DltResource
 
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
+from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
@@ -128,8 +130,9 @@ def _invoices(
     """Yield the rows of every table, so that they and the bookmarks are one load package."""
     is_range = created.end_value is not None
     check_write_disposition(dlt.current.source().resources[INVOICES].write_disposition)
-    bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     pipeline = dlt.current.pipeline()
+    _refuse_refresh(pipeline)
+    bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
     separate_staging(pipeline)
     schema = dlt.current.source_schema()
     if contract := job.contract:
@@ -155,6 +158,16 @@ def _invoices(
             yield from writer.add(batch.tables)
         yield from writer.rest()
     bookmarks.update(verified)  # only now: whoever takes no more rows than that gets no bookmark either
+
+
+def _refuse_refresh(pipeline: dlt.Pipeline) -> None:
+    """Refuse dlt's refresh: it drops tables behind the back of a source that has looked at them already."""
+    if pipeline.refresh or load_package_state()["state"].get("refresh"):
+        raise SettingsError(
+            "dlt's refresh would drop all tables of the invoices, the audit trail among them.",
+            remedy="leave refresh out; load(pipeline, full=True) compares every value, and a table that you "
+            "drop by hand is made and filled again",
+        )
 
 
 def _advance(cursor: dlt.sources.incremental[datetime], rows: Sequence[dict[str, Any]]) -> None:

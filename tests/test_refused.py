@@ -1,5 +1,6 @@
-"""`invoices` is a mirror: whatever else is asked for is refused, and the history is named."""
+"""`invoices` is a mirror: other write dispositions are refused, and dlt's refresh, with what to do instead."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dlt
@@ -7,6 +8,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from cf_invoice_source import SettingsError, cf_invoice_source
+from cf_invoice_source import load as load_into
 from cf_invoice_source.schema.write_disposition import check_write_disposition
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse
@@ -100,3 +102,33 @@ def test_a_setting_is_refused_by_the_command(
     assert f"{ONE_MESSAGE}scd2." in ended.stderr
     assert "invoice_changes" in ended.stderr
     assert warehouse.tables() == set()
+
+
+WAYS: dict[str, tuple[Any, Callable[[Any], object]]] = {
+    "an argument of run": ("drop_data", lambda mode: pipeline().run(cf_invoice_source(), refresh=mode)),
+    "an argument of the pipeline": ("drop_resources", lambda mode: refreshing(mode).run(cf_invoice_source())),
+    "a pipeline that is loaded": ("drop_sources", lambda mode: load_into(refreshing(mode))),
+    "the environment": ("drop_data", lambda _mode: load_into(pipeline())),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_dlts_refresh_is_refused_and_changes_nothing(
+    load: Load, listed: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    mode, refresh = WAYS[way]
+    load()
+    before = warehouse.rows("invoices"), warehouse.rows("invoice_changes")
+    if way == "the environment":
+        monkeypatch.setenv("PIPELINES__CLOUDFLARE_INVOICES__REFRESH", mode)
+
+    with pytest.raises((PipelineStepFailed, SettingsError), match="dlt's refresh would drop all tables"):
+        refresh(mode)
+
+    monkeypatch.delenv("PIPELINES__CLOUDFLARE_INVOICES__REFRESH", raising=False)
+    assert (warehouse.rows("invoices"), warehouse.rows("invoice_changes")) == before
+    assert load().accounts[0].sync_mode == "incremental"
+
+
+def refreshing(mode: Any) -> dlt.Pipeline:
+    return dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices", refresh=mode)
