@@ -1,4 +1,4 @@
-"""`invoices` is a mirror: other write dispositions are refused, and dlt's refresh, with what to do instead."""
+"""`invoices` is a mirror: other write dispositions, and dlt's refresh, are refused with what to do instead."""
 
 from collections.abc import Callable
 from typing import Any
