@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
-from cf_invoice_source.warehouse.target import database_file
+from cf_invoice_source.warehouse.dataset_ref import database_file
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.staging import name_staging
-from cf_invoice_source.warehouse.target import DatasetRef
 
 _SCRATCH = "cf_invoices_check_"
 """How the names of all scratch objects begin, should a check be killed half-way."""
