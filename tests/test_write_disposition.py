@@ -7,7 +7,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from cf_invoice_source import SettingsError, cf_invoice_source
-from cf_invoice_source.schema.write_disposition import check_write_disposition
+from cf_invoice_source.schema.contract import check_write_disposition
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse
 from tests.make import make_invoices
