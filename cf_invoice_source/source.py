@@ -19,9 +19,8 @@ from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
 from cf_invoice_source.loading.job import Job
 from cf_invoice_source.schema.capabilities import TableFormat
-from cf_invoice_source.schema.contract import check_contract
+from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
-from cf_invoice_source.schema.write_disposition import check_write_disposition
 from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import to_dict
 from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline

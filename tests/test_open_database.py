@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-from cf_invoice_source import open_database as module
 from cf_invoice_source.simulator import Account
+from cf_invoice_source.warehouse import duckdb_file as module
 from cf_invoice_source.warehouse.duckdb_file import open_database
 from tests.conftest import Load, Warehouse
 from tests.exact import assert_exact

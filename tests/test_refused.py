@@ -1,4 +1,4 @@
-"""`invoices` is a mirror: other write dispositions, and dlt's refresh, are refused with what to do instead."""
+"""`invoices` is a mirror: other write dispositions are refused, and so is dlt's refresh, with the way to go."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from cf_invoice_source import SettingsError, cf_invoice_source
 from cf_invoice_source import load as load_into
-from cf_invoice_source.schema.write_disposition import check_write_disposition
+from cf_invoice_source.schema.contract import check_write_disposition
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse
 from tests.make import make_invoices

@@ -10,7 +10,7 @@ from typing import Any
 import dlt
 import pytest
 
-from cf_invoice_source import ApiChangedError, cf_invoice_source
+from cf_invoice_source import ApiChangedError
 from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.job import read_job
 from cf_invoice_source.simulator import Account, Simulator, World

@@ -13,11 +13,11 @@ from cf_invoice_source.cloudflare.credentials import KeyAuth, where_found
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
-from cf_invoice_source.warehouse.overview import StatusQueries
 from cf_invoice_source.warehouse.probe import try_writing
-from cf_invoice_source.warehouse.target import DatasetRef, settings_of
+from cf_invoice_source.warehouse.status_queries import StatusQueries
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,8 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with _errors_explained(as_json=as_json, debug=debug) as console:
         from cf_invoice_source.cli.progress import Spinner
         from cf_invoice_source.runner import load as run
+        from cf_invoice_source.warehouse.dataset_ref import DatasetRef
         from cf_invoice_source.warehouse.locks import pipeline_lock
-        from cf_invoice_source.warehouse.target import DatasetRef
 
         name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
         settings: dict[str, Any] = {
@@ -154,7 +154,7 @@ def status(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with _errors_explained(as_json=as_json, debug=debug) as console:
         from cf_invoice_source.cli.screen import show_problems, show_status, status_document
         from cf_invoice_source.cli.status import read_status
-        from cf_invoice_source.warehouse.target import DatasetRef
+        from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
         found = read_status(DatasetRef.of(pipeline_name or PIPELINE_NAME, destination, dataset), accounts)
     if as_json:

@@ -14,9 +14,9 @@ from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
 from cf_invoice_source.invoices.syncs import Sync, problem_of
 from cf_invoice_source.walk.bookmark import difference, from_dict
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.overview import StatusQueries
-from cf_invoice_source.warehouse.target import DatasetRef
+from cf_invoice_source.warehouse.status_queries import StatusQueries
 
 
 @dataclass(frozen=True, slots=True)

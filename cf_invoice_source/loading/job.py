@@ -20,8 +20,7 @@ from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import CloudflareCredentials, chosen_base_url
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.schema.capabilities import TABLE_FORMATS, TableFormat
-from cf_invoice_source.schema.contract import read_contract
-from cf_invoice_source.schema.write_disposition import check_write_disposition
+from cf_invoice_source.schema.contract import check_write_disposition, read_contract
 from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
 
 _LONGEST_DAYS = 36_500

@@ -32,11 +32,6 @@ class Capabilities:
     digits: int | None = None
 
     @property
-    def is_mirror(self) -> bool:
-        """Whether the table `invoices` there is the list, row for row."""
-        return self.replaces and self.deletes
-
-    @property
     def unverified_reason(self) -> str:
         """Why the tables are never known to be the list; empty where they can be."""
         if not self.is_readable:
@@ -64,29 +59,3 @@ class Capabilities:
 
 EVERYTHING = Capabilities()
 """A destination without a limit."""
-
-SQLITE_DIGITS = 15
-"""What a REAL of SQLite surely gives back (https://www.sqlite.org/floatingpoint.html)."""
-
-
-def capabilities_of(
-    *, is_readable: bool, strategy: str | None, is_files: bool, table_format: str | None, dialect: str
-) -> Capabilities:
-    """Say what a destination can do for our tables.
-
-    Args:
-        is_readable: Whether dlt can query it.
-        strategy: How dlt merges there; None where it only adds rows.
-        is_files: Whether it is dlt's destination of files.
-        table_format: In which format it will keep the tables; None for its own.
-        dialect: SQLAlchemy's name of the database; empty for other destinations.
-    """
-    is_iceberg = is_files and table_format == "iceberg"
-    return Capabilities(
-        is_readable=is_readable,
-        replaces=strategy is not None,
-        deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
-        grows=not is_iceberg,  # and from 0.10 on it fails where a column came after the rows
-        nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
-        digits=SQLITE_DIGITS if dialect == "sqlite" else None,
-    )

@@ -36,12 +36,8 @@ class Columns:
     dlt makes a column for each, and infers its type from the first value. A later value of another type it
     converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
     fields whose names become the same column lie over one another. Such a field goes, whole, into the column
-    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS`.
-
-    Args:
-        schema: The source's schema: it knows the columns that there are, and how names become columns.
-        capabilities: What the destination can do: where a list cannot have a table of its own, or a table no
-            new column, such a field goes into `more_fields`, too.
+    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS`, or that needs a
+    table or a column where the destination can have no new ones.
     """
 
     schema: Schema
@@ -49,17 +45,13 @@ class Columns:
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fitted(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a row as it is to be yielded.
-
-        Raises:
-            SettingsError: The schema contract freezes what one of its fields needs.
-        """
+        """Return a row as it is to be yielded, unless the schema contract freezes what a field needs."""
         documented = TABLES[table].columns.keys()
         if row.keys() <= documented:
             return row
         kept: dict[str, Any] = {}
-        more = {}
-        taken = {(table, (), name) for name in documented}
+        more: dict[str, Any] = {}
+        taken: set[tuple[Any, ...]] = {(table, (), name) for name in documented}
         for name, value in row.items():
             if name in documented or self._take(name, value, taken):
                 kept[name] = value
@@ -70,28 +62,23 @@ class Columns:
             kept[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
         return kept
 
-    def _take(self, name: str, value: Any, taken: set[tuple[str, tuple[Any, ...], str]]) -> bool:
+    def _take(self, name: str, value: Any, taken: set[tuple[Any, ...]]) -> bool:
         """Take a field's columns, in both tables that have it, unless one of them will not do."""
-        if not self.capabilities.grows:
-            return False
         positions = [
             position
             for table in (INVOICES, CHANGES)
             for position in self._positions((table,), (), (), name, value)
         ]
         wanted = {position[:3] for position in positions}
-        if not self.capabilities.nests and any(position.kind == LIST for position in positions):
-            return False
-        if (
-            len(wanted) < len(positions)
-            or wanted & taken
-            or not all(position.column for position in positions)
-        ):
+        can_hold = self.capabilities.grows and (
+            self.capabilities.nests or all(position.kind != LIST for position in positions)
+        )
+        if not can_hold or len(wanted) < len(positions) or wanted & taken:
             return False
         kinds: dict[str, dict[str, str]] = {}
-        for position in positions:
-            columns = kinds.setdefault(position.table, dict(self._columns(position.table)))
-            if position.kind and columns.setdefault(position.column, position.kind) != position.kind:
+        for table, _, column, kind in positions:
+            columns = kinds.setdefault(table, dict(self._columns(table)))
+            if not column or (kind and columns.setdefault(column, kind) != kind):
                 return False
         if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
             return False
@@ -121,6 +108,7 @@ class Columns:
     ) -> Iterator[_Position]:
         """Say where dlt's normalizer puts a field: objects become columns, lists become tables."""
         naming = self.schema.naming
+        table_name = naming.shorten_fragments(*table)
         at = (*path, naming.normalize_path(name) if name.strip() else "")
         if isinstance(value, Mapping):
             for inner, item in value.items():
@@ -128,14 +116,12 @@ class Columns:
         elif isinstance(value, list):
             below = (*table, *path, naming.normalize_tables_path(name))
             named = naming.shorten_fragments(*below)
-            yield _Position(naming.shorten_fragments(*table), row, named if all(at) else "", LIST)
+            yield _Position(table_name, row, named if all(at) else "", LIST)
             for index, item in enumerate(value):
-                item_row = (*row, named, index)
-                fields = (
-                    item if isinstance(item, Mapping) else {LIST if isinstance(item, list) else "value": item}
-                )
+                only = LIST if isinstance(item, list) else "value"
+                fields = item if isinstance(item, Mapping) else {only: item}
                 for inner, each in fields.items():
-                    yield from self._positions(below, item_row, (), inner, each)
+                    yield from self._positions(below, (*row, named, index), (), inner, each)
         else:
             column = naming.shorten_fragments(*at) if all(at) else ""
-            yield _Position(naming.shorten_fragments(*table), row, column, _KINDS.get(type(value)))
+            yield _Position(table_name, row, column, _KINDS.get(type(value)))

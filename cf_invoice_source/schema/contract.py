@@ -1,4 +1,4 @@
-"""dlt's schema contract: what of it a verified copy can obey, and what new fields may do under it."""
+"""dlt's settings for tables that a verified copy can obey: its schema contract and its write disposition."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import (
-    TSchemaContractDict,
-    TSchemaContractEntities,
-    TSchemaEvolutionMode,
-)
+from dlt.common.schema.typing import TSchemaContractDict, TSchemaContractEntities, TSchemaEvolutionMode
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import TABLES
@@ -23,33 +19,21 @@ _MODES = get_args(TSchemaEvolutionMode)
 
 
 def read_contract(given: Any) -> TSchemaContractDict | None:
-    """Read a contract as a setting gives it.
-
-    Raises:
-        SettingsError: dlt knows no such contract; a word that it does not know it takes for another one.
-    """
+    """Read a contract as a setting gives it; a word that dlt does not know it would take for another one."""
     if given is None:
         return None
-    is_known = isinstance(given, dict) and all(
-        entity in _ENTITIES and mode in _MODES for entity, mode in given.items()
+    if isinstance(given, dict) and all(name in _ENTITIES and given[name] in _MODES for name in given):
+        return cast("TSchemaContractDict", given)
+    raise SettingsError(
+        "schema_contract makes no sense.",
+        remedy=f"set {', '.join(_ENTITIES)}, or one of them, each to {', '.join(_MODES)}",
     )
-    if not is_known:
-        raise SettingsError(
-            "schema_contract makes no sense.",
-            remedy=f"set {', '.join(_ENTITIES)}, or one of them, each to {', '.join(_MODES)}",
-        )
-    return cast("TSchemaContractDict", given)
 
 
 def check_contract(schema: Schema) -> None:
-    """Check that no invoice would be missing under the contract of a source.
-
-    Raises:
-        SettingsError: One would.
-    """
+    """Check that no invoice would be missing under the contract of a source."""
     for table in TABLES:
-        contract = _of(schema, table)
-        if contract["tables"] != "evolve" and table not in schema.tables:
+        if _contract_of(schema, table)["tables"] != "evolve" and table not in schema.tables:
             raise SettingsError(
                 "The schema contract allows no new tables, and those for the invoices are not there yet.",
                 remedy="make them first, with create_tables(pipeline) or a load without that contract",
@@ -59,21 +43,12 @@ def check_contract(schema: Schema) -> None:
 def check_growth(
     schema: Schema, table: str, field: str, known: Iterable[str], needed: Mapping[str, str]
 ) -> None:
-    """Check that a field may have the columns and tables that it needs, before it is part of a package.
+    """Check that a field may have what it needs in a table that is there, before it is part of a package.
 
-    dlt looks only when it normalizes the package, and then each further run stumbles over that.
-
-    Args:
-        schema: The source's schema.
-        table: A table that is there.
-        field: The field, as a message may show it.
-        known: Names of the columns of the table, and of the tables below it.
-        needed: Likewise with those that the field needs: their types, `LIST` for a table.
-
-    Raises:
-        SettingsError: It may not.
+    dlt looks only when it normalizes the package, and then each further run stumbles over that. Known and
+    needed are columns of the table and tables below it; `LIST` in place of a type stands for a table.
     """
-    contract = _of(schema, table)
+    contract = _contract_of(schema, table)
     new = {"tables" if needed[name] == LIST else "columns" for name in needed.keys() - set(known)}
     if (schema.tables[table].get("x-normalizer") or {}).get("evolve-columns-once"):
         new.discard("columns")  # dlt lets the first rows of a table make its columns
@@ -86,7 +61,7 @@ def check_growth(
             )
 
 
-def _of(schema: Schema, table: str) -> TSchemaContractDict:
+def _contract_of(schema: Schema, table: str) -> TSchemaContractDict:
     """Give the contract of a table, unless it drops whole invoices."""
     contract = schema.resolve_contract_settings_for_table(table)
     if contract["columns"] == "discard_row":
@@ -95,3 +70,18 @@ def _of(schema: Schema, table: str) -> TSchemaContractDict:
             remedy="set columns to discard_value, which leaves out the field alone, to freeze or to evolve",
         )
     return contract
+
+
+_MIRROR = ({"disposition": "merge"}, {"disposition": "merge", "strategy": "delete-insert"})
+"""The merge that dlt runs in every destination, with its strategy named or not."""
+
+
+def check_write_disposition(given: Any) -> None:
+    """Check that a write disposition, as a setting or a hint of dlt gives it, makes `invoices` a mirror."""
+    named = dict(given) if isinstance(given, Mapping) else {"disposition": given or "merge"}
+    if {name: value for name, value in named.items() if value is not None} not in _MIRROR:
+        asked = named.get("strategy") or named.get("disposition")
+        raise SettingsError(
+            f"invoices mirrors Cloudflare's list: it is loaded with merge, not with {asked}.",
+            remedy="leave write_disposition out; the history of each invoice is in the table invoice_changes",
+        )

@@ -83,21 +83,18 @@ def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
     if isinstance(cause, MissingDependencyException):
         packages = " ".join(f'"{package}"' for package in cause.dependencies)
         return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-    return _unusable(cause) if isinstance(cause, ConfigurationException) else None
-
-
-def _unusable(error: ConfigurationException) -> SettingsError:
-    """Say which setting cannot be used. What lies below shows its value, which may be a secret: it goes."""
-    error.__cause__ = error.__context__ = None
-    if isinstance(error, ConfigValueCannotBeCoercedException):
-        error.field_value = None
-        hint: object = error.hint
+    if not isinstance(cause, ConfigurationException):
+        return None
+    cause.__cause__ = cause.__context__ = None  # they show the setting's value, which may be a secret
+    if isinstance(cause, ConfigValueCannotBeCoercedException):
+        cause.field_value = None
+        hint: object = cause.hint
         kind = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
         return SettingsError(
-            f"The setting {error.field_name} cannot be read as {kind}.",
+            f"The setting {cause.field_name} cannot be read as {kind}.",
             remedy="correct it in .dlt/config.toml, in .dlt/secrets.toml or in the environment",
         )
-    said = " ".join(str(error).strip().splitlines()[:2])
+    said = " ".join(str(cause).strip().splitlines()[:2])
     return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
 
 

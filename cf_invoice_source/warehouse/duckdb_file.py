@@ -19,11 +19,9 @@ take as long with 96 MB, and a quarter longer with 80; each job of dlt has a thr
 def open_database(client: JobClientBase) -> Iterator[Callable[[], None]]:
     """Keep a DuckDB file open: dlt would open it for each step, and DuckDB tidy it up at each end.
 
-    Settings of the user's own stay as they are.
-
-    Yields:
-        What closes it before the end, for when something does not go well: unusual rows may need more memory,
-        and where that runs out in the middle of a commit, DuckDB wants the file to be opened anew.
+    Settings of the user's own stay as they are. What is yielded closes the file before the end, for when
+    something does not go well: unusual rows may need more memory, and where that runs out in the middle of a
+    commit, DuckDB wants the file to be opened anew.
     """
     with ExitStack() as stack:
         if client.config.destination_type == "duckdb" and isinstance(client, WithSqlClient):
@@ -35,7 +33,9 @@ def open_database(client: JobClientBase) -> Iterator[Callable[[], None]]:
 def _opened(sql_client: SqlClientBase[Any]) -> Iterator[None]:
     with sql_client as database:
         own: Mapping[str, Any] = getattr(database.credentials, "global_config", None) or {}
-        before = {name: _read(database, name) for name in WHILE_LOADING}
+        asked = ", ".join(f"current_setting('{name}')" for name in WHILE_LOADING)
+        (found,) = database.execute_sql(f"SELECT {asked}") or ()
+        before = dict(zip(WHILE_LOADING, found, strict=True))
         _write(database, {name: value for name, value in WHILE_LOADING.items() if name not in own})
         try:
             yield
@@ -44,11 +44,6 @@ def _opened(sql_client: SqlClientBase[Any]) -> Iterator[None]:
                 database.execute_sql("CHECKPOINT")  # the last one to close the file would do so without limit
             with suppress(DatabaseException):
                 _write(database, before)
-
-
-def _read(database: SqlClientBase[Any], name: str) -> Any:
-    ((value,),) = database.execute_sql(f"SELECT current_setting('{name}')") or ()
-    return value
 
 
 def _write(database: SqlClientBase[Any], settings: Mapping[str, Any]) -> None:

@@ -16,13 +16,12 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
-from cf_invoice_source.warehouse.target import database_file
+from cf_invoice_source.warehouse.dataset_ref import database_file
 
 
-@contextmanager
 def pipeline_lock(
     pipeline_name: str, *, wait_s: float = LOCK_WAIT_S, pipelines_dir: str | None = None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Keep other loads of a pipeline waiting. `load` takes it, too.
 
     Two programs that make one pipeline for the first time at once spoil its working directory: where that can
@@ -42,25 +41,11 @@ def pipeline_lock(
         f"dlt's working directory {path.parent} cannot be written.",
         remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable from error
-    with _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable):
-        yield
+    return _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable)
 
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
-    """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once.
-
-    Args:
-        client: A client of any destination.
-        wait_s: How many seconds to wait for a load that is under way; 0 not at all.
-
-    Raises:
-        TryLaterError: Another load into this file did not end in time.
-        DestinationError: The file's directory is not there, or cannot be written.
-    """
+    """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once."""
     database = database_file(client.config.credentials)
     if database is None:
         return nullcontext()

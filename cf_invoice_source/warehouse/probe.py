@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,37 +12,28 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.staging import name_staging
-from cf_invoice_source.warehouse.target import DatasetRef
-
-_SCRATCH = "cf_invoices_check_"
-"""How the names of all scratch objects begin, should a check be killed half-way."""
 
 
-def try_writing(target: DatasetRef) -> str | None:
+def try_writing(ref: DatasetRef) -> str | None:
     """Make something under a name of its own, and take it away; what is there already is not touched.
 
     Returns:
         What was tried; None where this kind of destination cannot be tried without leaving something behind.
-
-    Raises:
-        Exception: Whatever dlt or the destination's driver raises where it cannot be written.
     """
-    name_staging(target.destination, target.client().config, target.pipeline_name)
-    scratch = f"{_SCRATCH}{uuid4().hex}"
-    client = target.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
+    name_staging(ref.destination, ref.client().config, ref.pipeline_name)
+    scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
+    client = ref.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
         return _try_directory(Path(credentials.database), scratch, read_only=credentials.read_only)
     if isinstance(client, FilesystemClient):
         return _try_files(client, scratch)
-    if isinstance(client, SqlJobClientBase) and client.config.destination_type not in _UNTRIED:
+    # SQLAlchemy writes no CREATE TABLE of its own, and opening its SQLite databases makes files.
+    if isinstance(client, SqlJobClientBase) and client.config.destination_type != "sqlalchemy":
         return _try_sql(client, scratch)
     return None
-
-
-_UNTRIED = {"sqlalchemy"}
-"""It writes no CREATE TABLE of its own, and opening its SQLite databases makes files."""
 
 
 def _try_directory(database: Path, scratch: str, *, read_only: bool) -> str:
@@ -79,35 +69,30 @@ def _try_sql(client: SqlJobClientBase, scratch: str) -> str:
     return f"can be written: a {'table' if has_dataset else 'dataset'} was made and dropped"
 
 
-def _try_table(client: SqlJobClientBase, scratch: str, *, in_new_dataset: bool) -> None:
-    with _taken_away(client, scratch, with_dataset=in_new_dataset), client.maybe_ddl_transaction():
-        if in_new_dataset:
-            client.sql_client.create_dataset()
-        columns = list(client.schema.get_table_columns(scratch).values())
-        for statement in client._get_table_update_sql(scratch, columns, generate_alter=False):  # noqa: SLF001 - each database's own CREATE TABLE
-            client.sql_client.execute_sql(statement)
-        raise _UndoError
-
-
 class _UndoError(Exception):
     """Lets a transaction end with nothing done, where there is one."""
 
 
-@contextmanager
-def _taken_away(client: SqlJobClientBase, scratch: str, *, with_dataset: bool) -> Iterator[None]:
-    """Drop what was made: not every database undoes a CREATE with its transaction."""
+def _try_table(client: SqlJobClientBase, scratch: str, *, in_new_dataset: bool) -> None:
+    """Make a table, and drop it: not every database undoes a CREATE with its transaction."""
+    sql = client.sql_client
+
+    def drop() -> None:
+        if not in_new_dataset:
+            sql.drop_tables(scratch)
+        elif sql.has_dataset():
+            sql.drop_dataset()
+
     try:
-        yield
-    except _UndoError:
-        _drop(client, scratch, with_dataset=with_dataset)
+        with suppress(_UndoError), client.maybe_ddl_transaction():
+            if in_new_dataset:
+                sql.create_dataset()
+            columns = list(client.schema.get_table_columns(scratch).values())
+            for statement in client._get_table_update_sql(scratch, columns, generate_alter=False):  # noqa: SLF001 - each database's own CREATE TABLE
+                sql.execute_sql(statement)
+            raise _UndoError  # noqa: TRY301 - only so does a transaction of dlt's undo what was done
     except Exception:
         with suppress(Exception):
-            _drop(client, scratch, with_dataset=with_dataset)
+            drop()
         raise
-
-
-def _drop(client: SqlJobClientBase, scratch: str, *, with_dataset: bool) -> None:
-    if not with_dataset:
-        client.sql_client.drop_tables(scratch)
-    elif client.sql_client.has_dataset():
-        client.sql_client.drop_dataset()
+    drop()

@@ -12,8 +12,9 @@ from dlt.common.destination.client import DestinationClientConfiguration, Destin
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
-from cf_invoice_source.warehouse.destination import dialect_of, is_duckdb
+from cf_invoice_source.warehouse.destination import is_duckdb, is_sqlite
 
+_LAYOUT = "staging_dataset_name_layout"
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 
 
@@ -28,23 +29,22 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     staging tables cannot be finished.
     """
     destination = pipeline.destination
-    is_named = is_duckdb(destination) or _LAYOUT in destination.config_params
-    if not is_named:  # to find the settings takes dlt a while
-        config = pipeline.destination_client().config
-        name_staging(destination, config, pipeline.pipeline_name)
-        if dialect_of(config) == "sqlite":
-            # SQLite has one writer: of several at once some would fail, and be tried again.
-            destination.caps_params["loader_parallelism_strategy"] = "sequential"
+    if is_duckdb(destination) or _LAYOUT in destination.config_params:
+        return  # to find the settings takes dlt a while
+    client = pipeline.destination_client()
+    name_staging(destination, client.config, pipeline.pipeline_name)
+    if is_sqlite(client):
+        # SQLite has one writer: of several at once some would fail, and be tried again.
+        destination.caps_params["loader_parallelism_strategy"] = "sequential"
 
 
 def name_staging(
     destination: AnyDestination, config: DestinationClientConfiguration, pipeline_name: str
 ) -> None:
     """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
-    if config.destination_type == "duckdb" or getattr(config, _LAYOUT, None) != _DEFAULT:
-        return
-    digest = sha256(pipeline_name.encode()).hexdigest()[:8]
-    destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
+    if config.destination_type != "duckdb" and getattr(config, _LAYOUT, None) == _DEFAULT:
+        digest = sha256(pipeline_name.encode()).hexdigest()[:8]
+        destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
 
 
 def separate_staging_of_the_active_pipeline() -> None:
@@ -52,6 +52,3 @@ def separate_staging_of_the_active_pipeline() -> None:
     if Container()[PipelineContext].is_active():
         with suppress(DltException):
             separate_staging(dlt.current.pipeline())
-
-
-_LAYOUT = "staging_dataset_name_layout"

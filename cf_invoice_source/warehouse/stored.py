@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import JobClientBase, WithStateSync
+from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 
@@ -35,12 +35,7 @@ _CHUNK = 1_000
 
 
 class StoredRows(TableReader):
-    """Reads the tables of one pipeline's dataset. A table that is not there reads as empty.
-
-    Args:
-        pipeline: The pipeline whose destination is meant.
-        table_format: The format that the user chose for the tables; without it, the one they have.
-    """
+    """Reads the tables of one pipeline's dataset. A table that is not there reads as empty."""
 
     def __init__(self, pipeline: dlt.Pipeline, table_format: TableFormat | None = None) -> None:
         super().__init__(self._connect_to_ours, table_format)
@@ -48,47 +43,28 @@ class StoredRows(TableReader):
 
     def _connect_to_ours(self) -> JobClientBase:
         """Make a client that finds our tables, whether this pipeline or another one has made them."""
-        if _has_invoices(self._schema()):
+        schema = self._pipeline.schemas.get(SECTION)  # the default schema may be another source's
+        if schema and INVOICES in schema.tables:
             return self._pipeline.destination_client(SECTION)
         client = self._pipeline.destination_client()
-        # Files are tables only by a schema; a database knows its own.
-        stored = self._stored_schema() if isinstance(client, FilesystemClient) else None
-        if not stored:
+        if not isinstance(client, FilesystemClient):
             return client
-        return dlt.dataset(
-            self._pipeline.destination, self._pipeline.dataset_name, schema=stored
-        ).destination_client
-
-    def _schema(self) -> dlt.Schema | None:
-        """Our schema, once this pipeline has it; its default schema may be another source's."""
-        return self._pipeline.schemas.get(SECTION)
-
-    def _stored_schema(self) -> dlt.Schema | None:
-        """Our schema, as whatever pipeline has stored it with the tables."""
-        with self._pipeline.destination_client() as client:
-            if not isinstance(client, WithStateSync):
-                return None
-            try:
-                stored = client.get_stored_schema(SECTION)
-            except DestinationUndefinedEntity:
-                return None
-        return dlt.Schema.from_dict(json.loads(stored.schema)) if stored else None
+        # Files are tables only by a schema, which is stored beside them; a database knows its own.
+        dataset = dlt.dataset(self._pipeline.destination, self._pipeline.dataset_name, schema=SECTION)
+        return dataset.destination_client
 
     def missing_schema(self) -> str:
         """Say which table or column that was loaded once is missing now; empty when none is."""
-        schema = self._schema()
-        if not schema:
-            return ""
+        schema = self._pipeline.schemas.get(SECTION)
         with self.connected() as client:
-            if not client:
+            if not (client and schema):
                 return ""
             for table in schema.data_tables(seen_data_only=True):
                 name = table["name"] or ""
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
+                rows = client.make_qualified_table_name(name)
                 try:
-                    client.execute_sql(
-                        f"SELECT {columns} FROM {client.make_qualified_table_name(name)} WHERE 1 = 0"
-                    )
+                    client.execute_sql(f"SELECT {columns} FROM {rows} WHERE 1 = 0")
                 except Exception:  # noqa: BLE001 - each database says "no such column" its own way
                     return f"the table {name}, or a column of it, is missing"
         return ""
@@ -113,23 +89,12 @@ class StoredRows(TableReader):
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
-        with self.connected():
-            if not isinstance(self._made, WithStateSync):
-                return False
-            try:
-                stored = self._made.get_stored_state(self._pipeline.pipeline_name)
-            except DestinationUndefinedEntity:
-                return False
-        return stored is not None and stored.version < self._pipeline.state["_state_version"]
+        stored = self.stored_state(self._pipeline.pipeline_name)
+        return stored is not None and stored["_state_version"] < self._pipeline.state["_state_version"]
 
     def check_format(self) -> None:
-        """Check that the tables can be kept as the user chose.
-
-        Raises:
-            SettingsError: They cannot.
-        """
-        if self.table_format:
-            check_format(self._job_client(), self.table_format)
+        """Check that the tables can be kept in the format that the user chose."""
+        check_format(self._job_client(), self.table_format)
 
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""
@@ -147,10 +112,7 @@ class StoredRows(TableReader):
     ) -> dict[str, Stored]:
         """Look up what is held of these invoices; those of which nothing is held are left out.
 
-        Args:
-            account_id: Cloudflare account ID.
-            ids: Of the invoices.
-            is_as_listed: Says of a row whether its values are right; without it, its `row_hash` is believed.
+        `is_as_listed` says of a row whether its values are right; without it, its `row_hash` is believed.
         """
         row_hashes: dict[str, str] = {}
         final = set[str]()
@@ -161,22 +123,17 @@ class StoredRows(TableReader):
             # A row that is there twice, or that was made by hand, is not the one that we wrote.
             is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
             row_hashes[invoice_id] = row_hash if is_ours else ""
-        latest: dict[str, tuple[int, str, str]] = {}
+        latest: dict[str, tuple[int, str | None]] = {}
         changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
-        for invoice_id, version, change, row_hash in self._by_id(changes, account_id, ids):
-            if version > latest.get(invoice_id, (0,))[0]:
-                latest[invoice_id] = (version, change, row_hash)
-        stored = {}
-        for invoice_id in row_hashes.keys() | latest.keys():
-            version, change, change_hash = latest.get(invoice_id, (0, "deleted", ""))
-            is_there = change != "deleted"
-            stored[invoice_id] = Stored(
-                row_hash=row_hashes.get(invoice_id),
-                version=version,
-                change_hash=change_hash if is_there else None,
-                is_final=invoice_id in final,
+        for invoice_id, version, change, change_hash in self._by_id(changes, account_id, ids):
+            if version > latest.get(invoice_id, (0, None))[0]:
+                latest[invoice_id] = (version, None if change == "deleted" else change_hash)
+        return {
+            invoice_id: Stored(
+                row_hashes.get(invoice_id), *latest.get(invoice_id, (0, None)), invoice_id in final
             )
-        return stored
+            for invoice_id in row_hashes.keys() | latest.keys()
+        }
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
@@ -206,23 +163,19 @@ class StoredRows(TableReader):
             for (invoice_id,) in found:
                 yield invoice_id
 
-    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
-        """Fetch the rows of these rejects."""
-        if not keys:
-            return []
-        columns = list(TABLES[REJECTS].columns)
-        select = _select(columns, REJECTS)
-        found = self._query(select + _UNRESOLVED, account_id)
-        rows = (dict(zip(columns, row, strict=True)) for row in found)
-        return [row for row in rows if f"{row['record_hash']}:{row['occurrence']}" in keys]
-
     def rejects(self, account_id: str) -> set[str]:
         """List the keys, "<record_hash>:<occurrence>", of an account's current rejects."""
-        select = "SELECT {record_hash}, {occurrence} FROM {invoice_rejects}"
-        return {
-            f"{row_hash}:{occurrence}"
-            for row_hash, occurrence in self._query(select + _UNRESOLVED, account_id)
-        }
+        return {_key(row) for row in self._unresolved(("record_hash", "occurrence"), account_id)}
+
+    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
+        """Fetch the rows of these rejects."""
+        found = self._unresolved(TABLES[REJECTS].columns, account_id) if keys else ()
+        return [row for row in found if _key(row) in keys]
+
+    def _unresolved(self, columns: Collection[str], account_id: str) -> Iterator[dict[str, Any]]:
+        where = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
+        for row in self._query(_select(columns, REJECTS) + where, account_id):
+            yield dict(zip(columns, row, strict=True))
 
     def _rows(
         self, columns: Collection[str], account_id: str, ids: Collection[str]
@@ -234,7 +187,7 @@ class StoredRows(TableReader):
         if not ids:
             return
         where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
-        if one_list := _AS_ONE_LIST.get(self.dialect):
+        if one_list := _AS_ONE_LIST.get(self._job_client().capabilities.sqlglot_dialect):
             keys, written = one_list
             yield from self._stream(f"{where}({keys})", account_id, written(list(ids)))
             return
@@ -244,14 +197,12 @@ class StoredRows(TableReader):
             yield from self._stream(f"{where}({markers})", account_id, *chunk)
 
 
-def _has_invoices(schema: dlt.Schema | None) -> bool:
-    return schema is not None and INVOICES in schema.tables
-
-
 _ROW = tuple(TABLES[INVOICES].columns)
-
-_UNRESOLVED = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
 
 
 def _select(columns: Collection[str], table: str) -> str:
     return f"SELECT {', '.join(f'{{{column}}}' for column in columns)} FROM {{{table}}}"
+
+
+def _key(reject: Mapping[str, Any]) -> str:
+    return f"{reject['record_hash']}:{reject['occurrence']}"

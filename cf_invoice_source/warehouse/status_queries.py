@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.time import ensure_datetime_in_tz
-from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES
@@ -20,15 +17,10 @@ from cf_invoice_source.warehouse.reader import TableReader
 
 
 class StatusQueries(TableReader):
-    """Reads our tables, whoever loaded them. A table that is not there reads as empty.
-
-    Args:
-        dataset: Where they are.
-    """
+    """Reads our tables, whoever loaded them. A table that is not there reads as empty."""
 
     def __init__(self, dataset: dlt.Dataset) -> None:
         super().__init__(lambda: dataset.destination_client)
-        self._dataset = dataset
 
     def newest(self) -> dict[str, datetime | None]:
         """Give the newest `created` of each account that has invoices."""
@@ -49,7 +41,13 @@ class StatusQueries(TableReader):
             "AS {started_at} FROM {invoice_syncs} GROUP BY {account_id}) latest "
             "ON s.{account_id} = latest.{account_id} AND s.{started_at} = latest.{started_at}"
         )
-        return {sync.account_id: sync for sync in map(_sync, rows)}
+        syncs = {}
+        for row in rows:
+            values = dict(zip(SYNC_COLUMNS, row, strict=True))
+            for name in ("started_at", "finished_at"):
+                values[name] = _time(values[name])
+            syncs[values["account_id"]] = Sync(**values)
+        return syncs
 
     def last_full_syncs(self) -> dict[str, datetime | None]:
         """Say when each account's list was last read as a whole, and verified."""
@@ -61,13 +59,7 @@ class StatusQueries(TableReader):
 
     def bookmarks(self, pipeline_name: str) -> Mapping[str, Any]:
         """Give the bookmark that the pipeline stored with the rows, by account."""
-        with self._dataset.destination_client as client:
-            if not isinstance(client, WithStateSync):
-                return {}
-            try:
-                state: Any = load_pipeline_state_from_destination(pipeline_name, client)
-            except DestinationUndefinedEntity:
-                return {}
+        state: Any = self.stored_state(pipeline_name)
         for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
             state = (state or {}).get(name)
         return state or {}
@@ -76,10 +68,3 @@ class StatusQueries(TableReader):
 def _time(stored: Any) -> datetime | None:
     """Read a timestamp, which some databases give as text."""
     return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
-
-
-def _sync(row: Sequence[Any]) -> Sync:
-    values = dict(zip(SYNC_COLUMNS, row, strict=True))
-    for name in ("started_at", "finished_at"):
-        values[name] = _time(values[name])
-    return Sync(**values)

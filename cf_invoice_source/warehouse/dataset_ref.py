@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import dlt
+from dlt.common.configuration import known_sections, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.configuration.resolve import inject_section, resolve_configuration
-from dlt.common.configuration.specs import (
-    ConnectionStringCredentials,
-    CredentialsConfiguration,
-    known_sections,
-)
+from dlt.common.configuration.resolve import inject_section
+from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination import AnyDestination, Destination
 from dlt.common.destination.client import JobClientBase
@@ -23,14 +20,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.schema.typing import TTableSchema
-from dlt.common.storages import (
-    FileStorage,
-    LoadStorage,
-    LoadStorageConfiguration,
-    NormalizeStorage,
-    NormalizeStorageConfiguration,
-    WithLocalFiles,
-)
+from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.configuration import PipelineConfiguration
 from dlt.pipeline.progress import TCollectorArg
@@ -42,14 +32,7 @@ from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 
 @dataclass(frozen=True, slots=True)
 class DatasetRef:
-    """A pipeline's dataset in a destination.
-
-    Attributes:
-        pipeline_name: Name of the dlt pipeline, which may not exist yet.
-        destination: dlt's factory; it opens nothing.
-        dataset_name: Dataset (schema) that holds the tables.
-        working_dir: Where dlt keeps the pipeline's files, once it has run.
-    """
+    """A pipeline's dataset in a destination; the pipeline, and its working directory, may not exist yet."""
 
     pipeline_name: str
     destination: AnyDestination
@@ -58,17 +41,19 @@ class DatasetRef:
 
     @classmethod
     def of(cls, pipeline_name: str, destination: str, dataset_name: str) -> DatasetRef:
-        """Find a dataset by the names that a user gave.
-
-        Raises:
-            SettingsError: dlt cannot use a name. Neither it nor dlt's error is shown: it may hold a secret.
-        """
-        if not _is_file_name(pipeline_name):
+        """Find a dataset by a user's names. One that dlt cannot use is not shown: it may be a secret."""
+        try:
+            FileStorage.validate_file_name_component(pipeline_name)
+        except ValueError:
             raise SettingsError(
                 "The name of the pipeline cannot be that of a directory.",
                 remedy="use letters, digits and underscores",
-            )
-        working_dir = _pipelines_dir(pipeline_name) / pipeline_name
+            ) from None
+        settings = resolve_configuration(
+            PipelineConfiguration(pipeline_name=pipeline_name),
+            sections=(known_sections.PIPELINES, pipeline_name),
+        )
+        working_dir = Path(settings.pipelines_dir or get_dlt_pipelines_dir()) / pipeline_name
         try:
             factory = cast("AnyDestination", Destination.from_reference(destination))
         except DltException as error:
@@ -86,11 +71,7 @@ class DatasetRef:
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
     def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
-        """Make the pipeline, which creates its working directory.
-
-        Raises:
-            SettingsError: dlt cannot make it.
-        """
+        """Make the pipeline, which creates its working directory."""
         try:
             return dlt.pipeline(
                 self.pipeline_name,
@@ -108,14 +89,12 @@ class DatasetRef:
 
     def pending_packages(self) -> int:
         """Count the load packages that an interrupted run left on this machine."""
-        count = 0
-        if (normalize := self.working_dir / "normalize").exists():
-            extracting = NormalizeStorageConfiguration(normalize_volume_path=str(normalize))
-            count += len(NormalizeStorage(False, extracting).extracted_packages.list_packages())
-        if (load := self.working_dir / "load").exists():
-            loading = LoadStorageConfiguration(load_volume_path=str(load))
-            count += len(LoadStorage(False, [], loading).normalized_packages.list_packages())
-        return count
+        folders = {"normalize": NormalizeStorage.EXTRACTED_FOLDER, "load": LoadStorage.NORMALIZED_FOLDER}
+        return sum(
+            path.is_dir()
+            for step, folder in folders.items()
+            for path in (self.working_dir / step / folder).glob("*")
+        )
 
     @property
     def location(self) -> str:
@@ -146,7 +125,10 @@ class DatasetRef:
                 credentials.read_only = True
                 self.destination.config_params["credentials"] = credentials
             dataset = self._dataset(SECTION)
-            yield dataset if _is_there(dataset) else None
+            is_there = False
+            with translated_driver_errors(), suppress(DestinationUndefinedEntity):
+                is_there = bool(dataset.schema)  # this connects
+            yield dataset if is_there else None
 
     def _dataset(self, schema: dlt.Schema | str) -> dlt.Dataset:
         return dlt.dataset(self.destination, self.dataset_name, schema=schema)
@@ -161,32 +143,6 @@ def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
     return Path(database).absolute() if is_file else None
 
 
-@contextmanager
-def settings_of(pipeline_name: str) -> Iterator[None]:
+def settings_of(pipeline_name: str) -> AbstractContextManager[ConfigSectionContext]:
     """Look settings up as the pipeline would, under its own name first."""
-    with inject_section(ConfigSectionContext(pipeline_name=pipeline_name)):
-        yield
-
-
-def _is_there(dataset: dlt.Dataset) -> bool:
-    """Connect, and look for the schema that dlt stores with the tables."""
-    with translated_driver_errors():
-        try:
-            return bool(dataset.schema)
-        except DestinationUndefinedEntity:
-            return False
-
-
-def _is_file_name(name: str) -> bool:
-    try:
-        FileStorage.validate_file_name_component(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _pipelines_dir(pipeline_name: str) -> Path:
-    settings = resolve_configuration(
-        PipelineConfiguration(pipeline_name=pipeline_name), sections=(known_sections.PIPELINES, pipeline_name)
-    )
-    return Path(settings.pipelines_dir or get_dlt_pipelines_dir())
+    return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
