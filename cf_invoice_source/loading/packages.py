@@ -42,7 +42,7 @@ def load_package(
 def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None = None) -> str:
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
-    It is too late when another load came in between, on another machine: newer rows would be overwritten.
+    It is too late when another load came in between: newer rows would be overwritten.
     Dropping takes the bookmarks along.
 
     Returns:
@@ -52,13 +52,14 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
         PipelineStepFailed: The destination does not answer. What was left behind stays.
     """
     pipeline.activate()
-    _synchronize(pipeline)
     left = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]
     if not left:
+        _synchronize(pipeline)
         return ""
     is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
-    is_outdated = StoredRows(pipeline).newest_load() > min(left)
-    is_finished = not (is_being_dropped or is_outdated) and _is_finished(pipeline, before_retry)
+    is_overtaken = StoredRows(pipeline).is_overtaken()
+    _synchronize(pipeline)
+    is_finished = not (is_being_dropped or is_overtaken) and _is_finished(pipeline, before_retry)
     if not is_finished:
         pipeline.abort_packages()
         _forget_bookmarks(pipeline)
@@ -98,7 +99,7 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
         if not _is_no_interruption(error):
             raise
         try:
-            StoredRows(pipeline).newest_load()
+            StoredRows(pipeline).counts()
         except DltException:
             raise error from error.exception
         return False

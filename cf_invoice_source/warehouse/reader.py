@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
-from dlt.common.destination.client import JobClientBase, WithStateSync
+from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.common.pipeline import TPipelineState
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
+from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
-from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from cf_invoice_source.errors import MixedTypesError
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
-from cf_invoice_source.settings import InvoiceType
+from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
 
 _ROWS_AT_ONCE = 1_000
@@ -62,14 +62,18 @@ class TableReader:
                 self._sql_client = None
                 self._client = None  # it remembers what the tables were
 
-    def stored_state(self, pipeline_name: str) -> TPipelineState | None:
-        """Give the state that a pipeline stored with the rows; None where there is none."""
-        with self.connected() as sql_client, suppress(DestinationUndefinedEntity):
-            client = self._job_client()
-            if isinstance(client, WithStateSync):
-                with nullcontext() if sql_client else client:  # a client of SQL is open already
-                    return load_pipeline_state_from_destination(pipeline_name, client)
-        return None
+    def stored_states(self) -> dict[str, Any]:
+        """Give the state that each pipeline stored with the rows, by its name.
+
+        dlt itself takes the one with the latest load ID, which is a time of some machine's clock; here the
+        highest version counts.
+        """
+        newest = self._query(
+            "SELECT s.{pipeline_name}, s.{state} FROM {_dlt_pipeline_state} s JOIN (SELECT {pipeline_name}, "
+            "max({version}) AS {version} FROM {_dlt_pipeline_state} GROUP BY {pipeline_name}) latest "
+            "ON s.{pipeline_name} = latest.{pipeline_name} AND s.{version} = latest.{version}"
+        )
+        return {pipeline_name: decompress_state(state) for pipeline_name, state in newest}
 
     def _query(self, select: str, *args: Any) -> list[Any]:
         """Fetch all rows of a SELECT; see `_stream`."""
@@ -90,7 +94,9 @@ class TableReader:
 
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
         """Quote columns as the database wants it, and select the rows of each table that count."""
-        columns = {"_dlt_load_id"}.union(*(table.columns for table in TABLES.values()))
+        columns = {"_dlt_load_id", "pipeline_name", "state"}.union(
+            *(each.columns for each in TABLES.values())
+        )
         names = {column: client.escape_column_name(column) for column in columns}
         for name, table in TABLES.items():
             rows = client.make_qualified_table_name(name)
@@ -102,6 +108,7 @@ class TableReader:
             if name == INVOICES and not (self.capabilities.replaces and self.capabilities.deletes):
                 rows = f"(SELECT * FROM {rows} AS newest WHERE {names['deleted']} IS NULL)"
             names[name] = rows
+        names[PIPELINE_STATE_TABLE_NAME] = client.make_qualified_table_name(PIPELINE_STATE_TABLE_NAME)
         return names
 
     def check_type(self, invoice_type: InvoiceType) -> None:
@@ -123,3 +130,10 @@ class TableReader:
         for account_id in invoices.keys() | rejects.keys():
             counts[account_id] = (invoices.get(account_id, 0), rejects.get(account_id, 0))
         return counts
+
+
+def bookmarks_in(state: Any) -> Mapping[str, Any]:
+    """Give our bookmarks by account from a pipeline's state, in which other sources have their own."""
+    for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
+        state = state.get(name) or {}
+    return cast("Mapping[str, Any]", state)

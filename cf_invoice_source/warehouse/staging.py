@@ -12,7 +12,7 @@ from dlt.common.destination.client import DestinationClientConfiguration, Destin
 from dlt.common.exceptions import DltException
 from dlt.common.pipeline import PipelineContext
 
-from cf_invoice_source.warehouse.destination import is_duckdb, is_sqlite
+from cf_invoice_source.warehouse.destination import is_sqlite
 
 _LAYOUT = "staging_dataset_name_layout"
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
@@ -22,14 +22,14 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     """Give a pipeline staging tables of its own, unless the settings name some.
 
     dlt empties the staging tables of a dataset before it fills and merges them: pipelines that load into one
-    dataset at once would lose each other's rows, and the bookmarks would go ahead without them. A DuckDB file
-    takes one load at a time anyway.
+    dataset at once would lose each other's rows, and the bookmarks would go ahead without them. And a dataset
+    of the name that dlt gives them by default may be somebody's own.
 
     To be called before anything is loaded, also what was left behind: a package that was begun with other
     staging tables cannot be finished.
     """
     destination = pipeline.destination
-    if is_duckdb(destination) or _LAYOUT in destination.config_params:
+    if _LAYOUT in destination.config_params:
         return  # to find the settings takes dlt a while
     client = pipeline.destination_client()
     name_staging(destination, client.config, pipeline.pipeline_name)
@@ -42,7 +42,7 @@ def name_staging(
     destination: AnyDestination, config: DestinationClientConfiguration, pipeline_name: str
 ) -> None:
     """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
-    if config.destination_type != "duckdb" and getattr(config, _LAYOUT, None) == _DEFAULT:
+    if getattr(config, _LAYOUT, None) == _DEFAULT:
         digest = sha256(pipeline_name.encode()).hexdigest()[:8]
         destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -11,9 +11,8 @@ import dlt
 from dlt.common.time import ensure_datetime_in_tz
 
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
-from cf_invoice_source.invoices.tables import INVOICES
-from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.reader import TableReader
+from cf_invoice_source.walk.bookmark import Bookmark, from_dict
+from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
 
 
 class StatusQueries(TableReader):
@@ -57,12 +56,12 @@ class StatusQueries(TableReader):
         )
         return {account_id: _time(started_at) for account_id, verified, started_at in rows if verified}
 
-    def bookmarks(self, pipeline_name: str) -> Mapping[str, Any]:
-        """Give the bookmark that the pipeline stored with the rows, by account."""
-        state: Any = self.stored_state(pipeline_name)
-        for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
-            state = (state or {}).get(name)
-        return state or {}
+    def bookmarks(self) -> dict[str, dict[str, Bookmark]]:
+        """Give what each pipeline remembers of its accounts, by its name."""
+        return {
+            pipeline_name: {key: from_dict(stored) for key, stored in bookmarks_in(state).items()}
+            for pipeline_name, state in self.stored_states().items()
+        }
 
 
 def _time(stored: Any) -> datetime | None:

@@ -12,6 +12,7 @@ import dlt
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
+from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
@@ -19,7 +20,7 @@ from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.destination import check_format
-from cf_invoice_source.warehouse.reader import TableReader
+from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
@@ -63,9 +64,7 @@ class StoredRows(TableReader):
                 name = table["name"] or ""
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 rows = client.make_qualified_table_name(name)
-                try:
-                    client.execute_sql(f"SELECT {columns} FROM {rows} WHERE 1 = 0")
-                except Exception:  # noqa: BLE001 - each database says "no such column" its own way
+                if not _can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
                     return f"the table {name}, or a column of it, is missing"
         return ""
 
@@ -89,8 +88,21 @@ class StoredRows(TableReader):
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
-        stored = self.stored_state(self._pipeline.pipeline_name)
-        return stored is not None and stored["_state_version"] < self._pipeline.state["_state_version"]
+        stored = self.stored_states().get(self._pipeline.pipeline_name)
+        return stored is not None and bool(stored["_state_version"] < self._pipeline.state["_state_version"])
+
+    def is_overtaken(self) -> bool:
+        """Whether somebody has loaded since what a package that was left here would write over.
+
+        That is this pipeline on another machine, as its state tells, or another one with the same accounts.
+        Versions decide: the clocks of machines differ.
+        """
+        ours, others = self._pipeline.state, self.stored_states()
+        stored = others.pop(self._pipeline.pipeline_name, None)
+        if stored and stored["_state_version"] >= ours["_state_version"]:
+            return bool(stored["_version_hash"] != ours["_version_hash"])
+        accounts = bookmarks_in(ours).keys()
+        return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
     def check_format(self) -> None:
         """Check that the tables can be kept in the format that the user chose."""
@@ -99,10 +111,6 @@ class StoredRows(TableReader):
     def runs(self, account_id: str) -> int:
         """Count the runs that an account has had."""
         return len(self._query("SELECT 1 FROM {invoice_syncs} WHERE {account_id} = %s", account_id))
-
-    def newest_load(self) -> str:
-        """Give the ID of the newest package that any pipeline loaded; IDs sort by time. Empty for none."""
-        return "".join(row[0] or "" for row in self._query("SELECT max({_dlt_load_id}) FROM {invoice_syncs}"))
 
     def stored(
         self,
@@ -195,6 +203,25 @@ class StoredRows(TableReader):
         while chunk := list(islice(remaining, _CHUNK)):
             markers = ", ".join(["%s"] * len(chunk))
             yield from self._stream(f"{where}({markers})", account_id, *chunk)
+
+
+def _can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
+    """Whether a query works, where the connection does: a passing fault is no damage.
+
+    Each database says in its own way that a column is missing. So a query that fails is asked once more, and
+    in between another one, which must work.
+    """
+    try:
+        client.execute_sql(select)
+    except DestinationUndefinedEntity:
+        return False
+    except Exception:  # noqa: BLE001 - see above
+        client.execute_sql("SELECT 1")
+        with suppress(Exception):
+            client.execute_sql(select)
+            return True
+        return False
+    return True
 
 
 _ROW = tuple(TABLES[INVOICES].columns)
