@@ -33,10 +33,9 @@ def end_on_signals() -> None:
 def _end_when_told(told: socket.socket) -> None:
     while (number := told.recv(1)[0]) not in _WORDS:
         pass
-    word = _WORDS[signal.Signals(number)]
     clean = _CLEAN_LINE if sys.stderr.isatty() else ""
     try:
-        os.write(2, f"{clean}{word}\n".encode())
+        os.write(2, f"{clean}{_WORDS[signal.Signals(number)]}\n".encode())
     finally:
         # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
         os._exit(128 + number)
