@@ -109,8 +109,8 @@ class _Checks:
         self._access = read_job(defaults | self._given, self._pipeline_name)
         credentials = self._access.credentials
         is_key = isinstance(credentials.to_auth(), KeyAuth)
-        kind = "an e-mail with a global API key" if is_key else "an API token"
-        return f"{kind}, from {where_found(credentials, self._pipeline_name)}"
+        found = "an e-mail with a global API key" if is_key else "an API token"
+        return f"{found}, from {where_found(credentials, self._pipeline_name)}"
 
     def _find_settings(self) -> str:
         check_loader_settings(self._pipeline_name)

@@ -83,7 +83,8 @@ def show_check(console: Console, check: Check) -> None:
 def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> None:
     """Print an error: the cause first, then what to do, then what support needs; or one line of dlt's log."""
     if console.quiet:
-        logger.critical(error.cause, exc_info=debug, extra=_error(error))
+        name = {"error_type": type(error).__name__}  # "type" is dlt's own in each line of its log
+        logger.critical(error.cause, exc_info=debug, extra=_error(error) | name)
     if debug:
         console.print_exception()
     cause = Text.assemble(("Error: ", "bold red"), error.cause)
@@ -138,7 +139,7 @@ def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
 def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
     sync = account.last_sync
     amounts = (f"{each.amount:,f} {each.currency}{'*' if each.is_minor else ''}" for each in account.open)
-    state = "failed" if account.error else "doubtful" if account.problem else "passed"
+    state = "failed" if account.error else "unverified" if account.problem else "passed"
     return {
         "": _mark(console, state),
         "account": Text(account.account_id),
@@ -194,7 +195,7 @@ _SPARE = dict.fromkeys(("mode", "requests"), 32) | dict.fromkeys(
 _MARKS = {
     "passed": ("✓", "+", "bold green"),
     "failed": ("✗", "x", "bold red"),
-    "doubtful": ("!", "!", "bold yellow"),
+    "unverified": ("!", "!", "bold yellow"),
     "skipped": ("-", "-", ""),
 }
 """How a state is drawn, how where there is ASCII only, and in which style."""
