@@ -4,8 +4,10 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime, timezone
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,15 @@ def documented(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
 
 
+def table_of(screen: str) -> dict[str, dict[str, str]]:
+    """The summary of a load: what stands in each column, by account as it is shown."""
+    _, header, _, *rows = (line.split() for line in screen.splitlines())
+    return {
+        row[0]: dict(zip(header, row, strict=True))
+        for row in takewhile(lambda row: len(row) == len(header), rows)
+    }
+
+
 # The main job
 
 
@@ -68,11 +79,34 @@ def test_a_load_shows_its_accounts_and_where_the_rows_are(
     ended = command("load")
 
     assert ended.exit_code == 0
-    assert account.id in ended.stdout
-    assert " 7 " in ended.stdout
+    assert table_of(ended.stdout) == {
+        account.id: {
+            "account": account.id,
+            "invoices": "7",
+            "new": "7",
+            "updated": "0",
+            "requests": "1",
+            "verified": "yes",
+        }
+    }
     assert str(warehouse.path) in ended.stdout.replace("\n", "")
     assert f"Every row was last compared on {datetime.now(timezone.utc):%Y-%m-%d}" in ended.stdout
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60])
+def test_on_a_narrow_screen_accounts_are_shortened_and_the_verdict_stays(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, columns: int
+) -> None:
+    account.records += [*make_invoices(7), "garbage"]
+
+    ended = command("load", env={"COLUMNS": str(columns)})
+
+    [(shown, told)] = table_of(ended.stdout).items()
+    assert len(shown) >= 8
+    assert f"{account.id[: len(shown) - 1]}…" == shown
+    assert (told["invoices"], told["verified"]) == ("7", "no")
+    assert max(map(len, ended.stdout.splitlines()[:-1])) <= columns
 
 
 def test_the_default_file_lies_in_the_working_directory_under_a_name_that_duckdb_can_tell_apart(
@@ -146,7 +180,9 @@ def test_rejected_records_are_exit_code_3_and_the_screen_says_where_they_are(
     ended = command("load")
 
     assert ended.exit_code == 3
-    assert "invoice_rejects" in ended.stdout
+    assert f"Account {account.id}: 2 records rejected: see invoice_rejects" in ended.stderr
+    told = table_of(ended.stdout)[account.id]
+    assert (told["invoices"], told["rejected"], told["verified"]) == ("1", "2", "no")
     assert warehouse.ids() == ["in_1"]
 
 
@@ -460,6 +496,8 @@ def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
 def test_json_is_one_document_on_stdout_with_a_row_for_each_account(
     simulator: Simulator, account: Account, world: World, warehouse: Warehouse, process: Command
 ) -> None:
+    from cf_invoice_source import Outcome
+
     account.records += make_invoices(3)
     other = world.add_account("Other", invoices=2)
 
@@ -470,6 +508,7 @@ def test_json_is_one_document_on_stdout_with_a_row_for_each_account(
     assert document["verified"] is True
     assert document["error"] is None
     assert [row["account_id"] for row in document["accounts"]] == [account.id, other.id]
+    assert document["accounts"][0].keys() == {field.name for field in fields(Outcome)} | {"problem"}
     assert account.id in ended.stderr
 
 
@@ -516,8 +555,11 @@ def test_json_says_that_a_load_is_not_verified(
 
     ended = command("load", "--json")
 
+    document = json.loads(ended.stdout)
     assert ended.exit_code == 3
-    assert json.loads(ended.stdout)["verified"] is False
+    assert document["verified"] is False
+    assert document["accounts"][0]["problem"] == "1 record rejected: see invoice_rejects"
+    assert f"Account {account.id}: 1 record rejected: see invoice_rejects" in ended.stderr
 
 
 # Logs for machines, by dlt's own settings
@@ -556,10 +598,9 @@ def test_an_error_is_one_line_of_the_log_with_what_the_screen_would_say(
 
     [error] = [line for line in logged(ended) if line["level"] == "CRITICAL"]
     assert ended.exit_code == 1
-    assert {name: error[name] for name in json.loads(ended.stdout)["error"]} == json.loads(ended.stdout)[
-        "error"
-    ]
-    assert error["type"] == "SettingsError"
+    told = json.loads(ended.stdout)["error"]
+    assert told["type"] == "SettingsError"
+    assert {name: error["error_type" if name == "type" else name] for name in told} == told
     assert SECRET not in ended.output
 
 
@@ -583,7 +624,7 @@ def test_bad_usage_that_only_the_destination_knows_of_is_a_line_of_the_log(
 
     assert ended.exit_code == 2
     assert "The dataset holds invoices of type all" in logged(ended)[-1]["msg"]
-    assert logged(ended)[-1]["type"] == "MixedTypesError"
+    assert logged(ended)[-1]["error_type"] == "MixedTypesError"
 
 
 # Help and usage errors
@@ -745,6 +786,14 @@ def test_the_demo_needs_no_account_and_its_second_run_shows_invoices_being_paid(
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert paid
     assert set(after) - set(before)
+
+
+def test_the_demo_does_not_share_a_file_with_real_invoices_even_if_told_to(
+    place: Path, command: Command
+) -> None:
+    command("load", "--demo", "--pipeline-name", "cloudflare_invoices")
+
+    assert [path.name for path in place.glob("*.duckdb")] == ["cloudflare_invoices_demo.duckdb"]
 
 
 def test_the_demo_says_that_its_data_is_made_up(warehouse: Warehouse, command: Command) -> None:

@@ -121,7 +121,7 @@ def test_the_screen_says_it_too(
     assert f"duckdb:///{warehouse.path}" in ended.stdout
 
 
-def test_a_quiet_run_is_the_last_walk_and_the_full_one_stays_on_record(
+def test_a_quiet_run_is_the_last_sync_and_the_full_one_stays_on_record(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += make_invoices(2)
@@ -130,13 +130,13 @@ def test_a_quiet_run_is_the_last_walk_and_the_full_one_stays_on_record(
 
     [told] = document(command)["accounts"]
 
-    walks = warehouse.query("SELECT kind, started_at FROM cf_invoices.invoice_syncs ORDER BY started_at")
-    assert [kind for kind, _ in walks] == ["full", "incremental"]
+    syncs = warehouse.query("SELECT sync_mode, started_at FROM cf_invoices.invoice_syncs ORDER BY started_at")
+    assert [sync_mode for sync_mode, _ in syncs] == ["full", "incremental"]
     assert told["last_sync"]["sync_mode"] == "incremental"
     assert [
         datetime.fromisoformat(told["last_full_sync_at"]),
         datetime.fromisoformat(told["last_sync"]["started_at"]),
-    ] == [started for _, started in walks]
+    ] == [started for _, started in syncs]
 
 
 AMOUNTS: dict[str, tuple[list[tuple[str, Any]], dict[str, Any]]] = {
@@ -190,7 +190,7 @@ def test_an_unknown_currency_is_shown_in_minor_units_and_says_so(
     assert "* in minor units" in told
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
 def test_the_screen_names_every_account_whatever_the_amounts(
     simulator: Simulator,
     account: Account,
@@ -391,7 +391,7 @@ def test_an_account_that_is_not_there_is_not_repeated(
 
 
 @pytest.mark.parametrize(
-    ("table", "invoices", "doubt"),
+    ("table", "invoices", "reason"),
     [
         ("invoices", 0, "the tables hold 0 invoices and 0 rejected records, verified were 2 and 0"),
         ("invoice_syncs", 2, "no sync is on record"),
@@ -406,7 +406,7 @@ def test_a_table_that_is_missing_is_told_apart_from_one_that_is_verified(
     command: Command,
     table: str,
     invoices: int,
-    doubt: str,
+    reason: str,
 ) -> None:
     account.records += make_invoices(2)
     command("load")
@@ -415,11 +415,11 @@ def test_a_table_that_is_missing_is_told_apart_from_one_that_is_verified(
     ended = command("status", "--json")
 
     [told] = json.loads(ended.stdout)["accounts"]
-    assert (told["invoices"], told["unverified_reason"]) == (invoices, doubt)
-    assert ended.exit_code == (3 if doubt else 0)
+    assert (told["invoices"], told["unverified_reason"]) == (invoices, reason)
+    assert ended.exit_code == (3 if reason else 0)
 
 
-# Not proven, failed, unreadable
+# Not verified, failed, unreadable
 
 
 def test_rejected_records_are_exit_code_3(
@@ -447,7 +447,7 @@ def test_a_record_that_was_rejected_once_does_not_count(
     assert document(command)["accounts"][0]["rejected"] == 0
 
 
-def test_a_walk_that_was_not_verified_is_exit_code_3_and_says_why(
+def test_a_sync_that_was_not_verified_is_exit_code_3_and_says_why(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += make_invoices(60)
@@ -474,7 +474,7 @@ def test_a_copy_that_somebody_changed_is_not_verified(
     assert "the tables hold 2 invoices and 0 rejected records, verified were 3 and 0" in ended.stderr
 
 
-def test_an_account_whose_last_walk_failed_is_exit_code_1_and_beats_3(
+def test_an_account_whose_last_sync_failed_is_exit_code_1_and_beats_3(
     simulator: Simulator, world: World, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
     account.records += ["garbage"]

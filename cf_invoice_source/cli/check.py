@@ -27,11 +27,7 @@ class Row:
     Attributes:
         what: credentials, settings, token, accounts, account or destination.
         state: Whether a load could go on from here; skipped where that cannot be said.
-        said: What was found, or what is wrong.
-        remedy: What to do about it; empty where nothing is wrong.
-        request: The request that was refused.
-        cf_ray: Its answer's `cf-ray`.
-        account_id: The Cloudflare account that it is about.
+        request: The request that was refused; empty where none was.
     """
 
     what: str
@@ -58,17 +54,11 @@ class Check:
 def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: Sequence[str] = ()) -> Check:
     """Look at everything that a load needs, and leave nothing behind; one cross does not hide the next.
 
-    Args:
-        pipeline_name: Name of the dlt pipeline, which need not exist.
-        destination: Any dlt destination, by its name.
-        dataset_name: Dataset (schema) for the tables.
-        account_ids: Cloudflare account IDs; else those of the settings, else all that can be seen.
+    Without account IDs, the accounts are those of the settings, else all that can be seen.
     """
     with settings_of(pipeline_name):
-        checks = _Checks(pipeline_name, account_ids)
-        checks.look_at_cloudflare()
-        checks.look_at_destination(destination, dataset_name)
-    return Check(tuple(checks.rows))
+        make_ref = partial(DatasetRef.of, pipeline_name, destination, dataset_name)
+        return Check(tuple(_Checks(pipeline_name, account_ids).look_at_all(make_ref)))
 
 
 class _SkippedError(Exception):
@@ -79,13 +69,24 @@ class _Checks:
     """Looks at one thing after the other, and keeps what a later one needs."""
 
     def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
-        self.rows: list[Row] = []
+        self._rows: list[Row] = []
         self._pipeline_name = pipeline_name
         self._given = {"account_id": account_ids} if account_ids else {}
         self._account_ids: tuple[str, ...] = ()
         self._job: Job | None = None
 
-    def look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
+    def look_at_all(self, make_ref: Callable[[], DatasetRef]) -> list[Row]:
+        """Give a row for each thing, in an order in which each comes after what it needs."""
+        self._look("credentials", self._find_credentials)
+        self._look("settings", self._find_settings)
+        self._look("token", self._find_token)
+        self._look("accounts", self._find_accounts)
+        for account_id in self._account_ids or [""]:
+            self._look("account", partial(self._find_permission, account_id), account_id)
+        self._look("destination", partial(self._find_destination, make_ref))
+        return self._rows
+
+    def _look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
         """Add a row: what is found, what is wrong, or what has to be mended first."""
         try:
             with translated_errors():
@@ -94,35 +95,22 @@ class _Checks:
             row = Row(what, "skipped", str(reason), account_id=account_id)
         except InvoiceSourceError as error:
             row = Row(what, "failed", error.cause, error.remedy, error.request, error.ray, account_id)
-        self.rows.append(row)
-
-    def look_at_cloudflare(self) -> None:
-        """Add the rows about credentials, settings, token, accounts, and the permission on each account."""
-        self.look("credentials", self._find_credentials)
-        self.look("settings", self._find_settings)
-        self.look("token", self._find_token)
-        self.look("accounts", self._find_accounts)
-        for account_id in self._account_ids or [""]:
-            self.look("account", partial(self._find_permission, account_id), account_id)
-
-    def look_at_destination(self, destination: str, dataset_name: str) -> None:
-        """Add the row about the destination, and about what is there."""
-        make_ref = partial(DatasetRef.of, self._pipeline_name, destination, dataset_name)
-        self.look("destination", lambda: _destination(make_ref, self._job))
+        self._rows.append(row)
 
     def _need(self, *whats: str) -> None:
-        for row in self.rows:
+        for row in self._rows:
             if row.what in whats and row.state == "failed":
                 raise _SkippedError(f"needs {row.what}")
 
     def _find_credentials(self) -> str:
         # With defaults for all else: a setting that cannot be read has a row of its own.
-        defaults = {field.name: field.default for field in fields(Job) if field.name not in _ABOUT_CLOUDFLARE}
+        about_cloudflare = {"account_id", "base_url", "credentials"}
+        defaults = {field.name: field.default for field in fields(Job) if field.name not in about_cloudflare}
         self._access = read_job(defaults | self._given, self._pipeline_name)
         credentials = self._access.credentials
         is_key = isinstance(credentials.to_auth(), KeyAuth)
-        kind = "an e-mail with a global API key" if is_key else "an API token"
-        return f"{kind}, from {where_found(credentials, self._pipeline_name)}"
+        found = "an e-mail with a global API key" if is_key else "an API token"
+        return f"{found}, from {where_found(credentials, self._pipeline_name)}"
 
     def _find_settings(self) -> str:
         check_loader_settings(self._pipeline_name)
@@ -167,23 +155,19 @@ class _Checks:
         page = self._client.invoice_page(account_id, self._job.type if self._job else "all", 1)
         return f"{page.total_count:,} invoices can be read"
 
-
-_ABOUT_CLOUDFLARE = {"account_id", "base_url", "credentials"}
-
-
-def _destination(make_ref: Callable[[], DatasetRef], job: Job | None) -> str:
-    ref = make_ref()
-    client = ref.client()
-    table_format = job.table_format if job else None
-    check_format(client, table_format)
-    with translated_driver_errors():
-        if job:
-            with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
-                if dataset:
-                    StatusQueries(dataset).check_type(job.type)
-        tried = try_writing(ref)
-    if tried is None:
-        raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
-    limit = destination_capabilities(client, table_format).limit
-    said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
-    return f"{said}. {limit}" if limit else said
+    def _find_destination(self, make_ref: Callable[[], DatasetRef]) -> str:
+        ref = make_ref()
+        client = ref.client()
+        table_format = self._job.table_format if self._job else None
+        check_format(client, table_format)
+        with translated_driver_errors():
+            if self._job:
+                with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
+                    if dataset:
+                        StatusQueries(dataset).check_type(self._job.type)
+            tried = try_writing(ref)
+        if tried is None:
+            raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
+        limit = destination_capabilities(client, table_format).limit
+        said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
+        return f"{said}. {limit}" if limit else said

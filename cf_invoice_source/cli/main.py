@@ -8,13 +8,14 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click import Option
 
 from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.settings import (
@@ -36,75 +37,51 @@ if TYPE_CHECKING:
 OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""
 
-_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(VERSION, prog_name="cf-invoices")
 def cli() -> None:
     """Load Cloudflare's AI Gateway invoices into your warehouse."""
 
 
-def _options(*options: _Decorator) -> _Decorator:
-    """Join options, in the order in which the help lists them."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_account = click.option(
-    "--account", "accounts", metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
+_ACCOUNTS = Option(
+    ["--account", "account_id"], metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
 )
-_place = _options(
-    click.option("--destination", default="duckdb", show_default=True, help="Any dlt destination."),
-    click.option(
-        "--dataset", default=DATASET_NAME, show_default=True, help="Dataset (schema) for the tables."
-    ),
-    click.option(
-        "--pipeline-name", metavar="NAME", help=f"Name of the dlt pipeline.  [default: {PIPELINE_NAME}]"
-    ),
-)
-_output = _options(
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
-    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-)
-
-
-@cli.command()
-@_account
-@click.option(
-    "--type",
-    "invoice_type",
+_TYPE = Option(
+    ["--type", "invoice_type"],
     type=click.Choice(INVOICE_TYPES),
     help="Which invoices.  [default: as set, else all]",
 )
-@click.option("--full", is_flag=True, help="Read every page and compare every value, even if not due.")
-@_place
-@click.option(
-    "--wait",
-    "wait_s",
+_FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
+_NAMES = (
+    Option(["--destination"], default="duckdb", help="Any dlt destination."),
+    Option(["--dataset", "dataset_name"], default=DATASET_NAME, help="Dataset (schema) for the tables."),
+    Option(["--pipeline-name"], metavar="NAME", default=PIPELINE_NAME, help="Name of the dlt pipeline."),
+)
+_WAIT = Option(
+    ["--wait", "wait_s"],
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=LOCK_WAIT_S,
-    help="How long to wait for another load of the same pipeline or DuckDB file.  [default: 600]",
+    default=int(LOCK_WAIT_S),
+    help="How long to wait for another load of the same pipeline or DuckDB file.",
 )
-@click.option("--demo", is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
-@_output
+_DEMO = Option(["--demo"], is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
+_OUTPUT = (
+    Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout."),
+    Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+)
+
+
+@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, *_NAMES, _WAIT, _DEMO, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    accounts: tuple[str, ...],
+    account_id: tuple[str, ...],
     invoice_type: str | None,
     full: bool,
-    destination: str,
-    dataset: str,
-    pipeline_name: str | None,
     wait_s: float,
     demo: bool,
     as_json: bool,
     debug: bool,
+    **names: str,
 ) -> None:
     """Load what is new and what has changed, and verify the copy.
 
@@ -112,84 +89,57 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY; accounts from --account, else from dlt's settings
     (.dlt/config.toml), else from CLOUDFLARE_ACCOUNT_ID, else they are all that can be seen.
     """
-    if demo and accounts:
+    if demo and account_id:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
-    with _errors_explained(as_json=as_json, debug=debug) as console:
+    with _consoles(as_json, debug) as (stdout, stderr):
         from cf_invoice_source.cli.progress import Spinner
+        from cf_invoice_source.cli.screen import show_report
         from cf_invoice_source.runner import load as run
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
         from cf_invoice_source.warehouse.locks import pipeline_lock
 
-        name = pipeline_name or (DEMO_PIPELINE_NAME if demo else PIPELINE_NAME)
-        settings: dict[str, Any] = {
-            "account_id": accounts,
-            "type": invoice_type,
-            "full": full,
-        }
+        settings: dict[str, Any] = {"account_id": account_id, "type": invoice_type, "full": full}
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
-        ref = DatasetRef.of(name, destination, dataset)
-        with pipeline_lock(name, wait_s=wait_s):
-            pipeline = ref.pipeline(Spinner(console))
-            report = _load_demo(pipeline, console, given) if demo else run(pipeline, **given)
-    _print(report, console, as_json=as_json)
-    sys.exit(_exit_code(report))
+        if demo and names["pipeline_name"] == PIPELINE_NAME:  # made-up data never lies beside real invoices
+            names["pipeline_name"] = DEMO_PIPELINE_NAME
+        ref = DatasetRef.of(**names)
+        with pipeline_lock(ref.pipeline_name, wait_s=wait_s):
+            pipeline = ref.pipeline(Spinner(stderr))
+            report = _load_demo(pipeline, stderr, given) if demo else run(pipeline, **given)
+    show_report(stderr if as_json else stdout, report)
+    _end(report, stderr, as_json=as_json, verified=report.is_verified)
 
 
-@cli.command()
-@_account
-@_place
-@_output
-def status(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    accounts: tuple[str, ...],
-    destination: str,
-    dataset: str,
-    pipeline_name: str | None,
-    as_json: bool,
-    debug: bool,
-) -> None:
+@cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
+def status(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str) -> None:
     """Tell what is loaded, and whether it is verified.
 
     It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
     """
-    with _errors_explained(as_json=as_json, debug=debug) as console:
-        from cf_invoice_source.cli.screen import show_problems, show_status, status_document
+    with _consoles(as_json, debug) as (stdout, stderr):
+        from cf_invoice_source.cli.screen import show_status
         from cf_invoice_source.cli.status import read_status
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
-        found = read_status(DatasetRef.of(pipeline_name or PIPELINE_NAME, destination, dataset), accounts)
-    if as_json:
-        click.echo(status_document(found))
-    else:
-        show_status(_stdout(), found)
-    show_problems(console, found)
-    sys.exit(_exit_code(found))
+        found = read_status(DatasetRef.of(**names), account_id)
+    show_status(stdout, found)
+    _end(found, stderr, as_json=as_json, verified=found.is_verified, loaded=bool(found.accounts))
 
 
-@cli.command()
-@_account
-@_place
-@_output
-def check(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    accounts: tuple[str, ...],
-    destination: str,
-    dataset: str,
-    pipeline_name: str | None,
-    as_json: bool,
-    debug: bool,
-) -> None:
+@cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
+def check(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str) -> None:
     """Look whether a load could work, and leave nothing behind.
 
     A tick or a cross for credentials, settings, token, accounts, the permission on each, and the destination.
     """
-    with _errors_explained(as_json=as_json, debug=debug, verdict="passed"):
+    with _consoles(as_json, debug, verdict="passed") as (stdout, _):
         from cf_invoice_source.cli.check import check as run
-        from cf_invoice_source.cli.screen import check_document, show_check
+        from cf_invoice_source.cli.screen import document, show_check
 
-        done = run(pipeline_name or PIPELINE_NAME, destination, dataset, accounts)
+        done = run(**names, account_ids=account_id)
+    show_check(stdout, done)
     if as_json:
-        click.echo(check_document(done))
-    else:
-        show_check(_stdout(), done)
+        click.echo(document({"passed": not done.has_failed}, done))
     sys.exit(FAILED if done.has_failed else OK)
 
 
@@ -209,23 +159,15 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _exit_code(result: Report | Status) -> int:
-    if result.has_failed:
-        return FAILED
-    return OK if result.is_verified else NOT_VERIFIED
-
-
-def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any]) -> Report:
+def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
-    from cf_invoice_source.warehouse.dlt_errors import translated_errors
     from cf_invoice_source.warehouse.stored import StoredRows
 
-    with translated_errors():
-        earlier_runs = StoredRows(pipeline).runs(next(iter(demo_world().accounts)))
+    earlier_runs = StoredRows(pipeline).runs(next(iter(demo_world().accounts)))
     world = demo_world(earlier_runs)
-    console.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
+    stderr.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
     with Simulator(world) as simulator:
         return run(
             pipeline,
@@ -237,37 +179,34 @@ def _load_demo(pipeline: dlt.Pipeline, console: Console, settings: dict[str, Any
 
 
 @contextmanager
-def _errors_explained(*, as_json: bool, debug: bool, verdict: str = "verified") -> Iterator[Console]:
-    """Give the console for stderr, and show an error there: one screen, or one line of dlt's JSON log."""
+def _consoles(as_json: bool, debug: bool, verdict: str = "verified") -> Iterator[tuple[Console, Console]]:
+    """Give consoles for stdout, quiet where a document goes there, and stderr, where errors are shown."""
     from rich.console import Console
 
-    from cf_invoice_source.cli.screen import error_document, log_error, show_error, show_notice
+    from cf_invoice_source.cli.screen import document, show_error, show_line
     from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
     from cf_invoice_source.notices import shown_by
     from cf_invoice_source.warehouse.dlt_errors import translated_errors
 
-    console = Console(stderr=True)
+    stderr = Console(stderr=True)
     try:
         with translated_errors():
-            _keep_dlt_quiet()
-            console.quiet = _logs_are_json()
+            stderr.quiet = _configure_log()
             gc.freeze()
             gc.enable()
-            with nullcontext() if console.quiet else shown_by(partial(show_notice, console)):
-                yield console
+            with nullcontext() if stderr.quiet else shown_by(partial(show_line, stderr, style="yellow")):
+                yield Console(quiet=as_json), stderr
     except InvoiceSourceError as error:
-        if console.quiet:
-            log_error(error, debug=debug)
-        if debug:
-            console.print_exception()
-        show_error(console, error)
+        show_error(stderr, error, debug=debug)
         if as_json:
-            click.echo(error_document(error, verdict))
+            click.echo(document({verdict: False}, None, error))
         sys.exit(BAD_USAGE if isinstance(error, MixedTypesError) else FAILED)
 
 
-def _keep_dlt_quiet() -> None:
+def _configure_log() -> bool:
+    """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
     import dlt
+    from dlt.common import logger
 
     from cf_invoice_source.errors import SettingsError
 
@@ -281,26 +220,15 @@ def _keep_dlt_quiet() -> None:
         dlt.config["runtime.log_level"] = "CRITICAL"
         dlt.current.run_context().initialize_runtime()
     dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
-
-
-def _logs_are_json() -> bool:
-    """Whether a machine reads stderr: then each line is a JSON document, and nothing is drawn for people."""
-    import dlt
-    from dlt.common import logger
-
     return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))
 
 
-def _stdout() -> Console:
-    from rich.console import Console
+def _end(result: Report | Status, stderr: Console, *, as_json: bool, **verdict: bool) -> NoReturn:
+    from cf_invoice_source.cli.screen import document, show_problems
 
-    return Console()
-
-
-def _print(report: Report, console: Console, *, as_json: bool) -> None:
-    from cf_invoice_source.cli.screen import report_document, show_problems, show_report
-
-    show_report(console if as_json else _stdout(), report)
-    show_problems(console, report)
+    show_problems(stderr, result)
     if as_json:
-        click.echo(report_document(report))
+        click.echo(document(verdict, result))
+    if result.has_failed:
+        sys.exit(FAILED)
+    sys.exit(OK if result.is_verified else NOT_VERIFIED)

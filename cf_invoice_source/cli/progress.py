@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlt.common.runtime.collector import NullCollector
 from rich.console import Console
 from rich.status import Status
@@ -17,17 +19,8 @@ class Spinner(NullCollector):
         self._status: Status | None = None
         self._rows = 0
 
-    def update(  # noqa: PLR0913, PLR0917 - the signature is dlt's
-        self,
-        name: str,
-        inc: int = 1,
-        total: int | None = None,
-        inc_total: int | None = None,
-        message: str | None = None,
-        label: str | None = None,
-    ) -> None:
+    def update(self, name: str, inc: int = 1, *_more: Any, **_named: Any) -> None:
         """Count rows of tables; dlt's own counters begin with a capital letter."""
-        del total, inc_total, message, label
         if self._status and name.islower():
             self._rows += inc
             self._status.update(f"{self._what()}: {self._rows:,} rows")

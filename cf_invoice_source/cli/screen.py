@@ -3,253 +3,111 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlt.common import logger
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
-    from cf_invoice_source.cli.status import AccountStatus, Money, Status
+    from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Report
 
 
+def show_line(console: Console, text: str, style: str = "") -> None:
+    """Print a line as it is, however long: a path or an ID that is broken cannot be copied."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
 def show_report(console: Console, report: Report) -> None:
-    """Print the summary table of a load, what a person has to know, and where the rows are."""
-    table = Table(
-        title="AI Gateway invoices", title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
-    )
-    table.add_column("account", overflow="ellipsis", min_width=12)
-    columns = [name for name in _FIGURES if name in _ALWAYS or _has(report, name)]
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verified", no_wrap=True)
-    for account in report.accounts:
-        figures = (getattr(account, name) for name in columns)
-        table.add_row(
-            Text(account.account_id),
-            *("" if figure is None else f"{figure:,}" for figure in figures),
-            _verified(account),
-        )
-    console.print(table)
-    if full_syncs := sorted(account.full_sync_at for account in report.accounts if account.full_sync_at):
-        console.print(f"Every row was last compared on {_days(full_syncs[0], full_syncs[-1])} (full walk).")
+    """Print the summary table of a load, when all was last compared, and where the rows are."""
+    found = {name for name in _FIGURES if any(getattr(each, name) for each in report.accounts)}
+    figures = [name for name in _FIGURES if name in found or name not in {"deleted", "rejected"}]
+    console.print(_table(console, [_report_row(account, figures) for account in report.accounts]))
+    if full_syncs := sorted(_date(each.full_sync_at) for each in report.accounts if each.full_sync_at):
+        days = " to ".join(dict.fromkeys((full_syncs[0], full_syncs[-1])))
+        console.print(f"Every row was last compared on {days} (full walk).")
     for account_id in report.unlisted:
-        note = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
-        console.print(Text(note), soft_wrap=True)
-    console.print(Text(f"Loaded into {report.destination}, dataset {report.dataset_name}."), soft_wrap=True)
+        unlisted = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
+        show_line(console, unlisted)
+    show_line(console, f"Loaded into {report.destination}, dataset {report.dataset_name}.")
 
 
-_FIGURES = ("invoices", "new", "updated", "deleted", "rejected", "requests")
-_ALWAYS = {"invoices", "new", "updated", "requests"}
-
-
-def _verified(account: Outcome) -> Text:
-    if not account.problem:
-        return Text("yes")
-    return Text(f"no ({account.rejected:,} rejected)" if account.verified else "no", style="bold red")
+def show_status(console: Console, status: Status) -> None:
+    """Print what is loaded of each account, what is missing, and where it was looked for."""
+    if not status.accounts:
+        of_them = " of the accounts asked for" if status.absent else ""
+        show_line(console, f"Nothing is loaded yet{of_them}.")
+    else:
+        console.print(_table(console, [_status_row(console, account) for account in status.accounts]))
+        if any(money.is_minor for account in status.accounts for money in account.open):
+            console.print("* in minor units: ISO 4217 does not know the currency.")
+        if status.absent:
+            console.print(f"Nothing is loaded yet of {status.absent} of the accounts asked for.")
+    if pending := status.pending_packages:
+        packages = f"{pending:,} package{'s' * (pending != 1)} pending"
+        show_line(console, f"A load was interrupted, or runs now: {packages}. The next load finishes them.")
+    show_line(console, f"Looked into {status.destination}, dataset {status.dataset_name}.")
 
 
 def show_problems(console: Console, result: Report | Status) -> None:
     """Print what a person has to know of each account: for stderr, so that cron mails it."""
     for account in result.accounts:
         if account.problem:
-            console.print(Text(f"Account {account.account_id}: {account.problem}"), soft_wrap=True)
-
-
-def _has(report: Report, figure: str) -> bool:
-    return any(getattr(account, figure) for account in report.accounts)
-
-
-def log_error(error: InvoiceSourceError, *, debug: bool) -> None:
-    """Write an error as one line of dlt's log."""
-    logger.critical(error.cause, exc_info=debug, extra=_error(error))
-
-
-def show_notice(console: Console, text: str) -> None:
-    """Print why something takes long."""
-    console.print(Text(text, style="yellow"), soft_wrap=True)
-
-
-def show_error(console: Console, error: InvoiceSourceError) -> None:
-    """Print an error: the cause first, then what to do, then what support needs."""
-    console.print(Text.assemble(("Error: ", "bold red"), error.cause), soft_wrap=True)
-    for name, text in (("What to do", error.remedy), ("Request", error.request), ("cf-ray", error.ray)):
-        if text:
-            console.print(Text.assemble((f"{name}: ", "bold"), text), soft_wrap=True)
-
-
-def show_status(console: Console, status: Status) -> None:
-    """Print what is loaded of each account, what a person has to know, and where the rows are."""
-    if not status.is_loaded:
-        of_them = " of the accounts asked for" if status.absent else ""
-        console.print(Text(f"Nothing is loaded yet{of_them}."), soft_wrap=True)
-    else:
-        console.print(_status_table(console, status))
-        if any(money.is_minor for account in status.accounts for money in account.open):
-            console.print("* in minor units: ISO 4217 does not know the currency.")
-        if status.absent:
-            console.print(f"Nothing is loaded yet of {status.absent} of the accounts asked for.")
-    if status.pending_packages:
-        console.print(
-            f"A load was interrupted, or runs now: {_count(status.pending_packages, 'package')} pending. "
-            "The next load finishes them.",
-            soft_wrap=True,
-        )
-    console.print(Text(f"Looked into {status.destination}, dataset {status.dataset_name}."), soft_wrap=True)
-
-
-def _status_table(console: Console, status: Status) -> Table:
-    is_wide = console.width >= _WIDE
-    table = Table(
-        title="AI Gateway invoices",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column("account", overflow="ellipsis", min_width=8)
-    table.add_column("invoices", justify="right", no_wrap=True)
-    table.add_column("newest", no_wrap=True)
-    table.add_column("open", justify="right", overflow="fold")
-    table.add_column("last sync", no_wrap=True)
-    if is_wide:
-        table.add_column("mode", no_wrap=True)
-    table.add_column("full walk", no_wrap=True)
-    for account in status.accounts:
-        sync = account.last_sync
-        table.add_row(
-            _mark(console, _state(account)),
-            Text(account.account_id),
-            f"{account.invoices:,}",
-            _date(account.newest),
-            Text("\n".join(map(_amount, account.open))),
-            f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else "",
-            *([sync.sync_mode if sync else ""] if is_wide else []),
-            _date(account.last_full_sync_at),
-        )
-    return table
-
-
-_WIDE = 114
-"""Columns of a terminal that take a whole account ID, and the mode of its last sync."""
-
-
-def _state(account: AccountStatus) -> str:
-    if account.last_sync and account.last_sync.error:
-        return "failed"
-    return "doubtful" if account.problem else "passed"
-
-
-def _mark(console: Console, state: str) -> Text:
-    """Draw a tick, a cross, or what lies between, with what the terminal can show."""
-    sign, plain, style = _MARKS[state]
-    try:
-        sign.encode(console.encoding)
-    except UnicodeEncodeError:
-        sign = plain
-    return Text(sign, style=style)
-
-
-_MARKS = {
-    "passed": ("✓", "+", "bold green"),
-    "failed": ("✗", "x", "bold red"),
-    "doubtful": ("!", "!", "bold yellow"),
-    "skipped": ("-", "-", ""),
-}
-"""How a state is drawn, how where there is ASCII only, and in which style."""
-
-
-def _amount(money: Money) -> str:
-    return f"{money.amount:,f} {money.currency}{'*' if money.is_minor else ''}"
-
-
-def _date(time: datetime | None) -> str:
-    return f"{time:%Y-%m-%d}" if time else ""
-
-
-def _days(first: datetime, last: datetime) -> str:
-    return _date(first) if first.date() == last.date() else f"{_date(first)} to {_date(last)}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+            show_line(console, f"Account {account.account_id}: {account.problem}")
 
 
 def show_check(console: Console, check: Check) -> None:
     """Print a tick or a cross for everything that was looked at, and beside each cross what to do."""
     table = Table(box=None, show_header=False, pad_edge=False, collapse_padding=True, padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for row in check.rows:
-        said = Text.assemble(
-            (f"{row.account_id}: " if row.account_id else "") + row.said,
-            *(
-                Text.assemble("\n", (f"{name}: ", "bold"), text)
-                for name, text in (
-                    ("What to do", row.remedy),
-                    ("Request", row.request),
-                    ("cf-ray", row.cf_ray),
-                )
-                if text
-            ),
-        )
-        table.add_row(
-            _mark(console, row.state), row.what, said, style="dim" if row.state == "skipped" else None
-        )
+        said = Text(f"{row.account_id}: {row.said}" if row.account_id else row.said)
+        lines = Text("\n").join([said, *_details(row.remedy, row.request, row.cf_ray)])
+        style = "dim" if row.state == "skipped" else None
+        table.add_row(_mark(console, row.state), row.what, lines, style=style)
     console.print(table)
 
 
-def report_document(report: Report) -> str:
-    """Write a report as JSON."""
-    return _document(
-        verified=report.is_verified,
-        pipeline=report.pipeline_name,
-        dataset=report.dataset_name,
-        destination=report.destination,
-        accounts=[_account(account) for account in report.accounts],
-        unlisted=list(report.unlisted),
-        error=None,
-    )
+def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> None:
+    """Print an error: the cause first, then what to do, then what support needs; or one line of dlt's log."""
+    if console.quiet:
+        name = {"error_type": type(error).__name__}  # "type" is dlt's own in each line of its log
+        logger.critical(error.cause, exc_info=debug, extra=_error(error) | name)
+    if debug:
+        console.print_exception()
+    cause = Text.assemble(("Error: ", "bold red"), error.cause)
+    for line in (cause, *_details(error.remedy, error.request, error.ray)):
+        console.print(line, soft_wrap=True)
 
 
-def status_document(status: Status) -> str:
-    """Write a status as JSON; amounts are texts, for a number would be rounded."""
-    return _document(
-        verified=status.is_verified,
-        loaded=status.is_loaded,
-        pipeline=status.pipeline_name,
-        dataset=status.dataset_name,
-        destination=status.destination,
-        pending_packages=status.pending_packages,
-        accounts=[_account(account) for account in status.accounts],
-        absent=status.absent,
-        error=None,
-    )
+def document(
+    verdict: Mapping[str, bool],
+    result: Report | Status | Check | None,
+    error: InvoiceSourceError | None = None,
+) -> str:
+    """Write a result, or an error, as JSON. An amount is text: a number would be rounded."""
 
+    def text(value: datetime | Decimal) -> str:
+        return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
 
-def check_document(check: Check) -> str:
-    """Write a check as JSON."""
-    return _document(passed=not check.has_failed, rows=[asdict(row) for row in check.rows], error=None)
-
-
-def error_document(error: InvoiceSourceError, verdict: str) -> str:
-    """Write an error as JSON, with the word that the command's document has for what did not come about."""
-    return _document(**{verdict: False}, error=_error(error))
-
-
-def _account(account: Outcome | AccountStatus) -> dict[str, Any]:
-    return {**asdict(account), "problem": account.problem}
+    fields = asdict(result) if result else {}
+    for account, written in zip(getattr(result, "accounts", ()), fields.get("accounts", ()), strict=True):
+        written["problem"] = account.problem
+    content = {name.removesuffix("_name"): value for name, value in fields.items()}
+    content["error"] = _error(error) if error else None
+    return json.dumps({**verdict, **content}, indent=2, default=text)
 
 
 def _error(error: InvoiceSourceError) -> dict[str, str]:
@@ -263,9 +121,90 @@ def _error(error: InvoiceSourceError) -> dict[str, str]:
     }
 
 
-def _document(**content: Any) -> str:
-    return json.dumps(content, indent=2, default=_text)
+def _details(remedy: str, request: str, ray: str) -> list[Text]:
+    """Give the lines below what is wrong: what to do, and what support needs."""
+    named = {"What to do": remedy, "Request": request, "cf-ray": ray}
+    return [Text.assemble((f"{name}: ", "bold"), text) for name, text in named.items() if text]
 
 
-def _text(value: datetime | Decimal) -> str:
-    return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
+def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
+    numbers = {name: getattr(account, name) for name in figures}
+    return {
+        "account": Text(account.account_id),
+        **{name: Text("" if number is None else f"{number:,}") for name, number in numbers.items()},
+        "verified": Text("no", style="bold red") if account.problem else Text("yes"),
+    }
+
+
+def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
+    sync = account.last_sync
+    amounts = (f"{each.amount:,f} {each.currency}{'*' if each.is_minor else ''}" for each in account.open)
+    state = "failed" if account.error else "unverified" if account.problem else "passed"
+    return {
+        "": _mark(console, state),
+        "account": Text(account.account_id),
+        "invoices": Text(f"{account.invoices:,}"),
+        "newest": Text(_date(account.newest)),
+        "open": Text("\n".join(amounts)),
+        "last sync": Text(f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else ""),
+        "mode": Text(sync.sync_mode if sync else ""),
+        "full walk": Text(_date(account.last_full_sync_at)),
+    }
+
+
+def _table(console: Console, rows: Sequence[Mapping[str, Text]]) -> Table:
+    """Draw a row for each account. On a narrow screen, columns give way and the account is shortened."""
+    widths = {
+        name: max(cell_len(line) for row in rows for line in (name, *row[name].plain.split("\n")))
+        for name in rows[0]
+    }
+    for name, id_width in _SPARE.items():
+        others = sum(widths.values()) - widths["account"] + 2 * (len(widths) - 1)
+        if others + min(id_width, widths["account"]) > console.width:
+            widths.pop(name, None)
+    table = Table(
+        title="AI Gateway invoices",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in widths:
+        table.add_column(
+            name,
+            justify="right" if name in {*_FIGURES, "open"} else "left",
+            overflow="fold" if name == "open" else "ellipsis",
+            no_wrap=name not in {"account", "open"},
+            min_width=_SHORT_ID if name == "account" else None,
+        )
+    for row in rows:
+        table.add_row(*(row[name] for name in widths))
+    return table
+
+
+_FIGURES = ("invoices", "new", "updated", "deleted", "rejected", "requests")
+
+_SHORT_ID = 8
+
+_SPARE = dict.fromkeys(("mode", "requests"), 32) | dict.fromkeys(
+    ("full walk", "newest", "last sync", "updated", "new", "deleted", "rejected"), _SHORT_ID
+)
+"""Columns that give way, in this order, where beside them an account ID has less room than this."""
+
+_MARKS = {
+    "passed": ("✓", "+", "bold green"),
+    "failed": ("✗", "x", "bold red"),
+    "unverified": ("!", "!", "bold yellow"),
+    "skipped": ("-", "-", ""),
+}
+"""How a state is drawn, how where there is ASCII only, and in which style."""
+
+
+def _mark(console: Console, state: str) -> Text:
+    sign, plain, style = _MARKS[state]
+    return Text(plain if console.options.ascii_only else sign, style=style)
+
+
+def _date(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d}" if time else ""

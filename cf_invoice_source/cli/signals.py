@@ -21,22 +21,21 @@ def end_on_signals() -> None:
     other threads in a request that nobody answers; neither would see an exception soon. A load may end
     anywhere (it may be killed, after all), so nothing has to be unwound. What is ignored stays ignored.
     """
-    told, tell = socket.socketpair()
-    tell.setblocking(False)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
     for number in _WORDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda _number, _frame: None)
-    signal.set_wakeup_fd(tell.detach(), warn_on_full_buffer=False)
-    Thread(target=_end_when_told, args=(told,), daemon=True, name="signals").start()
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    Thread(target=_end_when_told, args=(reader,), daemon=True, name="signals").start()
 
 
-def _end_when_told(told: socket.socket) -> None:
-    while (number := told.recv(1)[0]) not in _WORDS:
+def _end_when_told(reader: socket.socket) -> None:
+    while (number := reader.recv(1)[0]) not in _WORDS:
         pass
-    word = _WORDS[signal.Signals(number)]
     clean = _CLEAN_LINE if sys.stderr.isatty() else ""
     try:
-        os.write(2, f"{clean}{word}\n".encode())
+        os.write(2, f"{clean}{_WORDS[signal.Signals(number)]}\n".encode())
     finally:
         # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
         os._exit(128 + number)

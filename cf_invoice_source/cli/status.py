@@ -25,7 +25,6 @@ class Money:
 
     Attributes:
         currency: ISO 4217 code in capitals; as stored where ISO does not know it.
-        amount: How much.
         is_minor: Whether it is in minor units still, because the currency is not known.
     """
 
@@ -39,12 +38,8 @@ class AccountStatus:
     """What is loaded of one account.
 
     Attributes:
-        account_id: Cloudflare account ID.
-        invoices: Rows in `invoices`.
-        rejected: Records in the list that could not be stored.
         newest: The newest `created`, in UTC; None where no invoice has one.
         open: What remains to be paid of the invoices whose status is open, by currency.
-        last_sync: The last sync; None where none is on record.
         last_full_sync_at: When the whole list was last read and verified, in UTC.
         unverified_reason: Why the rows are not known to be the list of the last sync; empty when they are.
     """
@@ -59,11 +54,14 @@ class AccountStatus:
     unverified_reason: str
 
     @property
+    def error(self) -> str:
+        """Why the last sync could not read the account; empty where it could, or none is on record."""
+        return self.last_sync.error if self.last_sync else ""
+
+    @property
     def problem(self) -> str:
         """What a person has to know of this account, in one line; empty where all is well."""
-        if self.last_sync and self.last_sync.error:
-            return self.last_sync.problem
-        return problem_of("", self.unverified_reason, self.rejected)
+        return problem_of(self.error, self.unverified_reason, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,7 @@ class Status:
     """What is loaded.
 
     Attributes:
-        pipeline_name: Name of the dlt pipeline.
-        dataset_name: Dataset (schema) that holds the tables.
-        destination: Where it lies, without secrets.
+        destination: Where the dataset lies, without secrets.
         pending_packages: Load packages of an interrupted run, which the next load finishes.
         accounts: Each account that something is known of, by ID.
         absent: How many of the accounts asked for are not among them.
@@ -87,28 +83,19 @@ class Status:
     absent: int
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether anything is there."""
-        return bool(self.accounts)
-
-    @property
     def has_failed(self) -> bool:
         """Whether some account could not be read by its last sync."""
-        return any(account.last_sync and account.last_sync.error for account in self.accounts)
+        return any(account.error for account in self.accounts)
 
     @property
     def is_verified(self) -> bool:
         """Whether the tables equal every account's list as its last sync found it, and hold every record."""
         is_whole = not any(account.problem for account in self.accounts)
-        return is_whole and not (self.pending_packages or (self.is_loaded and self.absent))
+        return is_whole and not (self.pending_packages or (self.accounts and self.absent))
 
 
 def read_status(ref: DatasetRef, account_ids: Sequence[str] = ()) -> Status:
-    """Read what is loaded. Nothing is created, whether or not something is there.
-
-    Args:
-        ref: Where to look.
-        account_ids: Accounts to tell about; all where there are none.
+    """Read what is loaded of these accounts, or of all. Nothing is created, even where nothing is there.
 
     Raises:
         SettingsError: The destination's settings are missing or wrong, or an account ID is none.
@@ -134,7 +121,7 @@ def _accounts(queries: StatusQueries, pipeline_name: str) -> tuple[AccountStatus
         newest = queries.newest()
         syncs = queries.last_syncs()
         full_syncs = queries.last_full_syncs()
-        amounts: _Amounts = defaultdict(lambda: defaultdict(list))
+        amounts: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
         for account_id, currency, amount in queries.open_amounts():
             amounts[account_id][currency].append(amount)
     bookmarks = queries.bookmarks(pipeline_name)
@@ -153,20 +140,12 @@ def _accounts(queries: StatusQueries, pipeline_name: str) -> tuple[AccountStatus
     )
 
 
-_Amounts = dict[str, dict[str, list[Decimal]]]
-"""By account and currency, in minor units."""
-
-
 def _money(currency: str, minor: Sequence[Decimal]) -> Money:
     code = currency.upper()
-    exponent = STRIPE_EXPONENTS.get(code, _iso_exponent(code))
+    try:
+        exponent = STRIPE_EXPONENTS.get(code, Currency(code).exponent)
+    except ValueError:
+        exponent = None
     if exponent is None:
         return Money(currency, total(minor), is_minor=True)
     return Money(code, to_major(total(minor), exponent))
-
-
-def _iso_exponent(code: str) -> int | None:
-    try:
-        return Currency(code).exponent
-    except ValueError:
-        return None
