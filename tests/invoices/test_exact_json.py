@@ -108,3 +108,7 @@ def test_a_document_deeper_than_python_can_read_is_an_error() -> None:
 
 def test_a_long_document_is_not_a_deep_one() -> None:
     assert decode(b"[" + b"[], " * 1_000 + b"{}]") == [*([[]] * 1_000), {}]
+
+
+def test_brackets_in_a_text_are_no_levels() -> None:
+    assert decode(b'"' + b"[{" * 1_000 + b'"') == "[{" * 1_000
