@@ -101,9 +101,7 @@ def expected_row(account_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
         "amount_remaining": Decimal(record["amount_remaining"]),
         "currency": record["currency"],
         "status": record.get("status"),
-        "created": None
-        if created is None
-        else datetime(1970, 1, 1, tzinfo=timezone.utc) + _seconds(int(created)),
+        "created": None if created is None else datetime(1970, 1, 1, tzinfo=timezone.utc) + _since(created),
         "created_by": record.get("created_by"),
         "invoice_origin": record.get("invoice_origin"),
         "description": record.get("description"),
@@ -114,6 +112,7 @@ def expected_row(account_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seconds(created: int) -> timedelta:
-    is_milliseconds = len(str(abs(created))) > 11
-    return timedelta(milliseconds=created) if is_milliseconds else timedelta(seconds=created)
+def _since(created: int | Decimal) -> timedelta:
+    """Exact to the microsecond: what is finer is no row."""
+    is_milliseconds = created >= 100_000_000_000
+    return timedelta(microseconds=int(created * 1_000 if is_milliseconds else created * 1_000_000))

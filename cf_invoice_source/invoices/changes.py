@@ -32,31 +32,16 @@ NOTHING_STORED = Stored()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to write of one invoice.
-
-    Attributes:
-        writes_row: Whether its row in `invoices` is to be written, or deleted.
-        change: The change to note in `invoice_changes`; None for none.
-        version: The number of that change.
-    """
+    """Whether the row in `invoices` is to be written, or deleted, and which change to note, if any."""
 
     writes_row: bool
     change: Change | None
     version: int
 
 
-def judge_listed(row_hash: str, stored: Stored) -> Verdict:
-    """Judge an invoice that the API lists."""
+def judge(row_hash: str | None, stored: Stored) -> Verdict:
+    """Judge an invoice by the hash that the list has of it; None if it is not listed any more."""
     change: Change | None = None
-    if stored.change_hash is None:
-        change = "new"
-    elif stored.change_hash != row_hash:
-        change = "updated"
-    return Verdict(stored.row_hash != row_hash, change, stored.version + 1)
-
-
-def judge_gone(stored: Stored) -> Verdict:
-    """Judge an invoice that the API does not list any more."""
-    return Verdict(
-        stored.row_hash is not None, None if stored.change_hash is None else "deleted", stored.version + 1
-    )
+    if row_hash != stored.change_hash:
+        change = "deleted" if row_hash is None else "new" if stored.change_hash is None else "updated"
+    return Verdict(row_hash != stored.row_hash, change, stored.version + 1)

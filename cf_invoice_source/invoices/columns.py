@@ -1,10 +1,12 @@
-"""What a column and a table are: plain data, without dlt."""
+"""What a column and a table are, without dlt, and the fields of an invoice: one table for all their uses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from cf_invoice_source.invoices import values
 
 ColumnType = Literal["text", "decimal", "timestamp", "bigint", "bool"]
 """dlt's names of the types that our columns have; a decimal is DECIMAL(38, 9)."""
@@ -12,11 +14,9 @@ ColumnType = Literal["text", "decimal", "timestamp", "bigint", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column, described with its unit.
 
     Attributes:
-        type: dlt's name of its type.
-        description: What it means, with its unit.
         is_deletion: Whether it is dlt's mark for rows to delete (`hard_delete`).
     """
 
@@ -25,16 +25,55 @@ class Column:
     is_deletion: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field(Column):
+    """A field of an invoice: its column has the same name.
+
+    Attributes:
+        read: Reads a value exactly, or raises `UnstorableValue`.
+    """
+
+    read: Callable[[str, Any], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table, which merges by its key.
 
     Attributes:
         key: The columns of its primary key; only they are NOT NULL, since a deletion sends nothing else.
-        columns: Every documented column, in order.
-        description: What a row is.
     """
 
     key: tuple[str, ...]
     columns: Mapping[str, Column]
     description: str
+
+
+FIELDS: Mapping[str, Field] = {
+    "id": Field(
+        "text",
+        "Stripe's invoice ID, in_...; an invoice without one gets a stable key, anonymous:...",
+        read=values.text,
+    ),
+    "amount_due": Field(
+        "decimal",
+        "What is to be paid, in the currency's minor unit (cents), exactly as sent.",
+        read=values.money,
+    ),
+    "amount_paid": Field("decimal", "What was paid, in the currency's minor unit.", read=values.money),
+    "amount_remaining": Field("decimal", "What is still to be paid, in the minor unit.", read=values.money),
+    "currency": Field("text", "ISO 4217 code, in lower case as Stripe writes it.", read=values.currency),
+    "status": Field("text", "draft, open, paid, uncollectible or void.", read=values.text),
+    "created": Field("timestamp", "When the invoice was made, in UTC.", read=values.timestamp),
+    "created_by": Field("text", "Who asked for it.", read=values.text),
+    "invoice_origin": Field("text", "Where it came from, for example an automatic top-up.", read=values.text),
+    "description": Field("text", "What the invoice says of itself.", read=values.text),
+    "attempt_count": Field("bigint", "How often payment was tried.", read=values.integer),
+    "attempted": Field("bool", "Whether payment was tried.", read=values.flag),
+    "auto_advance": Field("bool", "Whether Stripe goes on collecting by itself.", read=values.flag),
+    "invoice_pdf": Field(
+        "text",
+        "Link to the PDF. It opens without signing in: treat it as confidential.",
+        read=values.text,
+    ),
+}

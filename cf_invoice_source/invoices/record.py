@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices import values
-from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.columns import FIELDS
 from cf_invoice_source.invoices.row_hash import row_hash_of
-from cf_invoice_source.invoices.tables import MORE_FIELDS
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.invoices.values import UnstorableValue
 
 FINAL_STATUSES = frozenset({"paid", "void"})
@@ -28,13 +28,15 @@ KEPT_STATUSES = frozenset({*FINAL_STATUSES, "open", "uncollectible"})
 MAX_DEPTH = 20
 """Objects and lists inside one another that a record may have."""
 
+_NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
+"""What tells one invoice from another where the id is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """A record that is an invoice.
 
     Attributes:
-        id: The API's id; None when it gave none.
         identity: The id, or "anonymous:<hash>" by what never changes about an invoice. Two invoices without
             an id may share it.
         values: The row by column name, without `account_id`, `id` and `row_hash`.
@@ -49,11 +51,7 @@ class Invoice:
     row_hash: str
     is_final: bool
     is_deletable: bool
-
-    @property
-    def is_reject(self) -> bool:
-        """It is none."""
-        return False
+    is_reject: ClassVar[bool] = False
 
     @property
     def created_us(self) -> int | None:
@@ -64,44 +62,21 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is no invoice, or one that no column holds exactly.
-
-    Attributes:
-        id: The record's id, where it has one.
-        record: What the API sent.
-        row_hash: Changes exactly when the record changes, `invoice_pdf` excepted.
-        reason: Why it is no row, in words for people.
-    """
+    """A record that is no invoice, or one that no column holds exactly; the reason is in words for people."""
 
     id: str | None
     record: Any
     row_hash: str
     reason: str
+    created_us: ClassVar[None] = None  # what it says of `created` is not trusted
+    is_final: ClassVar[bool] = False  # it may be corrected, or taken off the list
+    is_deletable: ClassVar[bool] = True
+    is_reject: ClassVar[bool] = True
 
     @property
     def identity(self) -> str:
         """What tells this record from others: its id, else its hash."""
         return self.id or f"rejected:{self.row_hash}"
-
-    @property
-    def created_us(self) -> None:
-        """No time: what it says of `created` is not trusted."""
-        return None
-
-    @property
-    def is_final(self) -> bool:
-        """Never: it may be corrected."""
-        return False
-
-    @property
-    def is_deletable(self) -> bool:
-        """It may be: what it says of its status is not trusted."""
-        return True
-
-    @property
-    def is_reject(self) -> bool:
-        """It is one."""
-        return True
 
 
 Item = Invoice | Reject
@@ -110,30 +85,20 @@ Item = Invoice | Reject
 def read_record(record: Any, digits: int | None = None) -> Item:
     """Turn one record of the list into an invoice, or say why it is none.
 
-    Args:
-        record: What the API sent.
-        digits: How many significant digits of a number the destination keeps; None for all.
+    One reason is a number with more significant digits than the destination keeps; None for no limit.
     """
-    invoice_id = _id_of(record)
+    invoice_id, row_hash = _id_of(record), row_hash_of(record)
     try:
-        if not isinstance(record, dict):
-            raise _not_an_object(record)
-        row = {name: read(name, record.get(name)) for name, read in _READERS.items()}
-        del row["id"]
-        if not record.keys() <= _READERS.keys():
-            row |= _unknown_fields(record)
+        row = _row_of(record)
         if digits is not None:
             values.check_digits(digits, row)
     except UnstorableValue as reason:
         storable_id = invoice_id if invoice_id and values.is_storable(invoice_id) else None
-        return Reject(storable_id, record, row_hash_of(record), str(reason))
+        return Reject(storable_id, record, row_hash, str(reason))
+    identity = invoice_id or "anonymous:" + row_hash_of([record.get(name) for name in _NEVER_CHANGES])
+    status = row["status"]
     return Invoice(
-        id=invoice_id,
-        identity=invoice_id or _anonymous(record),
-        values=row,
-        row_hash=row_hash_of(record),
-        is_final=row["status"] in FINAL_STATUSES,
-        is_deletable=row["status"] not in KEPT_STATUSES,
+        invoice_id, identity, row, row_hash, status in FINAL_STATUSES, status not in KEPT_STATUSES
     )
 
 
@@ -145,48 +110,22 @@ def _id_of(record: Any) -> str | None:
     return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
 
 
-def _not_an_object(value: Any) -> UnstorableValue:
-    if isinstance(value, DuplicateKeys):
-        return UnstorableValue(f"the record has the field {values.printable(value.name)} twice")
-    return UnstorableValue("the record is not an object")
-
-
-_READERS = {field.name: field.read for field in FIELDS}
-
-_RESERVED = (
-    "account_id",
-    "row_hash",
-    "deleted",
-    "version",
-    "change",
-    "observed_at",
-    MORE_FIELDS,
-)
-"""Columns of ours: a field of the API by one of these names is kept under another."""
-
-
-def _unknown_fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Take over what the schema does not know: numbers as Decimal, no field over another's column."""
-    unknown = record.keys() - _READERS.keys()
-    taken = {_letters(name) for name in (*_READERS, *_RESERVED)}
-    fields = {}
-    for name in sorted(unknown):
+def _row_of(record: Any) -> dict[str, Any]:
+    """Read the documented fields, and take over what the schema does not know."""
+    if isinstance(record, DuplicateKeys):
+        raise UnstorableValue(f"the record has the field {values.printable(record.name)} twice")
+    if not isinstance(record, dict):
+        raise UnstorableValue("the record is not an object")
+    row = {name: field.read(name, record.get(name)) for name, field in FIELDS.items()}
+    del row["id"]
+    taken = set(_TAKEN)
+    for name in sorted(record.keys() - FIELDS.keys()):
         column = values.text("a field's name", name) or "unnamed"
         while _letters(column) in taken or _is_dlts(column):
             column = f"api_{column}"
         taken.add(_letters(column))
-        fields[column] = _checked(values.printable(name), record[name], MAX_DEPTH)
-    return fields
-
-
-def _is_dlts(name: str) -> bool:
-    """Say whether dlt could take a field for one of its own: `_dlt_id`, "-DLT-id" once normalized."""
-    return _letters(name).startswith("dlt")
-
-
-def _letters(name: str) -> str:
-    """Reduce a name to what surely remains different after any naming convention of dlt."""
-    return "".join(filter(str.isalnum, name)).lower()
+        row[column] = _checked(values.printable(name), record[name], MAX_DEPTH)
+    return row
 
 
 def _checked(name: str, value: Any, depth: int) -> Any:
@@ -201,22 +140,27 @@ def _checked(name: str, value: Any, depth: int) -> Any:
         raise UnstorableValue(f"{name} has the field {values.printable(value.name)} twice")
     if depth == 0:
         raise UnstorableValue(f"{name} is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return {
-            _inner(name, key): _checked(f"{name}.{values.printable(key)}", item, depth - 1)
-            for key, item in value.items()
-        }
-    return [_checked(name, item, depth - 1) for item in value]
+    if isinstance(value, list):
+        return [_checked(name, item, depth - 1) for item in value]
+    inner: dict[str, Any] = {}
+    for key, item in value.items():
+        values.text(name, key)
+        column = key
+        while column in inner or _is_dlts(column):
+            column = f"api_{column}"
+        inner[column] = _checked(f"{name}.{values.printable(key)}", item, depth - 1)
+    return inner
 
 
-def _inner(name: str, key: str) -> str:
-    values.text(name, key)
-    return f"api_{key}" if _is_dlts(key) else key
+def _is_dlts(name: str) -> bool:
+    """Say whether dlt could take a field for one of its own: `_dlt_id`, "-DLT-id" once normalized."""
+    return _letters(name).startswith("dlt")
 
 
-def _anonymous(record: Mapping[str, Any]) -> str:
-    return "anonymous:" + row_hash_of([record.get(name) for name in _NEVER_CHANGES])
+def _letters(name: str) -> str:
+    """Reduce a name to what surely remains different after any naming convention of dlt."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
-_NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
-"""What tells one invoice from another where the id is missing."""
+_TAKEN = frozenset(map(_letters, (*TABLES[INVOICES].columns, *TABLES[CHANGES].columns, MORE_FIELDS)))
+"""Columns of ours, reduced: an unknown field of the API by one of these names is kept under another."""

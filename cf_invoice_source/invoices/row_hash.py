@@ -32,12 +32,9 @@ def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:
         return {"\x00text": value.text}
     if value.is_finite() and value.adjusted() < INTEGER_DIGITS and value == value.to_integral_value():
         return int(value)
-    return {"\x00number": str(value.normalize(_wide_enough(value)))}
-
-
-def _wide_enough(number: Decimal) -> Context:
-    digits = len(number.as_tuple().digits)
-    return WIDE if digits <= WIDE.prec else Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    digits = len(value.as_tuple().digits)
+    wide_enough = Context(prec=max(digits, WIDE.prec), Emax=MAX_EMAX, Emin=MIN_EMIN)
+    return {"\x00number": str(value.normalize(wide_enough))}
 
 
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

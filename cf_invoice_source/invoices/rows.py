@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -10,28 +11,23 @@ from operator import itemgetter
 from typing import Any
 
 from cf_invoice_source.exact_json import encode
-from cf_invoice_source.invoices.changes import Stored, Verdict, judge_gone, judge_listed
-from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.changes import Change, Stored, Verdict, judge
+from cf_invoice_source.invoices.columns import FIELDS
 from cf_invoice_source.invoices.record import Invoice, Reject
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS
 
-_compared = itemgetter(*(field.name for field in FIELDS if field.is_compared))
-"""The values that a full walk compares with the destination's."""
+_compared = itemgetter(*FIELDS.keys() - {"id", "invoice_pdf"})
+"""The values that a full walk compares with the destination's; each answer has a new link to the PDF."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by table, and how many changes of each kind they note.
-
-    Args:
-        account_id: Cloudflare account ID.
-        observed_at: When these changes were observed, in UTC.
-    """
+    """Rows of one account by table, and how many changes of each kind they note."""
 
     account_id: str
     observed_at: datetime
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    changes: dict[str, int] = field(default_factory=lambda: {"new": 0, "updated": 0, "deleted": 0})
+    changes: Counter[Change] = field(default_factory=Counter)
 
     def take(self) -> dict[str, list[dict[str, Any]]]:
         """Hand the rows over; the counts go on."""
@@ -39,34 +35,23 @@ class Rows:
         return tables
 
     def listed(self, key: str, invoice: Invoice, stored: Stored) -> None:
-        """Note an invoice that the API lists.
-
-        Args:
-            key: Its id, or the one it gets from us.
-            invoice: The invoice.
-            stored: What the destination holds of it.
-        """
+        """Note an invoice that the API lists, by its id, or by the key that it gets from us."""
         row = {"account_id": self.account_id, "id": key, **invoice.values, "row_hash": invoice.row_hash}
-        verdict = judge_listed(invoice.row_hash, stored)
-        if verdict.writes_row:
-            self._add(INVOICES, row)
-        self._change(verdict, row)
+        self._judged(judge(invoice.row_hash, stored), row, row)
 
     def gone(self, key: str, stored: Stored, stored_row: Mapping[str, Any] | None) -> None:
         """Note an invoice that the API does not list any more, or not as one that can be stored."""
-        verdict = judge_gone(stored)
-        if verdict.writes_row:
-            self._add(INVOICES, {"account_id": self.account_id, "id": key, "deleted": True})
+        keys = {"account_id": self.account_id, "id": key}
         row = {column: value for column, value in (stored_row or {}).items() if column != "deleted"}
-        self._change(verdict, {**row, "account_id": self.account_id, "id": key})
+        self._judged(judge(None, stored), {**keys, "deleted": True}, {**row, **keys})
 
     def rejected(self, key: str, reject: Reject) -> None:
         """Note a record that is no invoice."""
-        row_hash, _, number = key.rpartition(":")
+        row_hash, _, occurrence = key.rpartition(":")
         row = {
             "account_id": self.account_id,
             "record_hash": row_hash,
-            "occurrence": int(number),
+            "occurrence": int(occurrence),
             "id": reject.id,
             "reason": reject.reason,
             "raw": encode(reject.record),
@@ -79,11 +64,13 @@ class Rows:
         for row in rows:
             self._add(REJECTS, {**row, "resolved_at": self.observed_at})
 
-    def _change(self, verdict: Verdict, row: Mapping[str, Any]) -> None:
+    def _judged(self, verdict: Verdict, row: dict[str, Any], changed: Mapping[str, Any]) -> None:
+        if verdict.writes_row:
+            self._add(INVOICES, row)
         if verdict.change:
             self.changes[verdict.change] += 1
             noted = {"version": verdict.version, "change": verdict.change, "observed_at": self.observed_at}
-            self._add(CHANGES, {**row, **noted})
+            self._add(CHANGES, {**changed, **noted})
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self.tables.setdefault(table, []).append(row)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cf_invoice_source.invoices.columns import Column, Table
-from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.columns import FIELDS, Column, Table
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS
 
 INVOICES = "invoices"
@@ -22,7 +21,7 @@ MORE_FIELDS = "more_fields"
 
 _INVOICE = {
     "account_id": Column("text", "Cloudflare account ID."),
-    **{field.name: Column(field.column_type, field.description) for field in FIELDS},
+    **FIELDS,
     "row_hash": Column("text", "Changes exactly when a field changes, invoice_pdf excepted."),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
@@ -20,6 +21,10 @@ MICROSECOND = timedelta(microseconds=1)
 WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_DLTS_MARK = re.compile("[\uf026-\uf02e].", re.DOTALL)
+"""A text that dlt would take for a marked decimal or time, and change (`dlt.common.json`)."""
 
 _SURELY_FITS = 2**63
 """Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
@@ -75,8 +80,8 @@ def check_digits(digits: int, values: Mapping[str, Any]) -> None:
 
 def integer(name: str, value: Any) -> int | None:
     """Read a whole number that a BIGINT holds."""
-    if value is None or (type(value) is int and abs(value) < _SURELY_FITS):
-        return value
+    if value is None:
+        return None
     given = number(name, value)
     if given != int(given) or not -(2**63) <= given < 2**63:
         raise UnstorableValue(f"{name} is not a whole number of 64 bits")
@@ -92,17 +97,20 @@ def flag(name: str, value: Any) -> bool | None:
 
 def text(name: str, value: Any) -> str | None:
     """Read a text that every database can store."""
-    if value is None:
-        return None
+    if value is None or (isinstance(value, str) and is_storable(value)):
+        return value
     if not isinstance(value, str):
         raise UnstorableValue(f"{name} is not a text")
-    if value.isascii() and "\x00" not in value:
-        return value
-    if _is_dlts_mark(value):
+    if _DLTS_MARK.match(value):
         raise UnstorableValue(f"{name} begins with a character by which dlt marks a type (U+F026 to U+F02E)")
-    if not is_storable(value):
-        raise UnstorableValue(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
-    return value
+    raise UnstorableValue(f"{name} has a character that databases cannot store (NUL, or half of a pair)")
+
+
+def is_storable(given: str) -> bool:
+    """Whether dlt, every database and UTF-8 itself can hold a text."""
+    if given.isascii():
+        return "\x00" not in given
+    return not (_UNSTORABLE.search(given) or _DLTS_MARK.match(given))
 
 
 def currency(name: str, value: Any) -> str:
@@ -131,23 +139,4 @@ def timestamp(name: str, value: Any) -> datetime | None:
 
 def printable(name: str) -> str:
     """Write a field's name into a reason: short, and without what could harm a column or a screen."""
-    return name[:_PRINTED].encode("unicode_escape").decode()
-
-
-_PRINTED = 100
-
-
-def _is_dlts_mark(text: str) -> bool:
-    """Say whether dlt would take the text for a marked decimal or time, and change it (`dlt.common.json`)."""
-    return len(text) > 1 and "\uf026" <= text[0] <= "\uf02e"
-
-
-def is_storable(given: str) -> bool:
-    """Whether dlt, every database and UTF-8 itself can hold a text."""
-    if "\x00" in given or _is_dlts_mark(given):
-        return False
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return name[:100].encode("unicode_escape").decode()

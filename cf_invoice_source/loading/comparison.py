@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
-from cf_invoice_source.invoices.fields import FIELDS
+from cf_invoice_source.invoices.columns import FIELDS
 from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
 from cf_invoice_source.invoices.values import printable
@@ -19,7 +19,7 @@ from cf_invoice_source.warehouse.stored import StoredRows
 _PORTION = 1_000
 """Invoices whose rows are there at once."""
 
-_DOCUMENTED = {field.name for field in FIELDS}
+_DOCUMENTED = FIELDS.keys()
 _VALUES = len(FIELDS) - 1
 """Values of an invoice without further fields: its id stands apart."""
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored, Verdict, judge_gone, judge_listed
+from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored, Verdict, judge
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored, Verdict, 
     ],
 )
 def test_an_invoice_that_is_listed(known: Stored, verdict: Verdict) -> None:
-    assert judge_listed("a", known) == verdict
+    assert judge("a", known) == verdict
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_invoice_that_is_listed(known: Stored, verdict: Verdict) -> None:
     ],
 )
 def test_an_invoice_that_is_not_listed_any_more(known: Stored, verdict: Verdict) -> None:
-    assert judge_gone(known) == verdict
+    assert judge(None, known) == verdict
 
 
 SEEN = st.lists(st.none() | st.sampled_from("ABC"), max_size=12)
@@ -57,7 +57,7 @@ def test_both_tables_tell_the_truth_after_each_run_and_every_change_is_noted_onc
     for run, shown in enumerate(seen):
         row = None if run in lost else row
         known = known_of(row, changes)
-        verdict = judge_gone(known) if shown is None else judge_listed(shown, known)
+        verdict = judge(shown, known)
         row = shown if verdict.writes_row else row
         if verdict.change:
             changes.append((verdict.version, verdict.change, shown))
@@ -74,7 +74,7 @@ def test_both_tables_tell_the_truth_after_each_run_and_every_change_is_noted_onc
 @given(seen=SEEN, shown=st.none() | st.sampled_from("ABC"))
 def test_the_same_again_writes_nothing(seen: list[str | None], shown: str | None) -> None:
     known = Stored() if shown is None else Stored(shown, len(seen) + 1, shown)
-    verdict = judge_gone(known) if shown is None else judge_listed(shown, known)
+    verdict = judge(shown, known)
 
     assert not verdict.writes_row
     assert verdict.change is None

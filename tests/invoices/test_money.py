@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.invoices.money import to_major, total
+from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**29), max_value=10**29)
 """What a column may hold."""
@@ -52,3 +52,7 @@ def test_a_total_is_the_exact_sum(amounts: list[Decimal]) -> None:
 
 def test_the_total_of_nothing_is_zero() -> None:
     assert str(total([])) == "0"
+
+
+def test_these_are_the_currencies_whose_minor_unit_is_another_at_stripe() -> None:
+    assert STRIPE_EXPONENTS == {"ISK": 2, "MGA": 0, "UGX": 2}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.record import Invoice, Reject, read_record
 from tests.make import MISSING, make_invoice
 
@@ -49,6 +50,10 @@ def reject(record: Any) -> Reject:
     read = read_record(record)
     assert isinstance(read, Reject), read
     return read
+
+
+def twice(*pairs: tuple[str, Any]) -> DuplicateKeys:
+    return DuplicateKeys(pairs)
 
 
 def test_an_invoice_becomes_a_row_by_the_apis_own_names() -> None:
@@ -228,20 +233,84 @@ def test_what_is_not_an_object_is_rejected(record: Any) -> None:
     assert reject(record).reason == "the record is not an object"
 
 
-def test_a_reject_keeps_the_id_where_there_is_one() -> None:
-    assert reject(make_invoice(id="in_7", currency=None)).id == "in_7"
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (twice(("id", 1), ("tax", 1), ("tax", 1)), "the record has the field tax twice"),
+        (twice(("\x1b", 1), ("\x1b", 1)), r"the record has the field \x1b twice"),
+        (make_invoice(tax=twice(("a", 1), ("a", 1))), "tax has the field a twice"),
+        (make_invoice(tax=[{"b": twice(("\x1b", 1), ("\x1b", 1))}]), r"tax.b has the field \x1b twice"),
+        (make_invoice(**{"\x1b": {"\x1b": 10**30}}), r"\x1b.\x1b has more than 29 digits before the point"),
+        (make_invoice(tax=HugeNumber("1e9999")), "tax has an exponent that no column holds"),
+    ],
+    ids=repr,
+)
+def test_what_no_column_can_say_is_rejected(record: Any, reason: str) -> None:
+    assert reject(record).reason == reason
 
 
-def test_a_reject_has_no_id_that_could_not_be_stored() -> None:
-    assert reject(make_invoice(id="in_\x00")).id is None
+@pytest.mark.parametrize(
+    ("record", "kept"),
+    [
+        (make_invoice(id="in_7", currency=None), "in_7"),
+        (make_invoice(id="in_\x00"), None),
+        (make_invoice(id="", currency=None), None),
+        (make_invoice(id=7), None),
+        (make_invoice(id=None, currency=None), None),
+        (make_invoice(id=MISSING, currency=None), None),
+        (twice(("a", 1), ("id", "in_7"), ("a", 2)), "in_7"),
+        (twice(("a", 1), ("id", 7), ("a", 2)), None),
+        (twice(("a", 1), ("id", ""), ("a", 2)), None),
+        (twice(("id", "in_7"), ("id", "in_7")), None),
+        (twice(("a", "in_7"), ("a", "in_7")), None),
+        (["id"], None),
+    ],
+    ids=repr,
+)
+def test_a_reject_keeps_the_id_where_there_is_one_that_can_be_stored(record: Any, kept: str | None) -> None:
+    assert reject(record).id == kept
 
 
-def test_a_field_nested_too_deeply_is_rejected() -> None:
-    deep: Any = 1
-    for _ in range(22):
-        deep = {"a": deep}
+def test_a_reject_is_told_from_others_by_its_id_else_by_its_hash() -> None:
+    without = reject({"a": 1})
 
-    assert "nested deeper than 20 levels" in reject(make_invoice(deep=deep)).reason
+    assert reject({"id": "in_7"}).identity == "in_7"
+    assert without.identity == f"rejected:{without.row_hash}"
+    assert without.identity != reject({"a": 2}).identity
+
+
+def test_a_reject_can_still_change_and_says_nothing_of_its_time() -> None:
+    read = reject(make_invoice(status="paid", currency=None))
+
+    assert (read.is_reject, read.is_final, read.created_us) == (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"), [(12345, 5), (10**20, 1), (Decimal("1.2300"), 3), (123456, None)]
+)
+def test_a_number_that_the_destination_keeps_is_no_reason_to_reject(number: Any, digits: int | None) -> None:
+    record = make_invoice(amount_due=number, amount_paid=1, amount_remaining=1)
+
+    assert isinstance(read_record(record, digits), Invoice)
+
+
+def test_a_number_with_more_digits_than_the_destination_keeps_is_rejected() -> None:
+    read = read_record(make_invoice(tax=[{"rate": Decimal("1.23456")}]), 5)
+
+    assert isinstance(read, Reject)
+    assert read.reason == "rate has more than 5 digits, the most that this destination keeps"
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_field_has_at_most_20_levels(kind: type) -> None:
+    def nested(levels: int) -> Any:
+        deep: Any = 1
+        for _ in range(levels):
+            deep = [deep] if kind is list else {"a": deep}
+        return make_invoice(deep=deep)
+
+    assert invoice(nested(20)).values["deep"] == nested(20)["deep"]
+    assert reject(nested(21)).reason.endswith(" is nested deeper than 20 levels")
 
 
 @pytest.mark.parametrize("kind", [list, dict])
@@ -273,12 +342,62 @@ def test_created_is_read_as_seconds_or_milliseconds_in_utc(created: Any, time: d
     assert invoice(make_invoice(created=created)).values["created"] == time
 
 
+@pytest.mark.parametrize(
+    ("created", "created_us"),
+    [
+        (None, None),
+        (MISSING, None),
+        (0, 0),
+        (1_767_225_600, 1_767_225_600_000_000),
+        (Decimal("0.000001"), 1),
+        (-1, -1_000_000),
+        (1_767_225_600_123, 1_767_225_600_123_000),
+    ],
+)
+def test_the_time_of_an_invoice_is_known_in_microseconds(created: Any, created_us: int | None) -> None:
+    read = invoice(make_invoice(created=created))
+
+    assert read.created_us == created_us
+    assert not read.is_reject
+
+
 def test_unknown_fields_are_kept_with_their_numbers_as_decimals() -> None:
     values = invoice(make_invoice(tax=1, lines=[{"net": 2}], paid_by=None)).values
 
     assert values["lines"] == [{"net": Decimal(2)}]
     assert type(values["tax"]) is Decimal
     assert values["paid_by"] is None
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, False, "", "a", [], {}, [None, [True]], {"a": {"b": []}}], ids=repr
+)
+def test_an_unknown_field_is_kept_as_it_is(value: Any) -> None:
+    kept = invoice(make_invoice(extra=value)).values["extra"]
+
+    assert kept == value
+    assert type(kept) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("record", "columns"),
+    [
+        ({"": 1}, {"unnamed": 1}),
+        ({"": 1, "unnamed": 2}, {"unnamed": 1, "api_unnamed": 2}),
+        ({"account_id": 1, "api_account_id": 2}, {"api_account_id": 1, "api_api_account_id": 2}),
+        ({"aB": 1, "a_b": 2, "ab": 3}, {"aB": 1, "api_a_b": 2, "api_api_ab": 3}),
+        ({"lines": {"_dlt_id": 1, "dlt": 2}}, {"lines": {"api__dlt_id": 1, "api_dlt": 2}}),
+        ({"lines": {"_dlt_id": 1, "api__dlt_id": 2}}, {"lines": {"api__dlt_id": 1, "api_api__dlt_id": 2}}),
+        ({"lines": {"api__dlt_id": 2, "_dlt_id": 1}}, {"lines": {"api__dlt_id": 2, "api_api__dlt_id": 1}}),
+        ({"lines": {"account_id": 1, "ID": 2}}, {"lines": {"account_id": 1, "ID": 2}}),
+        ({"adlt": 1}, {"adlt": 1}),
+    ],
+    ids=repr,
+)
+def test_every_unknown_field_gets_a_name_of_its_own(record: dict[str, Any], columns: dict[str, Any]) -> None:
+    values = invoice(make_invoice(**record)).values
+
+    assert {name: value for name, value in values.items() if name not in DOCUMENTED} == columns
 
 
 @pytest.mark.parametrize(
@@ -290,6 +409,12 @@ def test_unknown_fields_are_kept_with_their_numbers_as_decimals() -> None:
         "row_hash",
         "rowHash",
         "deleted",
+        "version",
+        "change",
+        "observed_at",
+        "more_fields",
+        "Amount-Due",
+        "ID",
         "_dlt_id",
         "_dlt_load_id",
         "_DLT_ID",
@@ -337,7 +462,20 @@ def test_an_invoice_with_id_is_identified_by_it() -> None:
     assert invoice(make_invoice(id="in_7")).identity == "in_7"
 
 
-@pytest.mark.parametrize(("status", "is_final"), [("paid", True), ("open", False), (None, False)])
+@pytest.mark.parametrize(
+    ("status", "is_final"),
+    [
+        ("paid", True),
+        ("void", True),
+        ("uncollectible", False),
+        ("draft", False),
+        ("open", False),
+        ("Paid", False),
+        ("", False),
+        (None, False),
+        (MISSING, False),
+    ],
+)
 def test_an_invoice_knows_whether_it_can_still_change(status: str | None, is_final: bool) -> None:
     assert invoice(make_invoice(status=status)).is_final is is_final
 
