@@ -4,9 +4,11 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -21,8 +23,8 @@ from cf_invoice_source import (
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
 from cf_invoice_source.cloudflare.rate_limit import Counts
-from cf_invoice_source.cloudflare.rate_limiter import RequestStats
-from cf_invoice_source.simulator import Account, Fault, Simulator, World
+from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
+from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
     cut_body,
@@ -40,12 +42,17 @@ from tests.make import make_invoices
 
 pytestmark = pytest.mark.usefixtures("dlt_here")
 
+WAIT_S = 20
+"""How long a test waits for what must happen, before it fails."""
+
 
 class Asking:
     """A client for one account of the simulator."""
 
-    def __init__(self, simulator: Simulator, account: Account) -> None:
-        self.client = Client(TokenAuth(simulator.token), simulator.base_url)
+    def __init__(
+        self, simulator: Simulator, account: Account, rate_limiter: RateLimiter | None = None
+    ) -> None:
+        self.client = Client(TokenAuth(simulator.token), simulator.base_url, rate_limiter)
         self.account = account
         self.stats = RequestStats()
 
@@ -265,6 +272,99 @@ def test_the_rate_limit_is_kept_before_it_is_spent(
 
     assert naps == [60]
     assert ask.stats.counts.rate_limited == 0
+
+
+AT_ONCE = 8
+
+
+def asked_at_once(ask: Asking, requests: int) -> list[BaseException | None]:
+    """Ask so many times, in 8 threads, and say what went wrong with each."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = [pool.submit(ask) for _ in range(requests)]
+        return [future.exception(timeout=WAIT_S) for future in futures]
+
+
+def test_a_sliding_window_is_kept_too(ask: Asking, simulator: Simulator, naps: Naps) -> None:
+    """Only one request is free when it is thought to end: who sends a full window then is refused."""
+    simulator.quota, simulator.window_s, simulator.is_sliding = 10, 60, True
+    simulator.clock = lambda: naps.now
+    for _ in range(10):
+        ask()
+        naps.now += 5
+    simulator.before_sending = lambda _request: time.sleep(0.02)  # so that they are on their way together
+
+    assert asked_at_once(ask, AT_ONCE) == [None] * AT_ONCE
+    assert ask.stats.counts.rate_limited == 0
+    assert naps.now == 1000 + 60 + 5 * (AT_ONCE - 1)
+
+
+@pytest.fixture
+def spent(ask: Asking, simulator: Simulator, naps: Naps) -> Asking:
+    """A client that has spent the rate limit of this window."""
+    simulator.quota, simulator.window_s, simulator.clock = 20, 60, lambda: naps.now
+    for _ in range(20):
+        ask()
+    return ask
+
+
+def test_in_a_new_window_one_request_goes_first(spent: Asking, simulator: Simulator) -> None:
+    sent_before_it_was_answered = []
+
+    def hold_up(request: Request) -> None:
+        if request.number == 21:
+            time.sleep(0.3)
+            sent_before_it_was_answered.extend(simulator.requests[20:])
+
+    simulator.before_sending = hold_up
+
+    assert asked_at_once(spent, AT_ONCE) == [None] * AT_ONCE
+    assert [request.number for request in sent_before_it_was_answered] == [21]
+    assert len(simulator.requests) == 20 + AT_ONCE
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_if_it_fails_the_others_go_on(
+    ask: Asking, simulator: Simulator, account: Account, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", str(attempts))
+    ask = Asking(simulator, account)
+    simulator.faults.append(rate_limited("30").only(times=1))
+    simulator.faults.append(drop_connection().only(times=1))
+
+    went_wrong = asked_at_once(ask, AT_ONCE)
+
+    assert len([error for error in went_wrong if isinstance(error, TryLaterError)]) == 2 - attempts
+    assert went_wrong.count(None) == AT_ONCE - (2 - attempts)
+
+
+def test_threads_that_wait_together_note_the_time_once(
+    simulator: Simulator, account: Account, naps: Naps
+) -> None:
+    all_wait = Barrier(AT_ONCE)
+
+    def sleep(seconds: float) -> None:
+        all_wait.wait(WAIT_S)
+        naps.sleep(seconds)
+
+    simulator.quota, simulator.window_s, simulator.clock = 20, 60, lambda: naps.now
+    ask = Asking(simulator, account, RateLimiter(sleep=sleep))
+    for _ in range(20):
+        ask()
+
+    assert asked_at_once(ask, AT_ONCE) == [None] * AT_ONCE
+    assert naps == [60] * AT_ONCE
+    assert ask.stats.counts.waited_s == 60
+
+
+def test_the_time_in_which_any_request_waits_counts() -> None:
+    stats = RequestStats()
+
+    for moment, note in [(1, stats.begin_wait), (2, stats.begin_wait), (4, stats.end_wait)]:
+        note(moment)
+    for moment, note in [(7, stats.end_wait), (20, stats.begin_wait), (21, stats.end_wait)]:
+        note(moment)
+
+    assert stats.counts == Counts(waited_s=7)
 
 
 def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:

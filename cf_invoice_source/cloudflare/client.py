@@ -30,7 +30,7 @@ from cf_invoice_source.cloudflare.answers import (
     readable,
 )
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
-from cf_invoice_source.cloudflare.rate_limit import Quota, read_quota, wait_after_refusal
+from cf_invoice_source.cloudflare.rate_limit import Counts, read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
 from cf_invoice_source.cloudflare.refusals import REPORT, details, refused, why_unreachable
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, TryLaterError
@@ -81,7 +81,7 @@ class Client:
             retry_condition=self._retries,
             session_attrs=_environment(self._base_url),
         )
-        self._asking = local()  # whose request it is: dlt's client tells its hook no more than the answer
+        self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
         """List the accounts that the credentials can see: all pages of `GET /accounts`.
@@ -138,7 +138,6 @@ class Client:
     def _fetch(
         self, url: str, read: Callable[[Any], Answer | Failed | Malformed], stats: RequestStats
     ) -> Answer:
-        self._asking.stats = stats
         response = self._send(url, stats)
         answer = read(_decode(response))
         if isinstance(answer, Failed):
@@ -152,43 +151,42 @@ class Client:
         return answer
 
     def _send(self, url: str, stats: RequestStats) -> requests.Response:
-        refusals = 0
+        asking, refusals = self._asking, 0
+        asking.stats = stats
         while True:
-            response = self._get(url, sent_at=self._rate_limiter.before_request(stats))
+            quota, hold_s = None, None
+            asking.sent_at = self._rate_limiter.before_request(stats)
+            try:
+                response = self._get(url)
+                quota = read_quota(response.headers.get("ratelimit", ""))
+                if response.status_code == codes.too_many_requests:
+                    refusals += 1
+                    stats.add(Counts(rate_limited=1))
+                    retry_after = response.headers.get("retry-after", "")
+                    hold_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
+            finally:  # others may be waiting for this answer: let them know that there is none
+                self._rate_limiter.after_answer(quota, asking.sent_at, hold_s)
             if response.status_code == codes.ok:
                 return response
-            wait_s = None
-            if response.status_code == codes.too_many_requests:
-                refusals += 1
-                stats.add(rate_limited=1)
-                retry_after = response.headers.get("retry-after", "")
-                quota = _quota(response)
-                wait_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
-            if wait_s is None:
+            if hold_s is None:
                 raise refused(response, tuple(read_errors(_decode_or_none(response))))
-            self._rate_limiter.after_refusal(wait_s)
 
-    def _get(self, url: str, *, sent_at: float) -> requests.Response:
+    def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
-        quota = None
         try:
-            response = self._http.get(
+            return self._http.get(
                 url,
                 auth=self._auth,
                 headers=headers,
                 allow_redirects=False,
                 hooks={"response": read_bounded_body},
             )
-            quota = _quota(response)
         except requests.RequestException as error:
             raise TryLaterError(
                 f"Cloudflare could not be reached: {why_unreachable(error)}.",
                 remedy="check the network, the proxy and the base URL, then run again",
                 request=f"GET {url}",
             ) from error
-        finally:
-            self._rate_limiter.after_answer(quota, sent_at)
-        return response
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -197,8 +195,8 @@ class Client:
         else:
             is_passing = response.status_code >= codes.server_error or _is_cut(response)
         if is_passing:
-            self._asking.stats.add(retries=1)
-            self._rate_limiter.retried()
+            self._asking.stats.add(Counts(retries=1))
+            self._asking.sent_at = self._rate_limiter.retried(self._asking.sent_at)
         return is_passing
 
 
@@ -256,7 +254,3 @@ def _decode_or_none(response: requests.Response) -> Any:
 def _is_cut(response: requests.Response) -> bool:
     """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
     return response.status_code == codes.ok and not response.content.rstrip().endswith(b"}")
-
-
-def _quota(response: requests.Response) -> Quota | None:
-    return read_quota(response.headers.get("ratelimit", ""), response.headers.get("ratelimit-policy", ""))

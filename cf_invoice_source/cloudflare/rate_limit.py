@@ -1,8 +1,7 @@
-"""How long to wait: what the rate limit's headers say, and what an answer 429 asks for.
+"""How long to wait: what the rate limit's header says, and what an answer 429 asks for.
 
-With every answer, Cloudflare sends `Ratelimit: "default";r=50;t=30` (50 requests left, 30 seconds to the next
-window) and `Ratelimit-Policy: "default";q=1200;w=300` (1,200 requests in each window of 300 seconds); with a
-429, `retry-after`.
+With every answer, Cloudflare sends `Ratelimit: "default";r=50;t=30`: 50 requests left, 30 seconds to the next
+window; with a 429, `retry-after`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from math import inf
 
 MAX_REFUSALS = 5
 """How many answers 429 one request may get before it is given up."""
@@ -20,111 +20,92 @@ LONGEST_WAIT_S = 900.0
 _SHORTEST_WAIT_S = 1.0
 """What follows a 429 at least, even if it says that no wait is needed."""
 
-_LIMIT = re.compile(r"([^;,]*);\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
-_POLICY = re.compile(r"([^;,]*);\s*q=(\d{1,9})\s*;\s*w=(\d{1,9})")
+_LIMIT = re.compile(r"[^;,]*;\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
 
-_SAME_WINDOW_S = 2.0
-"""Ends of a window that lie no further apart are the same one: the header counts in whole seconds, and a
-window begins only when its first request arrives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The rate limit itself.
-
-    Attributes:
-        requests: Requests in each window.
-        window_s: Its length in seconds.
-    """
-
-    requests: int
-    window_s: float
+_SAME_END_S = 2.0
+"""Ends of a window that lie no further apart are the same one: the header counts in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of the rate limit.
-
-    Attributes:
-        left: Requests left in this window.
-        reset_s: Seconds until the next window.
-        policy: The limit itself; None if that is not said.
-    """
+    """What is left of the rate limit: so many requests until the next window, in so many seconds."""
 
     left: int
     reset_s: float
-    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """What may still be sent, as far as all answers so far tell. Several requests may be on their way.
 
-    Times are seconds of the caller's clock.
+    While nothing is known, requests may go at once. When a window ends, and after a 429, one goes first and
+    the others wait for what its answer says: a server that counts in a sliding window has not forgotten all
+    that was sent in the last one. Times are seconds of the caller's clock.
 
     Attributes:
-        reported: The least that an answer said is left in this window; None while nothing is known.
-        begun_at: When this window began, if an earlier one was known.
-        ends_at: When this window ends.
+        begun_at: When the request was sent that went first.
+        is_probing: Whether it is still on its way.
+        reported: What is left, as the answer said that was counted last; infinity while nothing is known.
+        ends_at: When the window ends, as that answer said.
         held_until: Until when an answer 429 asked to send nothing.
-        policy: The limit itself, if known.
         on_their_way: Requests sent and not answered: the server may not have counted them yet.
     """
 
-    reported: int | None = None
-    begun_at: float = 0.0
-    ends_at: float = 0.0
-    held_until: float = 0.0
-    policy: Policy | None = None
+    begun_at: float = -inf
+    is_probing: bool = False
+    reported: float = inf
+    ends_at: float = -inf
+    held_until: float = -inf
     on_their_way: int = 0
 
     @property
-    def left(self) -> int | None:
-        """How many requests may be sent before the window ends, for certain; None while nothing is known.
-
-        Whatever was answered is counted in the least that any answer said.
-        """
-        return None if self.reported is None else self.reported - self.on_their_way
+    def left(self) -> float:
+        """How many requests may be sent before the window ends, for certain."""
+        return self.reported - self.on_their_way
 
     def wait_s(self, now: float) -> float:
-        """Say how many seconds to wait before the next request."""
-        spent_until = self.ends_at if self.left is not None and self.left <= 0 else 0.0
+        """Say how many seconds to wait before the next request; infinity for until an answer comes."""
+        if self.is_probing:
+            return inf
+        spent_until = self.ends_at if self.left <= 0 else -inf
         return max(0.0, spent_until - now, self.held_until - now)
 
     def sent(self, now: float) -> Window:
-        """Count a request. In a new window, the policy says what may be sent until an answer does."""
-        window = self
-        if now >= self.ends_at:
-            window = replace(self, reported=None)
-            if policy := self.policy:
-                ends_at = now + policy.window_s + _SAME_WINDOW_S
-                window = replace(self, reported=policy.requests, begun_at=now, ends_at=ends_at)
-        return replace(window, on_their_way=self.on_their_way + 1)
+        """Count a request that need not wait. The first one after a window or a 429 begins another."""
+        on_their_way = self.on_their_way + 1
+        is_over = self.reported < inf and now >= self.ends_at
+        if is_over or self.held_until > -inf:
+            return Window(begun_at=now, is_probing=True, reported=0, on_their_way=on_their_way)
+        return replace(self, on_their_way=on_their_way)
 
-    def answered(self, quota: Quota | None, *, sent_at: float, now: float) -> Window:
-        """Take over what an answer says; without a word, the request may have been counted all the same.
+    def retried(self, sent_at: float) -> Window:
+        """Count a request twice, for the server may have. If it went first, the next one does."""
+        is_probing = self.is_probing and sent_at < self.begun_at
+        return replace(self, reported=self.reported - 1, is_probing=is_probing)
 
-        Answers may be late, and in another order than the server counted them: within a window, what is left
-        only falls, and the earliest end that any of them allows is the true one.
+    def answered(self, quota: Quota | None, sent_at: float) -> Window:
+        """Take over what an answer says.
+
+        Without a word, the request may have been counted all the same; if it went first, nothing is known.
+        Answers may be late, and come in another order than the server counted the requests. The later the end
+        that one tells of, the later it was counted; of those that tell of the same end, the one with the
+        least left was.
         """
-        after = replace(self, on_their_way=self.on_their_way - 1)
+        after = replace(self.retried(sent_at), on_their_way=self.on_their_way - 1)
         if quota is None:
-            return replace(after, reported=None if self.reported is None else self.reported - 1)
+            return replace(after, reported=inf) if self.is_probing and not after.is_probing else after
         ends_at = sent_at + quota.reset_s
-        if sent_at < self.begun_at and ends_at <= self.begun_at + _SAME_WINDOW_S:
-            return after  # it tells of the window before
-        reported, policy = quota.left, quota.policy or self.policy
-        if self.reported is not None and ends_at <= self.ends_at + _SAME_WINDOW_S:
-            reported = min(reported, self.reported)
-            return replace(
-                after, reported=reported, ends_at=min(now + quota.reset_s, self.ends_at), policy=policy
-            )
-        return replace(after, reported=reported, ends_at=now + quota.reset_s, policy=policy)
+        if ends_at > self.ends_at + _SAME_END_S:
+            return replace(after, reported=quota.left, ends_at=ends_at)
+        if ends_at < self.ends_at - _SAME_END_S:
+            return after
+        reported, ends_at = min(self.reported, quota.left), max(self.ends_at, ends_at)
+        return replace(after, reported=reported, ends_at=ends_at)
 
     def refused(self, wait_s: float, now: float) -> Window:
         """Send nothing for so many seconds, as an answer 429 asks; after that, what is left is not known."""
         held_until = max(self.held_until, now + wait_s)
-        return replace(self, reported=None, ends_at=held_until, held_until=held_until)
+        return Window(self.begun_at, held_until=held_until, on_their_way=self.on_their_way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +130,9 @@ class Counts:
         )
 
 
-def read_quota(limits: str, policies: str = "") -> Quota | None:
-    """Read the headers `Ratelimit` and `Ratelimit-Policy`; None if they say nothing.
-
-    Of several limits, the one with the least left counts. The policy is the one of its name, or else the
-    tightest.
-    """
-    named = {
-        name.strip(): Policy(int(size), float(window)) for name, size, window in _POLICY.findall(policies)
-    }
-    tightest = min(named.values(), key=lambda policy: policy.requests, default=None)
-    quotas = [
-        Quota(int(left), float(reset), named.get(name.strip(), tightest))
-        for name, left, reset in _LIMIT.findall(limits)
-    ]
+def read_quota(header: str) -> Quota | None:
+    """Read the header `Ratelimit`; None if it says nothing. Of several limits, the tightest counts."""
+    quotas = [Quota(int(left), float(reset_s)) for left, reset_s in _LIMIT.findall(header)]
     return min(quotas, key=lambda quota: (quota.left, -quota.reset_s), default=None)
 
 

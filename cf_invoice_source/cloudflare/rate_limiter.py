@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from threading import Lock
+from threading import Condition, Lock
 from time import monotonic, sleep
 
 from cf_invoice_source.cloudflare.rate_limit import Counts, Quota, Window
@@ -19,12 +19,28 @@ class RequestStats:
     """Adds up the trouble that one account's requests have had, in whatever thread."""
 
     counts: Counts = field(default_factory=Counts)
+    _waiting: int = 0
+    _waiting_since: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
-    def add(self, *, retries: int = 0, rate_limited: int = 0, waited_s: float = 0.0) -> None:
+    def add(self, more: Counts) -> None:
         """Count more of it."""
         with self._lock:
-            self.counts += Counts(retries, rate_limited, waited_s)
+            self.counts += more
+
+    def begin_wait(self, now: float) -> None:
+        """Note that a request waits for the rate limit. Seconds in which several wait count once."""
+        with self._lock:
+            if not self._waiting:
+                self._waiting_since = now
+            self._waiting += 1
+
+    def end_wait(self, now: float) -> None:
+        """Note that a request waits no longer."""
+        with self._lock:
+            self._waiting -= 1
+            if not self._waiting:
+                self.counts += Counts(waited_s=now - self._waiting_since)
 
 
 @dataclass(slots=True)
@@ -40,39 +56,48 @@ class RateLimiter:
     sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
     _window: Window = field(default_factory=Window)
     _notified: float = -inf
-    _lock: Lock = field(default_factory=Lock)
+    _answered: Condition = field(default_factory=Condition)
 
     def before_request(self, stats: RequestStats) -> float:
         """Wait until the rate limit leaves room for another request, count it, and say when that was."""
-        while wait_s := self._take():
-            self.sleep(wait_s)
-            stats.add(waited_s=wait_s)
-        return self.clock()
+        while True:
+            with self._answered:
+                now = self.clock()
+                wait_s = self._window.wait_s(now)
+                if not wait_s:
+                    self._window = self._window.sent(now)
+                    return now
+                stats.begin_wait(now)
+                if wait_s == inf:
+                    self._answered.wait()
+                else:
+                    self._notify(wait_s, now)
+            if wait_s < inf:
+                self.sleep(wait_s)
+            stats.end_wait(self.clock())
 
-    def retried(self) -> None:
-        """Count a request that is sent again, for want of an answer or of a usable one."""
-        with self._lock:
-            now = self.clock()
-            self._window = self._window.answered(None, sent_at=now, now=now).sent(now)
+    def retried(self, sent_at: float) -> float:
+        """Count a request that is sent again, for want of a usable answer, and say when that is."""
+        with self._answered:
+            self._window = self._window.retried(sent_at)
+            self._answered.notify_all()
+            return self.clock()
 
-    def after_answer(self, quota: Quota | None, sent_at: float) -> None:
-        """Take over what an answer says of the rate limit; None if there was none, or it says nothing."""
-        with self._lock:
-            self._window = self._window.answered(quota, sent_at=sent_at, now=self.clock())
+    def after_answer(self, quota: Quota | None, sent_at: float, hold_s: float | None = None) -> None:
+        """Take over what an answer says of the rate limit.
 
-    def after_refusal(self, wait_s: float) -> None:
-        """Let nobody send for so many seconds: an answer 429 asked for it."""
-        with self._lock:
-            self._window = self._window.refused(wait_s, self.clock())
+        Args:
+            quota: What is left; None if there was no answer, or it says nothing.
+            sent_at: When the request was sent, as `before_request` or `retried` said.
+            hold_s: For how many seconds an answer 429 asks to send nothing.
+        """
+        with self._answered:
+            self._window = self._window.answered(quota, sent_at)
+            if hold_s:
+                self._window = self._window.refused(hold_s, self.clock())
+            self._answered.notify_all()
 
-    def _take(self) -> float:
-        """Count a request if there is room for it now; else say how many seconds to wait."""
-        with self._lock:
-            now = self.clock()
-            wait_s = self._window.wait_s(now)
-            if not wait_s:
-                self._window = self._window.sent(now)
-            elif wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
-                self._notified = now + wait_s
-                notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")
-            return wait_s
+    def _notify(self, wait_s: float, now: float) -> None:
+        if wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
+            self._notified = now + wait_s
+            notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")

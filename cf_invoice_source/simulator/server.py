@@ -32,6 +32,8 @@ class Simulator(Api):
     Attributes:
         quota: Requests allowed in one window; past it every answer is a 429.
         window_s: The length of a window in seconds; one starts with the first request after the last.
+        is_sliding: Whether the window slides instead: a request counts against the quota for `window_s`,
+            and `ratelimit` says when the oldest will no longer.
         clock: Seconds from any start; tests hand in their own.
         before_answer: Called before each answer is computed: here the world can change between two
             requests. It runs inside the lock, so it must not wait for another request.
@@ -44,14 +46,14 @@ class Simulator(Api):
     _: KW_ONLY
     quota: int = 1200
     window_s: int = 300
+    is_sliding: bool = False
     clock: Callable[[], float] = time.monotonic
     before_answer: Callable[[Request], object] | None = None
     before_sending: Callable[[Request], object] | None = None
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list, init=False)
     base_url: str = field(init=False)
-    _spent: int = field(default=0, init=False)
-    _window_ends: float = field(default=-math.inf, init=False)
+    _counted_at: list[float] = field(default_factory=list, init=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __enter__(self) -> "Simulator":  # noqa: PYI034  (typing.Self came with 3.11)
@@ -104,10 +106,13 @@ class Simulator(Api):
     def _spend(self) -> tuple[int, int]:
         """Count a request: how many are left in this window (below 0: too many), seconds to the next."""
         now = self.clock()
-        if now >= self._window_ends:
-            self._spent, self._window_ends = 0, now + self.window_s
-        self._spent += 1
-        return self.quota - self._spent, math.ceil(self._window_ends - now)
+        begun_at = now - self.window_s
+        if self.is_sliding:
+            self._counted_at = [at for at in self._counted_at if at > begun_at]
+        elif self._counted_at and self._counted_at[0] <= begun_at:
+            self._counted_at.clear()
+        self._counted_at.append(now)
+        return self.quota - len(self._counted_at), math.ceil(self._counted_at[0] - begun_at)
 
     def _spoilt(self, request: Request, faults: list[Fault]) -> Answer | None:
         for place, fault in enumerate(faults):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from cf_invoice_source.cloudflare.rate_limit import (
     LONGEST_WAIT_S,
     MAX_REFUSALS,
-    Policy,
     Quota,
     Window,
     read_quota,
@@ -68,27 +67,6 @@ def test_no_header_makes_it_hammer_or_wait_for_ever(retry_after: str, refusals: 
     assert waits_s is None or 1 <= waits_s <= LONGEST_WAIT_S
 
 
-# The policy
-
-
-@pytest.mark.parametrize(
-    ("limits", "policies", "policy"),
-    [
-        ('"default";r=5;t=3', '"default";q=1200;w=300', Policy(1200, 300)),
-        ('"default";r=5;t=3', '"default"; q=1200 ; w=300', Policy(1200, 300)),
-        ('"default";r=5;t=3', '"burst";q=9;w=1, "default";q=1200;w=300', Policy(1200, 300)),
-        ('"default";r=5;t=3', '"other";q=1200;w=300, "burst";q=9;w=1', Policy(9, 1)),
-        ('"default";r=5;t=3', "", None),
-        ('"default";r=5;t=3', '"default";q=many;w=300', None),
-    ],
-    ids=["its own", "with spaces", "of its name", "else the tightest", "none", "nonsense"],
-)
-def test_the_policy_belongs_to_the_limit_of_its_name(
-    limits: str, policies: str, policy: Policy | None
-) -> None:
-    assert read_quota(limits, policies) == Quota(5, 3, policy)
-
-
 # The budget
 
 
@@ -101,7 +79,7 @@ def test_while_nothing_is_known_requests_are_not_held_back() -> None:
 
 def answered(budget: Window, quota: Quota | None, now: float = 0) -> Window:
     """An answer that comes at once."""
-    return budget.answered(quota, sent_at=now, now=now)
+    return budget.answered(quota, now)
 
 
 def test_requests_on_their_way_count_as_spent() -> None:
@@ -113,7 +91,7 @@ def test_requests_on_their_way_count_as_spent() -> None:
 def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
     budget = answered(Window().sent(0).sent(0), Quota(8, 30))
 
-    late = budget.answered(Quota(9, 30), sent_at=0, now=12)
+    late = budget.answered(Quota(9, 30), sent_at=0)
 
     assert (budget.left, late.left, late.ends_at) == (7, 8, 30)
 
@@ -127,25 +105,97 @@ def test_once_all_is_answered_the_least_that_was_said_is_left_whatever_the_order
     assert budget.left == 5
 
 
-def test_an_answer_of_the_window_before_does_not_count_in_the_next() -> None:
-    spent = answered(Window().sent(0).sent(0), Quota(1, 30, Policy(40, 30)))
-
-    late = spent.sent(31).answered(Quota(0, 30, Policy(40, 30)), sent_at=0, now=31.2)
-
-    assert late.left == 39
+# A new window
 
 
-def test_a_new_window_begins_with_what_the_policy_says() -> None:
-    spent = answered(Window().sent(0), Quota(0, 30, Policy(2, 30)))
+def probing() -> Window:
+    """Another window has begun, and the first request of it is on its way."""
+    return answered(Window().sent(0), Quota(0, 30)).sent(30)
 
-    after_two = spent.sent(30).sent(30)
+
+def test_when_a_window_ends_one_request_goes_first_and_the_others_wait_for_its_answer() -> None:
+    spent = answered(Window().sent(0), Quota(0, 30))
 
     assert (spent.wait_s(29.5), spent.wait_s(30)) == (0.5, 0)
-    assert after_two.wait_s(30) >= 30
+    assert probing().wait_s(30) == probing().wait_s(1e9) == math.inf
 
 
-def test_a_new_window_of_an_unknown_policy_is_not_held_back() -> None:
-    assert answered(Window().sent(0), Quota(0, 30)).sent(30).wait_s(30) == 0
+@pytest.mark.parametrize(("left", "waits_s"), [(2, 0), (1, 0), (0, 17)])
+def test_its_answer_says_what_is_left_in_the_new_window(left: int, waits_s: float) -> None:
+    known = answered(probing(), Quota(left, 17), now=30)
+
+    assert (known.left, known.wait_s(30)) == (left, waits_s)
+
+
+def test_a_window_of_which_something_is_left_ends_in_the_same_way() -> None:
+    known = answered(Window().sent(0), Quota(9, 30))
+
+    assert known.sent(29).sent(29).wait_s(29) == 0
+    assert known.sent(31).wait_s(31) == math.inf
+
+
+def test_if_it_has_to_be_sent_again_the_next_one_goes_first() -> None:
+    after = probing().retried(30)
+
+    assert after.wait_s(31) == 0
+    assert after.sent(31).wait_s(31) == math.inf
+    assert after.sent(31).answered(None, 30).wait_s(31) == math.inf
+
+
+def test_if_its_answer_says_nothing_nothing_is_known_again() -> None:
+    after = answered(probing(), None, now=30)
+
+    assert after.sent(31).sent(31).wait_s(31) == 0
+
+
+def test_an_answer_to_an_earlier_request_does_not_end_the_wait_and_says_nothing_of_the_new_window() -> None:
+    late = answered(Window().sent(0).sent(0), Quota(1, 30)).sent(30)
+
+    still_probing = late.answered(Quota(0, 30), sent_at=0)
+
+    assert still_probing.wait_s(31) == math.inf
+    assert late.retried(0).wait_s(31) == math.inf
+    assert still_probing.answered(Quota(9, 30), sent_at=30).left == 9
+
+
+def test_an_earlier_request_may_have_been_counted_in_the_new_window() -> None:
+    known = answered(answered(Window().sent(0).sent(0), Quota(1, 30)).sent(30), Quota(9, 30), now=30)
+
+    after = known.answered(Quota(0, 30), sent_at=0)
+
+    assert known.left == after.left == 8
+
+
+def test_after_a_refusal_one_request_goes_first() -> None:
+    held = Window().sent(0).sent(0).refused(17, 0)
+    overtaken = answered(held, Quota(50, 300), now=1)
+
+    assert held.sent(17).wait_s(17) == overtaken.sent(17).wait_s(17) == math.inf
+
+
+def test_a_refusal_of_the_first_request_holds_back_the_others() -> None:
+    refused = answered(probing(), None, now=30).refused(17, 30)
+
+    assert (refused.wait_s(30), refused.wait_s(47)) == (17, 0)
+
+
+def test_the_answer_that_tells_of_the_later_end_was_counted_later() -> None:
+    """In a sliding window, that end is when the oldest request no longer counts: by then it was another."""
+    begun = answered(probing(), Quota(8, 1), now=30).sent(30).sent(30)
+    newer = begun.answered(Quota(8, 59), sent_at=30)
+
+    for after in (newer, begun.answered(Quota(7, 58), 30).answered(Quota(8, 59), 30)):
+        assert after.ends_at == 89
+    assert (newer.left, newer.answered(Quota(7, 1), sent_at=30).left) == (7, 7)
+
+
+def test_a_window_that_ended_before_it_was_thought_to_does_not_hold_back_the_next() -> None:
+    known = answered(Window().sent(0), Quota(5, 30)).sent(29).sent(29)
+
+    assert known.answered(Quota(99, 60), sent_at=29).left == 98
+
+
+# Spent without a word
 
 
 def test_a_request_without_an_answer_or_with_one_without_headers_counts_as_spent() -> None:
@@ -155,6 +205,7 @@ def test_a_request_without_an_answer_or_with_one_without_headers_counts_as_spent
 
     assert after == Window(reported=4, ends_at=9, on_their_way=1)
     assert after.left == budget.left == 3
+    assert budget.retried(0).left == 2
 
 
 def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
@@ -171,37 +222,42 @@ def test_the_longer_of_two_refusals_counts() -> None:
 
 @dataclass
 class Server:
-    """Counts requests in windows of 60 seconds, as Cloudflare does, and refuses those over its quota."""
+    """Counts requests in windows of 60 seconds, one after the other or sliding; refuses what is too much."""
 
     quota: int
-    ends_at: float = -math.inf
-    spent: int = 0
+    is_sliding: bool
     refused: int = 0
     answers: list[Quota] = field(default_factory=list)
+    counted_at: list[float] = field(default_factory=list)
 
     def receive(self, now: float) -> None:
-        if now >= self.ends_at:
-            self.ends_at, self.spent = now + 60, 0
-        self.spent += 1
-        self.refused += self.spent > self.quota
-        left = max(self.quota - self.spent, 0)
-        self.answers.append(Quota(left, math.ceil(self.ends_at - now), Policy(self.quota, 60)))
+        if self.is_sliding:
+            self.counted_at = [at for at in self.counted_at if at > now - 60]
+        elif self.counted_at and self.counted_at[0] <= now - 60:
+            self.counted_at = []
+        self.counted_at.append(now)
+        left = self.quota - len(self.counted_at)
+        self.refused += left < 0
+        self.answers.append(Quota(max(left, 0), math.ceil(self.counted_at[0] + 60 - now)))
 
 
+@pytest.mark.parametrize("is_sliding", [False, True], ids=["windows one after the other", "a sliding window"])
 @given(quota=st.integers(4, 20), events=st.lists(st.integers(0, 9), max_size=200))
-def test_no_order_of_requests_and_answers_spends_more_than_the_quota(quota: int, events: list[int]) -> None:
+def test_no_order_of_requests_and_answers_spends_more_than_the_quota(
+    is_sliding: bool, quota: int, events: list[int]
+) -> None:
     """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass."""
-    server, budget, now, sent_at = Server(quota), Window(), 0.0, list[float]()
+    server, budget, now, sent_at = Server(quota, is_sliding), Window(), 0.0, list[float]()
     for event in events:
-        if event <= 2 and budget.on_their_way < 4:
-            now += budget.wait_s(now)
+        if event <= 2 and budget.on_their_way < 4 and (wait_s := budget.wait_s(now)) < math.inf:
+            now += wait_s
             budget = budget.sent(now)
             sent_at.append(now)
-            server.receive(now + 0.05)
+            server.receive(now + 1 / 16)
         elif 3 <= event <= 8 and server.answers:
             which = event % len(server.answers)
-            budget = budget.answered(server.answers.pop(which), sent_at=sent_at.pop(which), now=now + 0.1)
+            budget = budget.answered(server.answers.pop(which), sent_at.pop(which))
         else:
-            now += 7.3
+            now += 7.25
 
     assert server.refused == 0
