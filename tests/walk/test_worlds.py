@@ -22,9 +22,9 @@ from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, from_dict, to_dict
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
-from tests.memory import ACCOUNT, MemoryRows, keys_of
-from tests.scheduled import Schedule, ScheduledAccounts
-from tests.truth import Truth
+from tests.support.memory import ACCOUNT, MemoryRows, keys_of
+from tests.support.scheduled import Schedule, ScheduledAccounts
+from tests.support.truth import Truth
 
 STATUSES = st.sampled_from(["draft", "open", "paid", "void", "uncollectible", None])
 PLACES = st.integers(0, 40)
