@@ -97,7 +97,7 @@ def test_an_empty_page_ends_the_walk_by_itself_whatever_the_server_counts(total_
     )
 
 
-def test_an_empty_page_that_says_that_more_follow_proves_nothing() -> None:
+def test_an_empty_page_that_says_that_more_follow_verifies_nothing() -> None:
     decision = step(
         make_page(*FULL), make_page(asked=2, has_more=True, total_count=50), records_read=50, new=0
     )
@@ -327,7 +327,7 @@ def test_what_was_seen_is_known_by_its_key() -> None:
     assert not listing.has_seen(key.rpartition(":")[0] + ":2")
 
 
-def test_records_that_are_listed_once_leave_no_doubt() -> None:
+def test_records_that_are_listed_once_are_all_there_is() -> None:
     listing = Listing[Item]()
     listing.take(make_page(make_invoice(id="in_2"), None, per_page=2, total_count=4))
     listing.take(make_page(make_invoice(id="in_1"), None, asked=2, per_page=2, total_count=4))
@@ -335,7 +335,7 @@ def test_records_that_are_listed_once_leave_no_doubt() -> None:
     assert listing.unverified_reason == ""
 
 
-def test_a_record_that_is_listed_twice_leaves_a_doubt() -> None:
+def test_a_record_that_is_listed_twice_leaves_the_walk_unverified() -> None:
     """When new invoices push others to the next page, something else may have slipped between two pages."""
     listing = Listing[Item]()
     listing.take(make_page(make_invoice(id="in_2"), make_invoice(id="in_1"), per_page=2, total_count=3))

@@ -70,7 +70,7 @@ class Worlds(RuleBasedStateMachine):
     def begin(self, per_page: int, size: int, is_bare: bool, ahead: int, answers: list[int]) -> None:
         """So many requests are on their way at once, and are answered in any order.
 
-        A bare world has only what the walk itself proves: no counts, no repair, and no power cuts.
+        A bare world has only what the walk itself verifies: no counts, no repair, and no power cuts.
 
         There every record has an id: without one, equal records cannot be told apart by looking at pages.
         """
@@ -211,4 +211,4 @@ def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() 
         stored.load(batch)
 
     assert {key for _, key in stored.tables["invoices"]} == truth.invoices().keys()
-    assert truth.asked == 3
+    assert truth.asked == 3 + 1  # each page, and page 1 again
