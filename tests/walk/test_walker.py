@@ -524,6 +524,74 @@ def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_begin_the_w
     assert "in_7" not in walked.rows
 
 
+def arrive_late_below_page_1(truth: Truth) -> None:
+    """As the newest of all that page 1 does not show."""
+    truth.arrive_late(truth.per_page, status="paid")
+
+
+def arrive_late_at_the_end(truth: Truth) -> None:
+    truth.arrive_late(len(truth.records) - 1, status="paid")
+
+
+@pytest.mark.parametrize(
+    ("count", "drafts", "changes", "asked"),
+    [
+        pytest.param(
+            23,
+            [20],
+            {3: then(delete_draft, arrive_late_below_page_1)},
+            [1, 3, 2, 1],
+            id="a draft of page 1 is deleted and one arrives late below it: what was 13 is 14 now",
+        ),
+        pytest.param(
+            23,
+            [],
+            {2: then(*[arrive_late_at_the_end] * 10)},
+            [1, 3, 4, 2],
+            id="a page of late arrivals: what was 13 is 23 now, where page 1 was",
+        ),
+        pytest.param(
+            23,
+            [],
+            {2: then(arrive_late_at_the_end, *[arrive] * 9)},
+            [1, 3, 4, 2],
+            id="a page of new invoices, but for one that arrives late: what was 13 is 14 now",
+        ),
+        pytest.param(
+            23,
+            [2],
+            {3: then(arrive_late_below_page_1, delete_draft)},
+            [1, 3, 2, 1, 3],
+            id="one arrives late below page 1, a draft of the last page is deleted: what was 4 is 3 now",
+        ),
+        pytest.param(
+            21,
+            [20, 15],
+            {
+                2: then(arrive_late_at_the_end, arrive_late_at_the_end),
+                3: then(delete_draft, delete_draft, arrive, arrive_late_below_page_1),
+            },
+            [1, 3, 2],
+            id="two arrive late deep below; two drafts are deleted, one is new, one late below page 1",
+        ),
+    ],
+)
+def test_a_walk_begins_again_when_a_list_that_moves_could_hide_an_invoice_that_it_lists_all_the_time(
+    count: int, drafts: list[int], changes: Changes, asked: list[int]
+) -> None:
+    """But for the last one, no answer of the first look contradicts those before it."""
+    truth = a_truth(count, per_page=10)
+    for ordinal in drafts:
+        truth.records[count - ordinal]["status"] = "draft"
+
+    walked = walk(truth, changes=changes)
+
+    assert walked.end.unverified_reason == ""
+    assert walked.rows == truth.invoices()
+    assert walked.asked[: len(asked) + 1] == [*asked, 1]
+    assert walked.asked[len(asked) :] == walk(truth).asked
+
+
 def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
     """The draft was read before it was deleted: without its restart the walk would load it."""
     truth = a_truth(8)
