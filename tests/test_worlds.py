@@ -1,6 +1,6 @@
 """Random worlds over real HTTP through dlt into DuckDB: after a quiet run, the copy is exact, come what may.
 
-The pure twin, `test_walk_worlds.py`, sees thousands of worlds. WORLDS sets how many these are.
+The pure twin, `walk/test_worlds.py`, sees thousands of worlds. WORLDS sets how many these are.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from cf_invoice_source.invoices.record import Invoice, read_record
 from cf_invoice_source.simulator import Fault, Simulator, World
 from cf_invoice_source.simulator.answers import failure
 from tests.make import expected_row
-from tests.test_walk_worlds import OPERATIONS, PLACES
-from tests.truth import Truth
+from tests.support.truth import Truth
+from tests.walk.test_worlds import OPERATIONS, PLACES
 
 AMOUNTS = st.sampled_from([0, -1, Decimal("19.99"), Decimal("0.000000001"), 10**28])
 

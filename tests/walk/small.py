@@ -43,11 +43,14 @@ Records = tuple[Small, ...]
 """A list, newest first."""
 
 
-def lists(most: int) -> Iterator[Records]:
-    """Every list of so many records at most, over draft and paid."""
-    for size in range(most + 1):
-        for drafts in product([True, False], repeat=size):
-            yield tuple(Small(f"in_{size - index}", is_draft) for index, is_draft in enumerate(drafts))
+def a_list(kinds: Sequence[str]) -> Records:
+    """A list by the kinds of its records, newest first: "draft" or "paid"; in_1 is the oldest."""
+    return tuple(Small(f"in_{len(kinds) - index}", kind == "draft") for index, kind in enumerate(kinds))
+
+
+def every_kinds(most: int) -> list[tuple[str, ...]]:
+    """The kinds of every list of so many records at most."""
+    return [kinds for size in range(most + 1) for kinds in product(["draft", "paid"], repeat=size)]
 
 
 def changed(records: Records, name: str) -> Iterator[Records]:

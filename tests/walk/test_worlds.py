@@ -22,9 +22,9 @@ from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, from_dict, to_dict
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
-from tests.memory import ACCOUNT, MemoryRows, keys_of
-from tests.scheduled import Schedule, ScheduledAccounts
-from tests.truth import Truth
+from tests.support.memory import ACCOUNT, MemoryRows, keys_of
+from tests.support.scheduled import Schedule, ScheduledAccounts
+from tests.support.truth import Truth
 
 STATUSES = st.sampled_from(["draft", "open", "paid", "void", "uncollectible", None])
 PLACES = st.integers(0, 40)
@@ -70,7 +70,7 @@ class Worlds(RuleBasedStateMachine):
     def begin(self, per_page: int, size: int, is_bare: bool, ahead: int, answers: list[int]) -> None:
         """So many requests are on their way at once, and are answered in any order.
 
-        A bare world has only what the walk itself proves: no counts, no repair, and no power cuts.
+        A bare world has only what the walk itself verifies: no counts, no repair, and no power cuts.
 
         There every record has an id: without one, equal records cannot be told apart by looking at pages.
         """
@@ -211,4 +211,4 @@ def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() 
         stored.load(batch)
 
     assert {key for _, key in stored.tables["invoices"]} == truth.invoices().keys()
-    assert truth.asked == 3
+    assert truth.asked == 3 + 1  # each page, and page 1 again

@@ -16,7 +16,7 @@ from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, Rejected
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
 from tests.make import read_page_of
-from tests.truth import Truth
+from tests.support.truth import Truth
 
 NOW_S, WEEK_S = 10_000_000, 604_800
 
@@ -135,15 +135,16 @@ def delete_draft(truth: Truth) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "asked"), [(0, [1]), (1, [1]), (2, [1]), (3, [1, 2]), (4, [1, 2]), (7, [1, 4, 3, 2])]
+    ("count", "asked"), [(0, [1]), (1, [1]), (2, [1]), (3, [1, 2, 1]), (4, [1, 2, 1]), (7, [1, 4, 3, 2, 1])]
 )
-def test_a_first_walk_asks_for_each_page_once_the_oldest_first(count: int, asked: list[int]) -> None:
+def test_a_first_walk_asks_for_each_page_the_oldest_first_and_at_last_for_page_1_again(
+    count: int, asked: list[int]
+) -> None:
     truth = a_truth(count)
 
     walked = walk(truth)
 
     assert walked.asked == asked
-    assert len(walked.asked) == len(asked)
     assert (walked.figures.sync_mode, walked.figures.full_reason) == ("full", "first run")
     assert walked.rows == truth.invoices()
     assert walked.end.unverified_reason == ""
@@ -163,8 +164,9 @@ def test_nothing_new_and_nothing_unsettled_is_one_request() -> None:
     assert walked.bookmark == bookmark
 
 
-@pytest.mark.parametrize(("new", "asked"), [(1, [1]), (2, [1, 2]), (3, [1, 2]), (4, [1, 3, 2])])
+@pytest.mark.parametrize(("new", "asked"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 1]), (4, [1, 3, 2, 1])])
 def test_new_invoices_cost_the_pages_from_the_frontier_on(new: int, asked: list[int]) -> None:
+    """And page 1 again where several pages have new ones; one that has only the frontier is a check."""
     truth = a_truth(7)
     bookmark = loaded(truth)
     for _ in range(new):
@@ -271,7 +273,7 @@ def test_a_package_in_parts_can_be_taken_up_after_each_of_them() -> None:
         Bookmark(unfinished=HighWaterMark(2, "in_2")),
         Bookmark(unfinished=HighWaterMark(4, "in_4")),
     ]
-    assert walk(truth, walked.batches[1].bookmark).asked == [1, 5, 4, 3, 2]
+    assert walk(truth, walked.batches[1].bookmark).asked == [1, 5, 4, 3, 2, 1]
 
 
 def test_an_unfinished_full_walk_is_not_remembered_as_verified() -> None:
@@ -300,7 +302,7 @@ def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again
     walked = walk(truth, interrupted.bookmark)
 
     assert interrupted.asked == [1, 6, 5, 4, 3, 2]
-    assert walked.asked == [1, 6, 3, 2]
+    assert walked.asked == [1, 6, 3, 2, 1]
     assert interrupted.rows | walked.rows == truth.invoices()
     assert walked.bookmark == Bookmark(HighWaterMark(12, "in_12"), None, 12, 0, NOW_S)
 
@@ -321,7 +323,7 @@ def test_a_package_of_an_incremental_walk_is_remembered_as_far_as_it_goes() -> N
     assert walk(truth, walked.bookmark, package_rows=3).bookmark.invoices == 8
 
 
-def test_before_the_checks_are_past_a_package_has_settled_invoices_and_claims_nothing() -> None:
+def test_before_the_checks_are_past_a_package_has_final_invoices_and_claims_nothing() -> None:
     """A walk over a great list with unsettled invoices all over it does not keep what it has seen."""
     truth = a_truth(20)
     for place in (7, 19):
@@ -332,7 +334,7 @@ def test_before_the_checks_are_past_a_package_has_settled_invoices_and_claims_no
 
     walked = walk(truth, bookmark, package_rows=1)
 
-    assert walked.asked == [1, 12, 6, 3, 2]
+    assert walked.asked == [1, 12, 6, 3, 2, 1]
     assert walked.ids[:3] == [["in_2"], ["in_14"], ["in_1", "in_13", "in_19", "in_20"]]
     assert [batch.bookmark and batch.bookmark.mark for batch in walked.batches[:3]] == [
         None,
@@ -385,7 +387,7 @@ def test_a_late_arrival_is_noticed_at_the_frontier_and_pages_already_fetched_cou
 
     walked = walk(truth, bookmark)
 
-    assert walked.asked == [1, 7, 2, 6, 5, 4, 3]
+    assert walked.asked == [1, 7, 2, 6, 5, 4, 3, 1]
     assert walked.figures.full_reason == "in_12 is no longer where it was in the list"
     assert walked.figures.sync_mode == "full"
     assert walked.rows == truth.invoices()
@@ -445,7 +447,7 @@ def test_a_shorter_list_is_walked_in_full() -> None:
     walked = walk(truth, bookmark)
 
     assert walked.figures.full_reason == "the list is shorter than before: 7 instead of 8"
-    assert walked.asked == [1, 4, 3, 2]
+    assert walked.asked == [1, 4, 3, 2, 1]
     assert walked.rows == truth.invoices()
 
 
@@ -485,13 +487,14 @@ def test_a_rejected_record_that_turns_into_an_invoice_without_id_is_not_lost() -
 
 
 def test_arrivals_during_the_walk_wait_for_the_next_run() -> None:
+    """They push what page 1 showed first to page 2, where the second look finds it."""
     truth = a_truth(6)
     before = truth.invoices()
 
     walked = walk(truth, changes={2: arrive, 3: arrive})
 
     assert walked.rows == before
-    assert walked.asked == [1, 3, 4, 3]
+    assert walked.asked == [1, 3, 4, 3, 2]
     assert walked.bookmark.mark == HighWaterMark(6, "in_6")
     assert walk(truth, walked.bookmark).bookmark.mark == HighWaterMark(8, "in_8")
 
@@ -502,7 +505,7 @@ def test_a_deletion_during_the_walk_begins_it_again() -> None:
 
     walked = walk(truth, changes={3: delete_draft})
 
-    assert walked.asked == [1, 4, 3, 1, 4, 3, 2]
+    assert walked.asked == [1, 4, 3, 1, 4, 3, 2, 1]
     assert walked.rows == truth.invoices()
     assert walked.end.unverified_reason == ""
     assert walked.figures.total_count == 7
@@ -521,6 +524,74 @@ def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_begin_the_w
     assert "in_7" not in walked.rows
 
 
+def arrive_late_below_page_1(truth: Truth) -> None:
+    """As the newest of all that page 1 does not show."""
+    truth.arrive_late(truth.per_page, status="paid")
+
+
+def arrive_late_at_the_end(truth: Truth) -> None:
+    truth.arrive_late(len(truth.records) - 1, status="paid")
+
+
+@pytest.mark.parametrize(
+    ("count", "drafts", "changes", "asked"),
+    [
+        pytest.param(
+            23,
+            [20],
+            {3: then(delete_draft, arrive_late_below_page_1)},
+            [1, 3, 2, 1],
+            id="a draft of page 1 is deleted and one arrives late below it: what was 13 is 14 now",
+        ),
+        pytest.param(
+            23,
+            [],
+            {2: then(*[arrive_late_at_the_end] * 10)},
+            [1, 3, 4, 2],
+            id="a page of late arrivals: what was 13 is 23 now, where page 1 was",
+        ),
+        pytest.param(
+            23,
+            [],
+            {2: then(arrive_late_at_the_end, *[arrive] * 9)},
+            [1, 3, 4, 2],
+            id="a page of new invoices, but for one that arrives late: what was 13 is 14 now",
+        ),
+        pytest.param(
+            23,
+            [2],
+            {3: then(arrive_late_below_page_1, delete_draft)},
+            [1, 3, 2, 1, 3],
+            id="one arrives late below page 1, a draft of the last page is deleted: what was 4 is 3 now",
+        ),
+        pytest.param(
+            21,
+            [20, 15],
+            {
+                2: then(arrive_late_at_the_end, arrive_late_at_the_end),
+                3: then(delete_draft, delete_draft, arrive, arrive_late_below_page_1),
+            },
+            [1, 3, 2],
+            id="two arrive late deep below; two drafts are deleted, one is new, one late below page 1",
+        ),
+    ],
+)
+def test_a_walk_begins_again_when_a_list_that_moves_could_hide_an_invoice_that_it_lists_all_the_time(
+    count: int, drafts: list[int], changes: Changes, asked: list[int]
+) -> None:
+    """But for the last one, no answer of the first look contradicts those before it."""
+    truth = a_truth(count, per_page=10)
+    for ordinal in drafts:
+        truth.records[count - ordinal]["status"] = "draft"
+
+    walked = walk(truth, changes=changes)
+
+    assert walked.end.unverified_reason == ""
+    assert walked.rows == truth.invoices()
+    assert walked.asked[: len(asked) + 1] == [*asked, 1]
+    assert walked.asked[len(asked) :] == walk(truth).asked
+
+
 def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
     """The draft was read before it was deleted: without its restart the walk would load it."""
     truth = a_truth(8)
@@ -533,14 +604,14 @@ def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
 
 
 def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -> None:
-    """What lies below that end may be what moved, so only a whole walk proves something."""
+    """What lies below that end may be what moved, so only a whole walk verifies something."""
     truth = a_truth(12)
     truth.records[4]["status"] = "draft"
 
     walked = walk(truth, changes={5: delete_draft}, package_rows=3)
 
     assert walked.asked[:5] == [1, 6, 5, 4, 3]
-    assert walked.asked[5:] == [1, 6, 5, 4, 3, 2]
+    assert walked.asked[5:] == [1, 6, 5, 4, 3, 2, 1]
     assert walked.end.is_listed is not None
     assert not walked.end.is_listed("in_8")
     assert walked.bookmark == Bookmark(HighWaterMark(11, "in_12"), None, 11, 0, NOW_S)
@@ -629,7 +700,7 @@ def test_a_list_that_comes_to_rest_in_time_is_verified(restarts: int) -> None:
     walked = walk(truth, changes={2 * attempt + 2: delete_draft for attempt in range(restarts)})
 
     assert walked.end.unverified_reason == ""
-    assert walked.asked.count(1) == 1 + restarts
+    assert walked.asked.count(1) == 1 + restarts + 1  # the last one is the second look
     assert walked.rows == truth.invoices()
 
 
