@@ -339,8 +339,8 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     with stored.connected():
         stored.missing_schema()
         stored.check_type("all")
-        stored.runs("a")
-        stored.newest_load()
+        stored.sync_numbers()
+        stored.stored_states()
         stored.stored("a", IDS)
         stored.rows("a", IDS)
         stored.accounts()

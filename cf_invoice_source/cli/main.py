@@ -44,6 +44,12 @@ def cli() -> None:
     """Load Cloudflare's AI Gateway invoices into your warehouse."""
 
 
+def _hours(text: str) -> float:
+    """Read a number of hours, such as 26h, or of days, such as 2d."""
+    number, unit = text.rstrip("hd"), text[-1:]
+    return float(number) * (24 if unit == "d" else 1)
+
+
 _ACCOUNTS = Option(
     ["--account", "account_id"], metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
 )
@@ -57,6 +63,17 @@ _NAMES = (
     Option(["--destination"], default="duckdb", help="Any dlt destination."),
     Option(["--dataset", "dataset_name"], default=DATASET_NAME, help="Dataset (schema) for the tables."),
     Option(["--pipeline-name"], metavar="NAME", default=PIPELINE_NAME, help="Name of the dlt pipeline."),
+)
+_ACCEPT_DELETIONS = Option(
+    ["--accept-deletions"],
+    is_flag=True,
+    help="Delete invoices that are not listed any more, though they could not have been deleted.",
+)
+_MAX_AGE = Option(
+    ["--max-age", "max_age_h"],
+    metavar="HOURS",
+    type=_hours,
+    help="How old the last verified sync of an account may be, such as 26h, for monitors.",
 )
 _WAIT = Option(
     ["--wait", "wait_s"],
@@ -72,11 +89,12 @@ _OUTPUT = (
 )
 
 
-@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, *_NAMES, _WAIT, _DEMO, *_OUTPUT])
+@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     account_id: tuple[str, ...],
     invoice_type: str | None,
     full: bool,
+    accept_deletions: bool,
     wait_s: float,
     demo: bool,
     as_json: bool,
@@ -98,7 +116,12 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
         from cf_invoice_source.warehouse.locks import pipeline_lock
 
-        settings: dict[str, Any] = {"account_id": account_id, "type": invoice_type, "full": full}
+        settings: dict[str, Any] = {
+            "account_id": account_id,
+            "type": invoice_type,
+            "full": full,
+            "accept_deletions": accept_deletions,
+        }
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
         if demo and names["pipeline_name"] == PIPELINE_NAME:  # made-up data never lies beside real invoices
             names["pipeline_name"] = DEMO_PIPELINE_NAME
@@ -110,8 +133,10 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     _end(report, stderr, as_json=as_json, verified=report.is_verified)
 
 
-@cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
-def status(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str) -> None:
+@cli.command(params=[_ACCOUNTS, _MAX_AGE, *_NAMES, *_OUTPUT])
+def status(
+    account_id: tuple[str, ...], max_age_h: float | None, as_json: bool, debug: bool, **names: str
+) -> None:
     """Tell what is loaded, and whether it is verified.
 
     It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
@@ -121,9 +146,10 @@ def status(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str
         from cf_invoice_source.cli.status import read_status
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
-        found = read_status(DatasetRef.of(**names), account_id)
+        found = read_status(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
     show_status(stdout, found)
-    _end(found, stderr, as_json=as_json, verified=found.is_verified, loaded=bool(found.accounts))
+    verified = found.is_verified if found.accounts else None
+    _end(found, stderr, as_json=as_json, verified=verified, loaded=bool(found.accounts))
 
 
 @cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
@@ -165,7 +191,7 @@ def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]
     from cf_invoice_source.simulator import Simulator, demo_world
     from cf_invoice_source.warehouse.stored import StoredRows
 
-    earlier_runs = StoredRows(pipeline).runs(next(iter(demo_world().accounts)))
+    earlier_runs = max(StoredRows(pipeline).sync_numbers().values(), default=0)
     world = demo_world(earlier_runs)
     stderr.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
     with Simulator(world) as simulator:
@@ -223,7 +249,7 @@ def _configure_log() -> bool:
     return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))
 
 
-def _end(result: Report | Status, stderr: Console, *, as_json: bool, **verdict: bool) -> NoReturn:
+def _end(result: Report | Status, stderr: Console, *, as_json: bool, **verdict: bool | None) -> NoReturn:
     from cf_invoice_source.cli.screen import document, show_problems
 
     show_problems(stderr, result)

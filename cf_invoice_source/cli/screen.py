@@ -93,7 +93,7 @@ def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> N
 
 
 def document(
-    verdict: Mapping[str, bool],
+    verdict: Mapping[str, bool | None],
     result: Report | Status | Check | None,
     error: InvoiceSourceError | None = None,
 ) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 
 from iso4217 import Currency
@@ -13,7 +13,7 @@ from iso4217 import Currency
 from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
 from cf_invoice_source.invoices.syncs import Sync, problem_of
-from cf_invoice_source.walk.bookmark import difference, from_dict
+from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.status_queries import StatusQueries
@@ -91,11 +91,15 @@ class Status:
     def is_verified(self) -> bool:
         """Whether the tables equal every account's list as its last sync found it, and hold every record."""
         is_whole = not any(account.problem for account in self.accounts)
-        return is_whole and not (self.pending_packages or (self.accounts and self.absent))
+        return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
 
-def read_status(ref: DatasetRef, account_ids: Sequence[str] = ()) -> Status:
+def read_status(
+    ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
+) -> Status:
     """Read what is loaded of these accounts, or of all. Nothing is created, even where nothing is there.
+
+    An account whose last verified sync is more than `max_age_h` hours old is not verified.
 
     Raises:
         SettingsError: The destination's settings are missing or wrong, or an account ID is none.
@@ -103,41 +107,67 @@ def read_status(ref: DatasetRef, account_ids: Sequence[str] = ()) -> Status:
     """
     wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
-        found = _accounts(StatusQueries(dataset), ref.pipeline_name) if dataset else ()
+        queries = StatusQueries(dataset) if dataset else None
+        bookmarks = queries.bookmarks() if queries else {}
+        found = _accounts(queries, bookmarks, max_age_h) if queries else ()
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
         return Status(
             pipeline_name=ref.pipeline_name,
             dataset_name=ref.dataset_name,
             destination=ref.location,
-            pending_packages=ref.pending_packages(),
+            pending_packages=ref.pending_packages(bookmarks),
             accounts=accounts,
             absent=len(wanted - {account.account_id for account in accounts}),
         )
 
 
-def _accounts(queries: StatusQueries, pipeline_name: str) -> tuple[AccountStatus, ...]:
+def _accounts(
+    queries: StatusQueries, bookmarks: Mapping[str, Mapping[str, Bookmark]], max_age_h: float | None
+) -> tuple[AccountStatus, ...]:
     with queries.connected():
         counts = queries.counts()
         newest = queries.newest()
         syncs = queries.last_syncs()
         full_syncs = queries.last_full_syncs()
+        verified = queries.last_verified_syncs() if max_age_h is not None else {}
         amounts: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
         for account_id, currency, amount in queries.open_amounts():
             amounts[account_id][currency].append(amount)
-    bookmarks = queries.bookmarks(pipeline_name)
+
+    def unverified_reason(account_id: str) -> str:
+        remembered = [accounts[account_id] for accounts in bookmarks.values() if account_id in accounts]
+        sync = syncs.get(account_id)
+        reason = sync.unverified_reason if sync else "no sync is on record"
+        reason = reason or _differences(remembered, counts[account_id])
+        return reason or ("" if max_age_h is None else _age(verified.get(account_id), max_age_h))
+
     return tuple(
         AccountStatus(
             account_id,
             *counts[account_id],
             newest=newest.get(account_id),
             open=tuple(_money(*each) for each in sorted(amounts[account_id].items())),
-            last_sync=(sync := syncs.get(account_id)),
+            last_sync=syncs.get(account_id),
             last_full_sync_at=full_syncs.get(account_id),
-            unverified_reason=(sync.unverified_reason if sync else "no sync is on record")
-            or difference(from_dict(bookmarks.get(account_id)), counts[account_id]),
+            unverified_reason=unverified_reason(account_id),
         )
-        for account_id in sorted(counts.keys() | syncs.keys())
+        for account_id in sorted(counts.keys() | syncs.keys() | set().union(*bookmarks.values()))
     )
+
+
+def _differences(remembered: Sequence[Bookmark], held: tuple[int, int]) -> str:
+    """Compare what is held of an account with the bookmarks of all pipelines that load it: one must agree."""
+    if not remembered:
+        return "not compared: no pipeline has stored a bookmark of it with the rows"
+    differences = [difference(bookmark, held) for bookmark in remembered]
+    return "" if "" in differences else differences[0]
+
+
+def _age(verified_at: datetime | None, max_age_h: float) -> str:
+    if verified_at is None:
+        return "no verified sync is on record"
+    age_h = (datetime.now(timezone.utc) - verified_at).total_seconds() / 3600
+    return f"the last verified sync was {age_h:,.0f} hours ago" if age_h > max_age_h else ""
 
 
 def _money(currency: str, minor: Sequence[Decimal]) -> Money:

@@ -32,7 +32,7 @@ def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """
     if isinstance(given, str):
         given = _split(given) if given.strip() else ()
-    account_ids = [str(account_id).strip() for account_id in given or ()]
+    account_ids = [str(account_id).strip().lower() for account_id in given or ()]
     for number, account_id in enumerate(account_ids, 1):
         if not _ACCOUNT_ID.fullmatch(account_id):
             raise SettingsError(

@@ -97,9 +97,7 @@ def read_record(record: Any, digits: int | None = None) -> Item:
         return Reject(storable_id, record, row_hash, str(reason))
     identity = invoice_id or "anonymous:" + row_hash_of([record.get(name) for name in _NEVER_CHANGES])
     status = row["status"]
-    return Invoice(
-        invoice_id, identity, row, row_hash, status in FINAL_STATUSES, status not in KEPT_STATUSES
-    )
+    return Invoice(invoice_id, identity, row, row_hash, status in FINAL_STATUSES, status not in KEPT_STATUSES)
 
 
 def _id_of(record: Any) -> str | None:

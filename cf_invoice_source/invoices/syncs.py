@@ -17,6 +17,9 @@ class Sync:
     account_id: Annotated[str, "Cloudflare account ID."]
     started_at: Annotated[datetime, "When the run began with this account, in UTC."]
     finished_at: Annotated[datetime, "When it was done with it, in UTC."]
+    sync_number: Annotated[
+        int, "Counts the syncs of one account from 1: clocks do not say which is the last."
+    ]
     type: Annotated[str, "Which invoices this dataset holds: all, auto or manual."]
     sync_mode: Annotated[
         str, "incremental, full, or sequential: page after page, where the server's counting is wrong."

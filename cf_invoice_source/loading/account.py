@@ -72,13 +72,18 @@ class Account:
     """One account in one load: what is remembered of it, and what has come of it, by now."""
 
     def __init__(
-        self, account_id: str, invoice_type: InvoiceType, pages: PageFetcher[Item], stats: RequestStats
+        self,
+        account_id: str,
+        invoice_type: InvoiceType,
+        sync_number: int,
+        pages: PageFetcher[Item],
+        stats: RequestStats,
     ) -> None:
         self.account_id = account_id
         self.pages = pages
         self.bookmark = Bookmark()
         self.error: InvoiceSourceError | None = None
-        self._type = invoice_type
+        self._type, self._sync_number = invoice_type, sync_number
         self._stats = stats
         self._started_at = datetime.now(timezone.utc)
         self._changes = Counter[str]()
@@ -168,6 +173,7 @@ class Account:
             account_id=self.account_id,
             started_at=self._started_at,
             finished_at=datetime.now(timezone.utc),
+            sync_number=self._sync_number,
             type=self._type,
             sync_mode=figures.sync_mode,
             full_reason=figures.full_reason,

@@ -144,7 +144,8 @@ class Accounts:
         self.unlisted = ()
         if not self.job.account_ids:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
-        self.accounts = [self._account(account_id, capabilities.digits) for account_id in account_ids]
+        numbers = self.stored.sync_numbers()
+        self.accounts = [self._account(each, numbers.get(each, 0) + 1) for each in account_ids]
         counts, held = self.stored.counts(), self.stored.accounts()
         self._waiting = []
         lost = set()
@@ -173,14 +174,15 @@ class Accounts:
         reason = damage or ("the destination holds an older state than was loaded" if outdated else "")
         return self._full_reason or reason, Compare.REWRITE if damage else Compare.ROWS
 
-    def _account(self, account_id: str, digits: int | None) -> Account:
-        stats = RequestStats()
+    def _account(self, account_id: str, sync_number: int) -> Account:
+        stats, digits = RequestStats(), self.stored.capabilities.digits
 
         def fetch_page(page: int) -> Page[Item]:
             answered = self._client.invoice_page(account_id, self.job.type, page, stats)
             return replace(answered, records=tuple(read_record(each, digits) for each in answered.records))
 
-        return Account(account_id, self.job.type, PageFetcher(fetch_page, self._submit), stats)
+        pages = PageFetcher(fetch_page, self._submit)
+        return Account(account_id, self.job.type, sync_number, pages, stats)
 
     def _submit(self, fetch: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         self._pool = self._pool or RequestPool(REQUESTS_AT_ONCE)

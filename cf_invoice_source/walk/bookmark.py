@@ -80,14 +80,14 @@ class Bookmark:
 
     mark: HighWaterMark | None = None
     unfinished: HighWaterMark | None = None
-    unfinished_since: int | None = None
     invoices: int | None = None
     rejects: int = 0
+    full_sync_at: int | None = None
+    unfinished_since: int | None = None
     unlisted: int = 0
     unlisted_ids: tuple[str, ...] = ()
     kept_rejects: int = 0
     fields: tuple[str, ...] = ()
-    full_sync_at: int | None = None
     lost: str = field(default="", compare=False)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,13 +87,14 @@ class DatasetRef:
                 remedy="check the names of the pipeline and the dataset, and the settings of the destination",
             ) from error
 
-    def pending_packages(self) -> int:
-        """Count the load packages that an interrupted run left on this machine."""
+    def pending_packages(self, pipeline_names: Iterable[str] = ()) -> int:
+        """Count the load packages that interrupted runs of this and other pipelines left on this machine."""
         folders = {"normalize": NormalizeStorage.EXTRACTED_FOLDER, "load": LoadStorage.NORMALIZED_FOLDER}
         return sum(
             path.is_dir()
+            for name in {self.pipeline_name, *pipeline_names}
             for step, folder in folders.items()
-            for path in (self.working_dir / step / folder).glob("*")
+            for path in (self.working_dir.with_name(name) / step / folder).glob("*")
         )
 
     @property

@@ -34,14 +34,8 @@ class StatusQueries(TableReader):
 
     def last_syncs(self) -> dict[str, Sync]:
         """Give the row of each account's last sync."""
-        columns = ", ".join(f"s.{{{column}}}" for column in SYNC_COLUMNS)
-        rows = self._query(
-            f"SELECT {columns} FROM {{invoice_syncs}} s JOIN (SELECT {{account_id}}, max({{started_at}}) "
-            "AS {started_at} FROM {invoice_syncs} GROUP BY {account_id}) latest "
-            "ON s.{account_id} = latest.{account_id} AND s.{started_at} = latest.{started_at}"
-        )
         syncs = {}
-        for row in rows:
+        for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
             values = dict(zip(SYNC_COLUMNS, row, strict=True))
             for name in ("started_at", "finished_at"):
                 values[name] = _time(values[name])
@@ -50,11 +44,28 @@ class StatusQueries(TableReader):
 
     def last_full_syncs(self) -> dict[str, datetime | None]:
         """Say when each account's list was last read as a whole, and verified."""
-        rows = self._query(
-            "SELECT {account_id}, {verified}, max({started_at}) FROM {invoice_syncs} "
-            "WHERE {sync_mode} <> 'incremental' GROUP BY {account_id}, {verified}"
+        columns = ("account_id", "verified", "sync_mode", "started_at")
+        rows = self._latest(columns, "account_id", "verified", "sync_mode")
+        found: dict[str, datetime | None] = {}
+        for account_id, verified, sync_mode, started_at in rows:
+            if verified and sync_mode != "incremental":
+                found[account_id] = max(filter(None, (found.get(account_id), _time(started_at))))
+        return found
+
+    def last_verified_syncs(self) -> dict[str, datetime | None]:
+        """Say when each account was last verified."""
+        rows = self._latest(("account_id", "verified", "finished_at"), "account_id", "verified")
+        return {account_id: _time(finished_at) for account_id, verified, finished_at in rows if verified}
+
+    def _latest(self, columns: tuple[str, ...], *by: str) -> Iterator[Any]:
+        """Give the sync with the highest number of each group: clocks do not say which was the last."""
+        selected = ", ".join(f"s.{{{column}}}" for column in columns)
+        grouped = ", ".join(f"{{{column}}}" for column in by)
+        same = " AND ".join(f"s.{{{column}}} = latest.{{{column}}}" for column in (*by, "sync_number"))
+        yield from self._query(
+            f"SELECT {selected} FROM {{invoice_syncs}} s JOIN (SELECT {grouped}, max({{sync_number}}) AS "
+            f"{{sync_number}} FROM {{invoice_syncs}} GROUP BY {grouped}) latest ON {same}"
         )
-        return {account_id: _time(started_at) for account_id, verified, started_at in rows if verified}
 
     def bookmarks(self) -> dict[str, dict[str, Bookmark]]:
         """Give what each pipeline remembers of its accounts, by its name."""

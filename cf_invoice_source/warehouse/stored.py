@@ -108,9 +108,10 @@ class StoredRows(TableReader):
         """Check that the tables can be kept in the format that the user chose."""
         check_format(self._job_client(), self.table_format)
 
-    def runs(self, account_id: str) -> int:
-        """Count the runs that an account has had."""
-        return len(self._query("SELECT 1 FROM {invoice_syncs} WHERE {account_id} = %s", account_id))
+    def sync_numbers(self) -> dict[str, int]:
+        """Give the number of the last sync of each account."""
+        syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
+        return {account_id: number or 0 for account_id, number in self._query(syncs)}
 
     def stored(
         self,

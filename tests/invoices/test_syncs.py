@@ -13,6 +13,7 @@ SYNC = Sync(
     account_id="account",
     started_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
     finished_at=datetime(2026, 1, 2, tzinfo=timezone.utc),
+    sync_number=3,
     type="all",
     sync_mode="full",
     full_reason="first run",

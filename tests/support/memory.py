@@ -47,6 +47,12 @@ class MemoryRows(StoredRows):
     def has_older_state(self) -> bool:
         return False
 
+    def sync_numbers(self) -> dict[str, int]:
+        numbers: dict[str, int] = {}
+        for row in self.tables["invoice_syncs"].values():
+            numbers[row["account_id"]] = max(numbers.get(row["account_id"], 0), row["sync_number"])
+        return numbers
+
     def types(self) -> set[str]:
         return {row["type"] for row in self.tables["invoice_syncs"].values()}
 

@@ -57,9 +57,9 @@ class ScheduledAccounts(Accounts):
         self.schedule, self.ahead = schedule, ahead
 
     def account_of(self, account_id: str) -> Account:
-        return self._account(account_id, None)
+        return self._account(account_id, 1)
 
-    def _account(self, account_id: str, digits: int | None) -> Account:
-        account = super()._account(account_id, digits)
+    def _account(self, account_id: str, sync_number: int) -> Account:
+        account = super()._account(account_id, sync_number)
         account.pages.submit, account.pages.ahead = self.schedule.submit, self.ahead
         return account

@@ -302,7 +302,7 @@ def test_equal_rejects_are_numbered() -> None:
     taken = listing.take(make_page(None, None, 7))
 
     assert numbered_rejects(taken) == [(None, "1"), (None, "2"), (7, "1")]
-    assert listing.rejects == {key for key, _ in taken.records}
+    assert listing.rejects == {key: item.id for key, item in taken.records}
 
 
 def test_a_rejected_record_with_an_id_is_told_apart_by_it() -> None:

@@ -199,7 +199,7 @@ def test_a_rejected_record_costs_its_page_until_it_is_corrected() -> None:
     bookmark = replace(first.bookmark, full_sync_at=NOW_S - 1)
     reject = Rejected(f"{read_record(truth.records[15]).row_hash}:1", "in_5")
     assert bookmark == Bookmark(HighWaterMark(20, "in_20", {}, {5: reject}), None, 19, 1, NOW_S - 1)
-    assert first.end.rejects == frozenset({reject.key})
+    assert first.end.rejects == {reject.key: reject.id}
     assert first.figures.rejected == 1
     truth.correct(0)
 
@@ -207,7 +207,7 @@ def test_a_rejected_record_costs_its_page_until_it_is_corrected() -> None:
 
     assert walked.asked == [1, 8]
     assert walked.bookmark == Bookmark(HighWaterMark(20, "in_20"), None, 20, 0, NOW_S - 1)
-    assert walked.end.rejects == frozenset()
+    assert walked.end.rejects == {}
     assert walk(truth, walked.bookmark).asked == [1]
 
 
@@ -240,7 +240,7 @@ def test_a_full_walk_that_goes_on_after_an_interruption_does_not_know_what_is_no
     walked = walk(truth, interrupted.bookmark)
 
     assert walked.figures.sync_mode == "full"
-    assert walked.end == WalkEnd("", None, frozenset())
+    assert walked.end == WalkEnd("", None, {})
 
 
 # Packages
@@ -435,7 +435,7 @@ def test_a_rejected_record_that_is_gone_is_noticed() -> None:
 
     assert walked.figures.sync_mode == "full"
     assert walked.rows == truth.invoices()
-    assert walked.end.rejects == frozenset()
+    assert walked.end.rejects == {}
 
 
 def test_a_shorter_list_is_walked_in_full() -> None:
@@ -777,7 +777,7 @@ def test_what_the_walk_by_ordinals_has_seen_does_not_count_twice() -> None:
     assert walked.figures.sync_mode == "sequential"
     assert (walked.figures.records_read, walked.figures.rejected) == (7, 1)
     assert (walked.bookmark.invoices, walked.bookmark.rejects) == (6, 1)
-    assert walked.end.rejects == frozenset(walked.batches[-1].rejects)
+    assert walked.end.rejects == {key: item.id for key, item in walked.batches[-1].rejects.items()}
 
 
 def test_a_walk_by_has_more_drops_what_the_walk_by_ordinals_has_seen() -> None:

@@ -148,7 +148,7 @@ class Worlds(RuleBasedStateMachine):
         """Walk, and nothing else."""
         account = self._accounts().account_of(ACCOUNT)
         walk = WalkRequest("", int(time.time()), 10**10, sys.maxsize, sys.maxsize)
-        request = SyncRequest(walk, Compare.ROWS, is_range=False)
+        request = SyncRequest(walk, Compare.ROWS, accept_deletions=False, is_range=False)
         for batch in account.row_batches(self.stored, from_dict(self.state.get(ACCOUNT)), request):
             self._keep(batch)
         return account.outcome
