@@ -136,6 +136,9 @@ class Sent:
     def fetchmany(self, _: int) -> list[Any]:
         return []
 
+    def fetchall(self) -> list[Any]:
+        return []
+
     def _ensure_bqstorage_client(self) -> None: ...
 
     def close(self) -> None: ...
@@ -353,6 +356,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     list(queries.open_amounts())
     queries.last_syncs()
     queries.last_full_syncs()
+    queries.last_verified_syncs()
     return connection.queries
 
 

@@ -25,7 +25,7 @@ TYPES = {
     "invoice_syncs": {
         "text": "account_id type sync_mode full_reason unverified_reason error",
         "timestamp": "started_at finished_at",
-        "bigint": "requests retries rate_limited waited_s total_count records_read"
+        "bigint": "sync_number requests retries rate_limited waited_s total_count records_read"
         " new updated deleted rejected",
         "bool": "verified",
     },

@@ -27,7 +27,18 @@ MARK = HighWaterMark(
     rejected={3: Rejected("ab:1", "in_3"), 5: Rejected("cd:1", None)},
     anonymous={"anonymous:4d": Equal(2, 1_767_225_600_000_000), "anonymous:5e": Equal(1, None)},
 )
-BOOKMARK = Bookmark(MARK, HighWaterMark(3, "in_3"), invoices=7, rejects=2, full_sync_at=1_767_225_600)
+BOOKMARK = Bookmark(
+    MARK,
+    HighWaterMark(3, "in_3"),
+    invoices=7,
+    rejects=2,
+    full_sync_at=1_767_225_600,
+    unfinished_since=1_767_225_000,
+    unlisted=3,
+    unlisted_ids=("in_7", "in_8"),
+    kept_rejects=1,
+    fields=("tax",),
+)
 
 
 # What must stand where
@@ -92,7 +103,11 @@ BOOKMARKS = st.builds(
     st.none() | WHOLE,
     WHOLE,
     st.none() | WHOLE,
-    st.booleans(),
+    st.none() | WHOLE,
+    WHOLE,
+    st.lists(TEXT, max_size=3).map(tuple),
+    WHOLE,
+    st.lists(TEXT, max_size=3).map(tuple),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | TEXT,
@@ -124,6 +139,11 @@ def test_its_shape_stays_the_same_between_versions_of_this_package() -> None:
         "invoices": 7,
         "rejects": 2,
         "full_sync_at": 1_767_225_600,
+        "unfinished_since": 1_767_225_000,
+        "unlisted": 3,
+        "unlisted_ids": ["in_7", "in_8"],
+        "kept_rejects": 1,
+        "fields": ["tax"],
     }
 
 

@@ -270,8 +270,8 @@ def test_a_package_in_parts_can_be_taken_up_after_each_of_them() -> None:
         PackageEnd.IF_FULL,
     ]
     assert [batch.bookmark for batch in walked.batches[:2]] == [
-        Bookmark(unfinished=HighWaterMark(2, "in_2")),
-        Bookmark(unfinished=HighWaterMark(4, "in_4")),
+        Bookmark(unfinished=HighWaterMark(2, "in_2"), unfinished_since=NOW_S),
+        Bookmark(unfinished=HighWaterMark(4, "in_4"), unfinished_since=NOW_S),
     ]
     assert walk(truth, walked.batches[1].bookmark).asked == [1, 5, 4, 3, 2, 1]
 
@@ -282,13 +282,13 @@ def test_an_unfinished_full_walk_is_not_remembered_as_verified() -> None:
 
     walked = walk(truth, bookmark, full_reason="asked for", package_rows=3, packages=1)
 
-    assert walked.bookmark == replace(bookmark, unfinished=HighWaterMark(4, "in_4"))
+    assert walked.bookmark == replace(bookmark, unfinished=HighWaterMark(4, "in_4"), unfinished_since=NOW_S)
 
 
 def test_an_unfinished_first_walk_is_not_remembered_as_verified() -> None:
     walked = walk(a_truth(8), package_rows=3, packages=1)
 
-    assert walked.bookmark == Bookmark(unfinished=HighWaterMark(4, "in_4"))
+    assert walked.bookmark == Bookmark(unfinished=HighWaterMark(4, "in_4"), unfinished_since=NOW_S)
 
 
 def test_an_interrupted_walk_goes_on_where_its_last_package_ended_and_asks_again_for_what_may_change() -> (
@@ -358,7 +358,9 @@ def test_what_was_given_before_a_check_has_failed_counts_but_not_as_compared() -
     assert walked.asked[:3] == [1, 11, 3]
     assert walked.ids[:2] == [["in_2"], ["in_1"]]
     assert walked.batches[0].bookmark is None
-    assert walked.batches[1].bookmark == replace(bookmark, unfinished=HighWaterMark(2, "in_2", {1: "in_1"}))
+    assert walked.batches[1].bookmark == replace(
+        bookmark, unfinished=HighWaterMark(2, "in_2", {1: "in_1"}), unfinished_since=NOW_S
+    )
     assert sorted(key for keys in walked.ids for key in keys) == sorted(truth.invoices())
     assert walked.bookmark.full_sync_at == bookmark.full_sync_at
     assert walk(truth, bookmark).bookmark.full_sync_at == NOW_S
