@@ -364,7 +364,7 @@ def test_the_time_in_which_any_request_waits_counts() -> None:
     assert stats.counts == Counts(waited_s=7)
 
 
-def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:
+def test_retries_refusals_and_waits_are_counted(ask: Asking, simulator: Simulator) -> None:
     simulator.faults += [status(503).only(times=2), rate_limited("30").only(times=1)]
 
     ask()
