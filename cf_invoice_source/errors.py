@@ -15,13 +15,7 @@ class InvoiceSourceError(Exception):
     """
 
     def __init__(
-        self,
-        cause: str,
-        *,
-        remedy: str = "",
-        request: str = "",
-        ray: str = "",
-        account_id: str = "",
+        self, cause: str, *, remedy: str = "", request: str = "", ray: str = "", account_id: str = ""
     ) -> None:
         super().__init__(cause)
         self.cause = cause

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -15,6 +15,8 @@ MAX_DOCUMENT_DEPTH = 200
 
 _MANY_DIGITS = 100
 """From here on a whole number is read as Decimal: int() refuses 4,300 digits, and no column holds so many."""
+
+_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,25 @@ def decode(content: bytes) -> Any:
     Raises:
         ValueError: It is not one JSON document in UTF-8, -16 or -32, or nested too deeply.
     """
+    # A call for each whole number takes a third of the decoding. UTF-16 has NULs in between.
+    has_many_digits = b"0" * _MANY_DIGITS in content.translate(_DIGITS_AS_ZEROS, b"\x00")
     try:
         document = json.loads(
             content,
             parse_float=_decimal,
             parse_constant=Decimal,
-            parse_int=_integer if _has_many_digits(content) else None,
+            parse_int=_integer if has_many_digits else None,
             object_pairs_hook=_object,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     opened = content.count(b"{") + content.count(b"[")  # in each of these encodings; rarely enough to look
-    if opened > MAX_DOCUMENT_DEPTH and _is_deeper(document, MAX_DOCUMENT_DEPTH):
-        raise ValueError("nested too deeply")
+    if opened > MAX_DOCUMENT_DEPTH:
+        level = [document]
+        for _ in range(MAX_DOCUMENT_DEPTH):
+            level = [inner for each in level for inner in _inside(each)]
+        if any(isinstance(each, dict | list | DuplicateKeys) for each in level):
+            raise ValueError("nested too deeply")
     return document
 
 
@@ -69,14 +77,6 @@ def _raw(value: DuplicateKeys | HugeNumber) -> simplejson.RawJSON:
         return simplejson.RawJSON(value.text)
     fields = (f"{simplejson.dumps(name)}: {encode(item)}" for name, item in value.pairs)
     return simplejson.RawJSON(f"{{{', '.join(fields)}}}")
-
-
-def _has_many_digits(content: bytes) -> bool:
-    """Say whether some number may be that long: a call for each number takes a third of the decoding."""
-    return b"0" * _MANY_DIGITS in content.translate(_DIGITS_AS_ZEROS, b"\x00")  # UTF-16 has NULs in between
-
-
-_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | DuplicateKeys:
@@ -95,23 +95,9 @@ def _integer(text: str) -> int | Decimal:
     return int(text) if len(text.lstrip("-")) < _MANY_DIGITS else Decimal(text)
 
 
-def _is_deeper(document: Any, depth: int) -> bool:
-    level = [document]
-    for _ in range(depth):
-        level = [
-            inner
-            for each in level
-            for inner in _inside(each)
-            if isinstance(inner, dict | list | DuplicateKeys)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return value.values()
+def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, DuplicateKeys):
         return (item for _, item in value.pairs)
+    if isinstance(value, dict):
+        return value.values()
     return value if isinstance(value, list) else ()

@@ -19,20 +19,13 @@ def notify(text: str) -> None:
 @contextmanager
 def shown_by(show: Callable[[str], object]) -> Iterator[None]:
     """Show notices in plain words while this lasts, in place of dlt's log."""
-    handler = _Screen(show)
-    _logger.addHandler(handler)
-    _logger.propagate = False
+
+    def instead(record: logging.LogRecord) -> bool:
+        show(record.getMessage())
+        return False
+
+    _logger.addFilter(instead)
     try:
         yield
     finally:
-        _logger.propagate = True
-        _logger.removeHandler(handler)
-
-
-class _Screen(logging.Handler):
-    def __init__(self, show: Callable[[str], object]) -> None:
-        super().__init__()
-        self._show = show
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._show(record.getMessage())
+        _logger.removeFilter(instead)

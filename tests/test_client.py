@@ -22,8 +22,7 @@ from cf_invoice_source import (
 )
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
-from cf_invoice_source.cloudflare.rate_limit import Counts
-from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
+from cf_invoice_source.cloudflare.rate_limiter import Counts, RateLimiter, RequestStats
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -359,15 +358,13 @@ def test_threads_that_wait_together_note_the_time_once(
 def test_the_time_in_which_any_request_waits_counts() -> None:
     stats = RequestStats()
 
-    for moment, note in [(1, stats.begin_wait), (2, stats.begin_wait), (4, stats.end_wait)]:
-        note(moment)
-    for moment, note in [(7, stats.end_wait), (20, stats.begin_wait), (21, stats.end_wait)]:
-        note(moment)
+    for now, more in [(1, +1), (2, +1), (4, -1), (7, -1), (20, +1), (21, -1)]:
+        stats.note_waiting(more, now)
 
     assert stats.counts == Counts(waited_s=7)
 
 
-def test_the_meter_counts_retries_refusals_and_waits(ask: Asking, simulator: Simulator) -> None:
+def test_retries_refusals_and_waits_are_counted(ask: Asking, simulator: Simulator) -> None:
     simulator.faults += [status(503).only(times=2), rate_limited("30").only(times=1)]
 
     ask()

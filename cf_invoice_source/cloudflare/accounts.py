@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from cf_invoice_source.errors import SettingsError, TryLaterError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
+_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
 def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -22,19 +23,12 @@ def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Read account IDs from a list, or from a text of the environment: with commas, or in JSON.
-
-    Returns:
-        Each ID once, in the order given; none where none is named, or the text is empty.
-
-    Raises:
-        SettingsError: One is no account ID. It is not shown: it may be a token in the wrong place.
-    """
+    """Read account IDs, each once, from a list or from a text of the environment: with commas, or in JSON."""
     if isinstance(given, str):
         given = _split(given) if given.strip() else ()
     account_ids = [str(account_id).strip().lower() for account_id in given or ()]
     for number, account_id in enumerate(account_ids, 1):
-        if not _ACCOUNT_ID.fullmatch(account_id):
+        if not _ACCOUNT_ID.fullmatch(account_id):  # it is not shown: it may be a token in the wrong place
             raise SettingsError(
                 f"Account {number} of {len(account_ids)} in the settings is not a Cloudflare account ID: "
                 f"it has {len(account_id)} characters.",
@@ -43,47 +37,17 @@ def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(account_ids))
 
 
-def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[CloudflareAccount, ...]:
-    """Ask for all pages of the list of accounts, again if it changed meanwhile.
-
-    Args:
-        fetch_page: Fetches a page by its number, from 1.
-
-    Raises:
-        SettingsError: The credentials can see no account, or may not list them.
-        TryLaterError: The list did not come to rest, or is shorter than it says.
-    """
-    for _ in range(1 + MAX_RESTARTS):
-        accounts, is_whole = merge(map(fetch_page, range(1, MAX_PAGES)))
-        if is_whole and accounts:
-            return accounts
-        if is_whole:
-            raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
-    raise TryLaterError(
-        "The list of accounts changed while it was read, or is not as long as it says.",
-        remedy=f"run again, or {_HOW_TO_NAME}",
-    )
-
-
-_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
-
-
 def _split(text: str) -> Sequence[str]:
     try:
         listed = json.loads(text)
     except ValueError:
-        listed = None
+        return text.split(",")
     return listed if isinstance(listed, list) else text.split(",")
 
 
 @dataclass(frozen=True, slots=True)
 class CloudflareAccount:
-    """An account that the credentials can see.
-
-    Attributes:
-        id: Cloudflare account ID, 32 hexadecimal digits.
-        name: What its owners call it.
-    """
+    """An account that the credentials can see."""
 
     id: str
     name: str
@@ -91,12 +55,7 @@ class CloudflareAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountsPage:
-    """One page of the list of accounts.
-
-    Attributes:
-        accounts: In the order of the server.
-        total_count: Accounts in the whole list, as the server counted them.
-    """
+    """One page of the list of accounts, and how many the server counts in the whole list."""
 
     accounts: tuple[CloudflareAccount, ...]
     total_count: int
@@ -120,19 +79,22 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
     return AccountsPage(tuple(accounts), total_count)
 
 
-def merge(pages: Iterable[AccountsPage]) -> tuple[tuple[CloudflareAccount, ...], bool]:
-    """Put pages together as far as each brings accounts that were not there before.
-
-    Returns:
-        The accounts, each once, and whether they are all there are. They may not be if accounts came or went
-        between two requests, or if the server ignores the page number.
-    """
-    found: dict[str, CloudflareAccount] = {}
-    totals = set()
-    for page in pages:
-        known = len(found)
-        found |= {account.id: account for account in page.accounts}
-        totals.add(page.total_count)
-        if len(found) == known or len(found) >= page.total_count:
-            break
-    return tuple(found.values()), totals == {len(found)}
+def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[CloudflareAccount, ...]:
+    """Ask for all pages of the list of accounts, from page 1; again if it changed meanwhile."""
+    for _ in range(1 + MAX_RESTARTS):
+        found: dict[str, CloudflareAccount] = {}
+        totals = set()
+        for number in range(1, MAX_PAGES):
+            page, known = fetch_page(number), len(found)
+            found |= {account.id: account for account in page.accounts}
+            totals.add(page.total_count)
+            if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
+                break
+        if totals == {len(found)}:  # else accounts came or went between two requests
+            if not found:
+                raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
+            return tuple(found.values())
+    raise TryLaterError(
+        "The list of accounts changed while it was read, or is not as long as it says.",
+        remedy=f"run again, or {_HOW_TO_NAME}",
+    )

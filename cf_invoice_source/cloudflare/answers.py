@@ -1,4 +1,4 @@
-"""From a decoded answer to a page of records, or to a refusal that says what is wrong with it.
+"""From a decoded answer to what it tells, or to what is wrong with it.
 
 The shape is that of Cloudflare's published schema. An answer counts as a page only when the envelope says
 success and the list is there: a failure that looks like "no rows" would end a walk quietly.
@@ -16,6 +16,20 @@ from cf_invoice_source.walk.page import Page
 
 Result = TypeVar("Result", dict[str, Any], list[Any])
 
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+    DuplicateKeys: "an object that names a field twice",
+    bool: "a boolean",
+    type(None): "null or missing",
+    **dict.fromkeys((int, Decimal, HugeNumber), "a number of another kind"),
+}
+
+_MOST_ERRORS = 5
+_LONGEST_LINE = 300
+_MAX_DIGITS = 18  # so many a BIGINT surely holds
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -31,44 +45,57 @@ class Malformed:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token's status, active, disabled or expired; and until when, as sent, or empty for no end."""
+
+    status: str
+    expires_on: str
+
+
 def read_page(document: Any, asked: int) -> Page[Any] | Failed | Malformed:
     """Read an answer of "Get invoice history" to the request for page `asked`."""
     result = read_result(document, dict)
     if isinstance(result, Failed | Malformed):
         return result
-    records = result.get("invoices")
+    records, pagination = result.get("invoices"), result.get("pagination")
     if not isinstance(records, list):
-        return Malformed(f"result.invoices should be a list, but is {_kind(records)}")
-    pagination = result.get("pagination")
+        return _malformed("result.invoices", "a list", records)
     if not isinstance(pagination, Mapping):
-        return Malformed(f"result.pagination should be an object, but is {_kind(pagination)}")
+        return _malformed("result.pagination", "an object", pagination)
     has_more = pagination.get("has_more")
     if not isinstance(has_more, bool):
-        return Malformed(f"pagination.has_more should be true or false, but is {_kind(has_more)}")
+        return _malformed("pagination.has_more", "true or false", has_more)
     counts = {}
     for name in ("page", "per_page", "total_count"):
         count = whole(pagination.get(name))
         if count is None:
-            return Malformed(
-                f"pagination.{name} should be a whole number, but is {_kind(pagination.get(name))}"
-            )
+            return _malformed(f"pagination.{name}", "a whole number", pagination.get(name))
         counts[name] = count
     return Page(asked, tuple(records), has_more, **counts)
+
+
+def read_token(document: Any) -> Token | Failed | Malformed:
+    """Read an answer of `GET /user/tokens/verify`, or of an account's."""
+    result = read_result(document, dict)
+    if isinstance(result, Failed | Malformed):
+        return result
+    status, expires_on = result.get("status"), result.get("expires_on")
+    if not isinstance(status, str):
+        return Malformed("result.status should be a string")
+    return Token(status, expires_on if isinstance(expires_on, str) else "")
 
 
 def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malformed:
     """Take the `result`, an object or a list, out of Cloudflare's envelope."""
     if not isinstance(document, Mapping):
-        return Malformed(f"the answer should be an object, but is {_kind(document)}")
-    success = document.get("success")
+        return _malformed("the answer", "an object", document)
+    success, result = document.get("success"), document.get("result")
     if success is False:
         return Failed(tuple(read_errors(document)))
     if success is not True:
-        return Malformed(f"success should be true or false, but is {_kind(success)}")
-    result = document.get("result")
-    if not isinstance(result, shape):
-        return Malformed(f"result should be {_KINDS[shape]}, but is {_kind(result)}")
-    return result
+        return _malformed("success", "true or false", success)
+    return result if isinstance(result, shape) else _malformed("result", _KINDS[shape], result)
 
 
 def read_errors(document: Any) -> Iterable[str]:
@@ -87,10 +114,6 @@ def readable(value: Any) -> str:
     return shown if len(text) <= _LONGEST_LINE else f"{shown}..."
 
 
-_MOST_ERRORS = 5
-_LONGEST_LINE = 300
-
-
 def whole(value: Any) -> int | None:
     """Read a whole number, however JSON spells it; None if it is none, or absurdly long."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -101,48 +124,6 @@ def whole(value: Any) -> int | None:
     return number if number == value and abs(number) < 10**_MAX_DIGITS else None
 
 
-_MAX_DIGITS = 18
-"""So many a BIGINT surely holds."""
-
-
-def _kind(value: Any) -> str:
-    """Name a JSON value's kind without showing the value."""
-    if value is None:
-        return "null or missing"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | Decimal | HugeNumber):
-        return "a number of another kind"
-    return _KINDS[type(value)]
-
-
-_KINDS: Mapping[type, str] = {
-    str: "a string",
-    list: "a list",
-    dict: "an object",
-    DuplicateKeys: "an object that names a field twice",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An API token, without the token.
-
-    Attributes:
-        status: active, disabled or expired.
-        expires_on: Until when it is valid, as Cloudflare writes it; empty for no end.
-    """
-
-    status: str
-    expires_on: str
-
-
-def read_token(document: Any) -> Token | Failed | Malformed:
-    """Read an answer of `GET /user/tokens/verify`, or of an account's."""
-    result = read_result(document, dict)
-    if isinstance(result, Failed | Malformed):
-        return result
-    status, expires_on = result.get("status"), result.get("expires_on")
-    if not isinstance(status, str):
-        return Malformed("result.status should be a string")
-    return Token(status, expires_on if isinstance(expires_on, str) else "")
+def _malformed(name: str, should: str, value: Any) -> Malformed:
+    """Name the kind of a JSON value without showing it."""
+    return Malformed(f"{name} should be {should}, but is {_KINDS[type(value)]}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from io import BytesIO
 from threading import local
 from typing import Any, TypeVar
@@ -14,26 +15,13 @@ from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
 
-from cf_invoice_source.cloudflare.accounts import (
-    AccountsPage,
-    CloudflareAccount,
-    find_accounts,
-    read_accounts,
-)
-from cf_invoice_source.cloudflare.answers import (
-    Failed,
-    Malformed,
-    Token,
-    read_errors,
-    read_page,
-    read_token,
-    readable,
-)
+from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accounts, read_accounts
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, Token, read_errors, read_page, read_token
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
-from cf_invoice_source.cloudflare.rate_limit import Counts, read_quota, wait_after_refusal
+from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import REPORT, details, refused, why_unreachable
-from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, TryLaterError
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, why_unreachable
+from cf_invoice_source.errors import InvoiceSourceError, TryLaterError
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.settings import (
     ACCOUNTS,
@@ -48,26 +36,23 @@ from cf_invoice_source.settings import (
 )
 from cf_invoice_source.walk.page import Page
 
-Answer = TypeVar("Answer", Page[Any], AccountsPage, Token)
+_READ_BYTES = 2**16
 
-_PASSING = (requests.ConnectionError, requests.Timeout)
-"""What can go wrong on the way to an answer, and may be right the next time."""
+Answer = TypeVar("Answer")
+_Reader = Callable[[Any], Answer | Failed | Malformed]
 
 
 class Client:
     """Asks Cloudflare for pages of invoices, and of accounts. Several threads may ask at once.
 
     dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
-    whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. The rate limit
-    is kept by a rate_limiter. No redirect is followed, so the credential stays with the base URL's origin.
-
-    Args:
-        auth: Signs each request.
-        base_url: Cloudflare's API, https, or http on this machine.
-        rate_limiter: Keeps the rate limit.
+    whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. No redirect is
+    followed, so the credential stays with the base URL's origin: https, or http on this machine.
 
     Raises:
-        SettingsError: The base URL is neither.
+        SettingsError: The base URL is neither, or Cloudflare refused the credentials, account or request.
+        TryLaterError: No usable answer, however often asked.
+        ApiChangedError: An answer in an unknown shape.
     """
 
     def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
@@ -84,70 +69,39 @@ class Client:
         self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
-        """List the accounts that the credentials can see: all pages of `GET /accounts`.
-
-        Raises:
-            SettingsError: Cloudflare refused the credentials, or they can see no account.
-            TryLaterError: No usable answer, however often asked.
-            ApiChangedError: An answer in an unknown shape.
-        """
-        return find_accounts(self._accounts_page)
+        """List the accounts that the credentials can see."""
+        return find_accounts(lambda page: self._fetch(ACCOUNTS, read_accounts, page=page, per_page=PER_PAGE))
 
     def token(self, account_id: str = "") -> Token:
-        """Ask what Cloudflare says of the API token that signs the requests.
-
-        Args:
-            account_id: The account that the token belongs to; else it is a user's.
-
-        Raises:
-            SettingsError: Cloudflare does not know the token, or not as one of this account or of a user.
-            TryLaterError: No usable answer, however often asked.
-            ApiChangedError: An answer in an unknown shape.
-        """
+        """Ask about the API token that signs the requests: one of this account, or else of a user."""
         path = VERIFY_ACCOUNT_TOKEN.format(account_id=account_id) if account_id else VERIFY_USER_TOKEN
-        return self._fetch(f"{self._base_url}{path}", read_token, RequestStats())
-
-    def _accounts_page(self, page: int) -> AccountsPage:
-        query = urlencode({"page": page, "per_page": PER_PAGE})
-        return self._fetch(f"{self._base_url}{ACCOUNTS}?{query}", read_accounts, RequestStats())
+        return self._fetch(path, read_token)
 
     def invoice_page(
         self, account_id: str, invoice_type: InvoiceType, page: int, stats: RequestStats | None = None
     ) -> Page[Any]:
-        """Ask for one page of an account's invoices, newest first.
-
-        Args:
-            account_id: Cloudflare account ID.
-            invoice_type: Which invoices: all, auto or manual.
-            page: Page number, from 1.
-            stats: Where to count what trouble the request has.
-
-        Raises:
-            SettingsError: Cloudflare refused the credentials, the account or the request.
-            TryLaterError: No usable answer, however often asked.
-            ApiChangedError: An answer in an unknown shape.
-        """
-        query = urlencode({"type": invoice_type, "page": page, "per_page": PER_PAGE})
-        url = f"{self._base_url}{INVOICE_HISTORY.format(account_id=account_id)}?{query}"
+        """Ask for one page of an account's invoices, from 1, newest first."""
+        path, read = INVOICE_HISTORY.format(account_id=account_id), partial(read_page, asked=page)
         try:
-            return self._fetch(url, lambda document: read_page(document, page), stats or RequestStats())
+            return self._fetch(path, read, stats, type=invoice_type, page=page, per_page=PER_PAGE)
         except InvoiceSourceError as error:
             error.account_id = account_id
             raise
 
     def _fetch(
-        self, url: str, read: Callable[[Any], Answer | Failed | Malformed], stats: RequestStats
+        self, path: str, read: _Reader[Answer], stats: RequestStats | None = None, **query: str | int
     ) -> Answer:
-        response = self._send(url, stats)
-        answer = read(_decode(response))
+        url = f"{self._base_url}{path}{'?' if query else ''}{urlencode(query)}"
+        response = self._send(url, stats or RequestStats())
+        try:
+            document = decode(response.content)
+        except ValueError as error:
+            raise not_json(response) from error
+        answer = read(document)
         if isinstance(answer, Failed):
             raise refused(response, answer.errors)
         if isinstance(answer, Malformed):
-            raise ApiChangedError(
-                f"Cloudflare's answer is not of the published shape: {answer.what}.",
-                remedy=REPORT,
-                **details(response),
-            )
+            raise malformed(response, answer.what)
         return answer
 
     def _send(self, url: str, stats: RequestStats) -> requests.Response:
@@ -161,7 +115,7 @@ class Client:
                 quota = read_quota(response.headers.get("ratelimit", ""))
                 if response.status_code == codes.too_many_requests:
                     refusals += 1
-                    stats.add(Counts(rate_limited=1))
+                    stats.add(rate_limited=1)
                     retry_after = response.headers.get("retry-after", "")
                     hold_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
             finally:  # others may be waiting for this answer: let them know that there is none
@@ -169,18 +123,13 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                raise refused(response, tuple(read_errors(_decode_or_none(response))))
+                raise refused(response, _errors(response))
 
     def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
+        hooks = {"response": read_bounded_body}
         try:
-            return self._http.get(
-                url,
-                auth=self._auth,
-                headers=headers,
-                allow_redirects=False,
-                hooks={"response": read_bounded_body},
-            )
+            return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False, hooks=hooks)
         except requests.RequestException as error:
             raise TryLaterError(
                 f"Cloudflare could not be reached: {why_unreachable(error)}.",
@@ -191,16 +140,15 @@ class Client:
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
         if response is None:
-            is_passing = isinstance(error, _PASSING)
+            is_passing = isinstance(error, requests.ConnectionError | requests.Timeout)
+        elif response.status_code == codes.ok:  # cut on its way, or a page of some gateway
+            is_passing = not response.content.rstrip().endswith(b"}")
         else:
-            is_passing = response.status_code >= codes.server_error or _is_cut(response)
+            is_passing = response.status_code >= codes.server_error
         if is_passing:
-            self._asking.stats.add(Counts(retries=1))
+            self._asking.stats.add(retries=1)
             self._asking.sent_at = self._rate_limiter.retried(self._asking.sent_at)
         return is_passing
-
-
-_READ_BYTES = 2**16
 
 
 def read_bounded_body(response: requests.Response, **_settings: Any) -> None:
@@ -232,25 +180,8 @@ def _environment(url: str) -> dict[str, Any]:
     return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
 
 
-def _decode(response: requests.Response) -> Any:
+def _errors(response: requests.Response) -> Iterable[str]:
     try:
-        return decode(response.content)
-    except ValueError as error:
-        kind = readable(response.headers.get("content-type", "no content type"))
-        raise ApiChangedError(
-            f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes).",
-            remedy="check the base URL and the proxy: something in between may have answered",
-            **details(response),
-        ) from error
-
-
-def _decode_or_none(response: requests.Response) -> Any:
-    try:
-        return _decode(response)
-    except ApiChangedError:
-        return None
-
-
-def _is_cut(response: requests.Response) -> bool:
-    """Say whether a 200 does not end as a JSON object does: cut on its way, or a page of some gateway."""
-    return response.status_code == codes.ok and not response.content.rstrip().endswith(b"}")
+        return read_errors(decode(response.content))
+    except ValueError:
+        return ()

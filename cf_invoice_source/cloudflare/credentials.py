@@ -21,8 +21,6 @@ from requests.auth import AuthBase
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import BASE_URL, PERMISSION, SECTION, TOKEN_PAGE
 
-_FIELDS = ("api_token", "email", "api_key")
-
 _HOW_TO_SIGN_IN = (
     f"set CLOUDFLARE_API_TOKEN (or api_token under [sources.{SECTION}] in .dlt/secrets.toml). Create a token "
     f"with the permission {PERMISSION!r} at {TOKEN_PAGE}. An e-mail with a global API key works too: "
@@ -51,9 +49,12 @@ class CloudflareCredentials(CredentialsConfiguration):
 
     def on_resolved(self) -> None:
         """Look in the next place while nothing is given: one place decides, they are not mixed."""
-        for look_up in (_from_section, _from_environment):
+        for look_up in (
+            lambda name: dlt.secrets.get(f"sources.{SECTION}.{name}", str),
+            lambda name: os.environ.get(f"CLOUDFLARE_{name.upper()}"),
+        ):
             if not (self.api_token or self.email or self.api_key):
-                self.api_token, self.email, self.api_key = (look_up(name) for name in _FIELDS)
+                self.api_token, self.email, self.api_key = map(look_up, ("api_token", "email", "api_key"))
 
     def to_auth(self) -> AuthBase:
         """Make the auth object for `requests`.
@@ -67,36 +68,32 @@ class CloudflareCredentials(CredentialsConfiguration):
             return KeyAuth(_usable("e-mail", self.email), _usable("API key", self.api_key))
         if self.email or self.api_key:
             given, missing = ("e-mail", "API key") if self.email else ("API key", "e-mail")
-            raise SettingsError(
-                f"There is an {given}, but no {missing} to go with it.", remedy=_HOW_TO_SIGN_IN
-            )
+            cause = f"There is an {given}, but no {missing} to go with it."
+            raise SettingsError(cause, remedy=_HOW_TO_SIGN_IN)
         raise SettingsError("There are no Cloudflare credentials.", remedy=_HOW_TO_SIGN_IN)
 
 
-class TokenAuth(AuthBase):
-    """Signs in with an API token: `Authorization: Bearer ...`."""
+class _HeaderAuth(AuthBase):
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+class TokenAuth(_HeaderAuth):
+    """Signs in with an API token."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the header to a request."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+        super().__init__({"Authorization": f"Bearer {token}"})
 
 
-class KeyAuth(AuthBase):
-    """Signs in with an e-mail and a global API key: `X-Auth-Email` and `X-Auth-Key`."""
+class KeyAuth(_HeaderAuth):
+    """Signs in with an e-mail and a global API key."""
 
     def __init__(self, email: str, api_key: str) -> None:
-        self._email = email
-        self._api_key = api_key
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the headers to a request."""
-        request.headers["X-Auth-Email"] = self._email
-        request.headers["X-Auth-Key"] = self._api_key
-        return request
+        super().__init__({"X-Auth-Email": email, "X-Auth-Key": api_key})
 
 
 def where_found(credentials: CloudflareCredentials, pipeline_name: str) -> str:
@@ -115,33 +112,18 @@ def where_found(credentials: CloudflareCredentials, pipeline_name: str) -> str:
     return f"CLOUDFLARE_{field.upper()}"
 
 
-def _from_section(name: str) -> str | None:
-    return dlt.secrets.get(f"sources.{SECTION}.{name}", str)
-
-
-def _from_environment(name: str) -> str | None:
-    return os.environ.get(f"CLOUDFLARE_{name.upper()}")
-
-
 def _usable(what: str, value: str) -> str:
     """Refuse what cannot be a header's value, without showing it."""
     if value.startswith("<"):
-        raise SettingsError(
-            f"The {what} is still the placeholder of the example file.", remedy=_HOW_TO_SIGN_IN
-        )
-    if value != value.strip() or any(char.isspace() for char in value):
-        raise SettingsError(
-            f"The {what} has a space or a line end in it.",
-            remedy="copy it again, without what stands around it",
-        )
+        cause = f"The {what} is still the placeholder of the example file."
+        raise SettingsError(cause, remedy=_HOW_TO_SIGN_IN)
+    if any(char.isspace() for char in value):
+        cause = f"The {what} has a space or a line end in it."
+        raise SettingsError(cause, remedy="copy it again, without what stands around it")
     if not (value.isascii() and value.isprintable()):
-        raise SettingsError(
-            f"The {what} has a character that cannot be sent.", remedy="copy it again: it is plain ASCII"
-        )
+        cause = f"The {what} has a character that cannot be sent."
+        raise SettingsError(cause, remedy="copy it again: it is plain ASCII")
     return value
-
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def chosen_base_url(given: str | None) -> str:
@@ -150,12 +132,15 @@ def chosen_base_url(given: str | None) -> str:
 
 
 def safe_base_url(base_url: str) -> str:
-    """Return a base URL without a slash at its end.
-
-    Raises:
-        SettingsError: It is neither https nor on this machine, or holds more than an address and a path.
-    """
-    if _is_safe(base_url):
+    """Return a base URL without a slash at its end; refuse one to which no credential should go."""
+    try:
+        parts = urlsplit(base_url)
+        is_address = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+        is_private = parts.scheme == "https" or (parts.scheme == "http" and is_on_this_machine(base_url))
+        is_safe = is_address and is_private and not ("@" in parts.netloc or parts.query or parts.fragment)
+    except ValueError:  # half a bracket, two dots, or a port that is no number
+        is_safe = False
+    if is_safe:
         return base_url.rstrip("/")
     raise SettingsError(
         "The base URL must be an https:// address (http:// only on this machine), without user or query.",
@@ -164,15 +149,5 @@ def safe_base_url(base_url: str) -> str:
 
 
 def is_on_this_machine(base_url: str) -> bool:
-    """Whether requests to a base URL do not leave this machine."""
-    return urlsplit(base_url).hostname in _LOOPBACK
-
-
-def _is_safe(base_url: str) -> bool:
-    try:
-        parts = urlsplit(base_url)
-        is_address = bool((parts.hostname or "").encode("idna")) and parts.port != 0
-    except ValueError:  # half a bracket, two dots, or a port that is no number
-        return False
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and is_on_this_machine(base_url))
-    return is_private and is_address and not ("@" in parts.netloc or parts.query or parts.fragment)
+    """Say whether requests to a base URL do not leave this machine."""
+    return urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -16,6 +16,7 @@ from cf_invoice_source.settings import PAGES_AHEAD
 from cf_invoice_source.walk.page import Page
 
 R = TypeVar("R")
+_Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 _LOOK_UP_S = 0.2
 """How long a signal may have to wait while an answer is waited for."""
@@ -26,9 +27,6 @@ class RequestPool:
 
     They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
     process alive that was told to end.
-
-    Args:
-        size: Requests on their way at the same time.
     """
 
     def __init__(self, size: int) -> None:
@@ -36,7 +34,8 @@ class RequestPool:
         self._started = 0
         self._idle = Semaphore(0)
         self._jobs: _Jobs = SimpleQueue()
-        self._end = finalize(self, _end, self._jobs, size)
+        self.close = finalize(self, _end, self._jobs, size)
+        """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
 
     def submit(self, fetch_page: Callable[[], Page[R]]) -> Future[Page[R]]:
         """Have a page asked for."""
@@ -47,13 +46,6 @@ class RequestPool:
             name = f"cloudflare-{self._started}"
             Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
         return future
-
-    def close(self) -> None:
-        """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
-        self._end()
-
-
-_Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 def _work(jobs: _Jobs, idle: Semaphore) -> None:
@@ -75,12 +67,7 @@ def _end(jobs: _Jobs, threads: int) -> None:
 
 @dataclass(slots=True)
 class PageFetcher(Generic[R]):
-    """The pages of one account's list.
-
-    Args:
-        fetch_page: Fetches a page by its number.
-        submit: Has a thread do it.
-        ahead: How many pages to have asked for at once.
+    """The pages of one account's list, of which `ahead` may be asked for at once; `submit` has a thread ask.
 
     Attributes:
         requests: Pages asked for, whether or not they were taken.
@@ -105,13 +92,8 @@ class PageFetcher(Generic[R]):
         return self._coming[page]
 
     def __call__(self, page: int) -> Page[R]:
-        """Take a page, and wait for it if need be.
-
-        Raises:
-            InvoiceSourceError: The request failed.
-        """
-        coming = self.expect(page)
-        first_ready([coming])
+        """Take a page, and wait for it if need be; raise what its request failed with."""
+        first_ready([self.expect(page)])
         return self._coming.pop(page).result()
 
     def drop(self) -> None:
@@ -122,9 +104,7 @@ class PageFetcher(Generic[R]):
 
 def first_ready(coming: Sequence[Future[Any]]) -> int:
     """Wait for the first of some pages, and say which it is. A signal ends the wait."""
-    while True:
-        for index, future in enumerate(coming):
-            if future.done():
-                return index
+    while not any(future.done() for future in coming):
         wait(coming, _LOOK_UP_S, FIRST_COMPLETED)
         raise_if_signalled()
+    return next(index for index, future in enumerate(coming) if future.done())

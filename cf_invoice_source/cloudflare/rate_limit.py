@@ -105,29 +105,7 @@ class Window:
     def refused(self, wait_s: float, now: float) -> Window:
         """Send nothing for so many seconds, as an answer 429 asks; after that, what is left is not known."""
         held_until = max(self.held_until, now + wait_s)
-        return Window(self.begun_at, held_until=held_until, on_their_way=self.on_their_way)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Trouble that requests have had.
-
-    Attributes:
-        retries: Answers, or failures to get one, after which the same was asked again.
-        rate_limited: Answers 429.
-        waited_s: Seconds waited for the rate limit.
-    """
-
-    retries: int = 0
-    rate_limited: int = 0
-    waited_s: float = 0.0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.retries + other.retries,
-            self.rate_limited + other.rate_limited,
-            self.waited_s + other.waited_s,
-        )
+        return Window(held_until=held_until, on_their_way=self.on_their_way)
 
 
 def read_quota(header: str) -> Quota | None:
@@ -137,30 +115,22 @@ def read_quota(header: str) -> Quota | None:
 
 
 def wait_after_refusal(retry_after: str, quota: Quota | None, *, refusals: int, now_s: float) -> float | None:
-    """Say how many seconds to wait after an answer 429; None to give up.
+    """Say how many seconds to wait after an answer 429, the request's `refusals`-th; None to give up.
 
-    Args:
-        retry_after: The header: whole seconds, an HTTP date, or empty.
-        quota: What the `Ratelimit` header says, for want of `retry-after`.
-        refusals: How many answers 429 this request has had, this one included.
-        now_s: The time, in unix seconds, for an HTTP date.
+    `retry_after` counts before `quota`; for the HTTP date that it may be, `now_s` is in unix seconds.
     """
     if refusals >= MAX_REFUSALS:
         return None
-    asked_s = _seconds(retry_after, now_s)
+    asked_s = _seconds(retry_after.strip(), now_s)
     if asked_s is None:
         asked_s = quota.reset_s if quota and not quota.left else 2.0**refusals
     return None if asked_s > LONGEST_WAIT_S else max(_SHORTEST_WAIT_S, asked_s)
 
 
-def _seconds(retry_after: str, now_s: float) -> float | None:
-    text = retry_after.strip()
+def _seconds(text: str, now_s: float) -> float | None:
     if text.isascii() and text.isdigit():
-        return float(text[:_DIGITS])
+        return float(text)
     try:
         return parsedate_to_datetime(text).timestamp() - now_s
     except (ValueError, OverflowError):
         return None
-
-
-_DIGITS = 9

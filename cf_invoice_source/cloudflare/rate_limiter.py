@@ -8,10 +8,19 @@ from math import inf
 from threading import Condition, Lock
 from time import monotonic, sleep
 
-from cf_invoice_source.cloudflare.rate_limit import Counts, Quota, Window
+from cf_invoice_source.cloudflare.rate_limit import Quota, Window
 from cf_invoice_source.notices import notify
 
 _WORTH_A_NOTICE_S = 5.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Trouble that requests have had: sent again, answered 429, seconds waited for the rate limit."""
+
+    retries: int = 0
+    rate_limited: int = 0
+    waited_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -20,37 +29,27 @@ class RequestStats:
 
     counts: Counts = field(default_factory=Counts)
     _waiting: int = 0
-    _waiting_since: float = 0.0
+    _noted_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
-    def add(self, more: Counts) -> None:
+    def add(self, *, retries: int = 0, rate_limited: int = 0) -> None:
         """Count more of it."""
         with self._lock:
-            self.counts += more
+            self.counts.retries += retries
+            self.counts.rate_limited += rate_limited
 
-    def begin_wait(self, now: float) -> None:
-        """Note that a request waits for the rate limit. Seconds in which several wait count once."""
+    def note_waiting(self, more: int, now: float) -> None:
+        """Note that so many more requests wait from now on. Seconds in which several wait count once."""
         with self._lock:
-            if not self._waiting:
-                self._waiting_since = now
-            self._waiting += 1
-
-    def end_wait(self, now: float) -> None:
-        """Note that a request waits no longer."""
-        with self._lock:
-            self._waiting -= 1
-            if not self._waiting:
-                self.counts += Counts(waited_s=now - self._waiting_since)
+            if self._waiting:
+                self.counts.waited_s += now - self._noted_at
+            self._waiting += more
+            self._noted_at = now
 
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Holds back requests while nothing is left of the rate limit. All threads share one.
-
-    Args:
-        clock: Seconds from any start.
-        sleep: Waits for so many seconds.
-    """
+    """Holds back requests while nothing is left of the rate limit. All threads share one."""
 
     clock: Callable[[], float] = field(default_factory=lambda: monotonic)
     sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
@@ -67,14 +66,15 @@ class RateLimiter:
                 if not wait_s:
                     self._window = self._window.sent(now)
                     return now
-                stats.begin_wait(now)
+                stats.note_waiting(+1, now)
                 if wait_s == inf:
                     self._answered.wait()
-                else:
-                    self._notify(wait_s, now)
+                elif wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
+                    self._notified = now + wait_s
+                    notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")
             if wait_s < inf:
                 self.sleep(wait_s)
-            stats.end_wait(self.clock())
+            stats.note_waiting(-1, self.clock())
 
     def retried(self, sent_at: float) -> float:
         """Count a request that is sent again, for want of a usable answer, and say when that is."""
@@ -84,20 +84,9 @@ class RateLimiter:
             return self.clock()
 
     def after_answer(self, quota: Quota | None, sent_at: float, hold_s: float | None = None) -> None:
-        """Take over what an answer says of the rate limit.
-
-        Args:
-            quota: What is left; None if there was no answer, or it says nothing.
-            sent_at: When the request was sent, as `before_request` or `retried` said.
-            hold_s: For how many seconds an answer 429 asks to send nothing.
-        """
+        """Take over what an answer says is left, if it does, and how long a 429 asks to send nothing."""
         with self._answered:
             self._window = self._window.answered(quota, sent_at)
             if hold_s:
                 self._window = self._window.refused(hold_s, self.clock())
             self._answered.notify_all()
-
-    def _notify(self, wait_s: float, now: float) -> None:
-        if wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
-            self._notified = now + wait_s
-            notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")

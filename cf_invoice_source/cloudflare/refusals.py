@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from requests import Response, codes
@@ -11,8 +11,7 @@ from cf_invoice_source.cloudflare.answers import readable
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.settings import PERMISSION
 
-REPORT = "update cf-invoice-source, or report it with the cf-ray"
-"""What to do about an answer that this version does not understand."""
+_REPORT = "update cf-invoice-source, or report it with the cf-ray"
 
 _REMEDIES: Mapping[int, str] = {
     400: "check the account ID (32 hexadecimal characters), the type and the credentials",
@@ -22,29 +21,38 @@ _REMEDIES: Mapping[int, str] = {
 }
 """What to do about the statuses that asking again does not mend."""
 
-_REDIRECTS = {301, 302, 303, 307, 308}
 
-
-def refused(response: Response, errors: tuple[str, ...]) -> InvoiceSourceError:
+def refused(response: Response, errors: Iterable[str]) -> InvoiceSourceError:
     """Make the error for an answer that is none, by its status."""
-    status = response.status_code
-    said = (
-        _without_secret("; ".join(errors), response)
-        or f"HTTP {status} {readable(response.reason or '')}".rstrip()
-    )
+    status, about = response.status_code, _about(response)
+    said = _without_secret("; ".join(errors), response)
+    said = said or f"HTTP {status} {readable(response.reason or '')}".rstrip()
     cause = f"Cloudflare refused the request: {said}."
     if status in _REMEDIES:
-        return SettingsError(cause, remedy=_REMEDIES[status], **details(response))
+        return SettingsError(cause, remedy=_REMEDIES[status], **about)
     if status == codes.too_many_requests or status >= codes.server_error:
         cause = f"Cloudflare could not answer: {said}."
-        return TryLaterError(cause, remedy="run again in a few minutes", **details(response))
-    if status in _REDIRECTS:
-        return SettingsError(
-            f"The server redirects (HTTP {status}), and a credential is not sent on to another address.",
-            remedy="set base_url to the API's own address",
-            **details(response),
-        )
-    return ApiChangedError(cause, remedy=REPORT, **details(response))
+        return TryLaterError(cause, remedy="run again in a few minutes", **about)
+    if status in {301, 302, 303, 307, 308}:
+        cause = f"The server redirects (HTTP {status}), and a credential is not sent on to another address."
+        return SettingsError(cause, remedy="set base_url to the API's own address", **about)
+    return ApiChangedError(cause, remedy=_REPORT, **about)
+
+
+def malformed(response: Response, what: str) -> ApiChangedError:
+    """Make the error for an answer of another shape than this version knows."""
+    cause = f"Cloudflare's answer is not of the published shape: {what}."
+    return ApiChangedError(cause, remedy=_REPORT, **_about(response))
+
+
+def not_json(response: Response) -> ApiChangedError:
+    """Make the error for an answer that is no JSON, without its content."""
+    kind = readable(response.headers.get("content-type", "no content type"))
+    return ApiChangedError(
+        f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes).",
+        remedy="check the base URL and the proxy: something in between may have answered",
+        **_about(response),
+    )
 
 
 def _without_secret(text: str, response: Response) -> str:
@@ -55,8 +63,7 @@ def _without_secret(text: str, response: Response) -> str:
     return text
 
 
-def details(response: Response) -> dict[str, str]:
-    """Give the details of an answer that an error shows: the request, and the `cf-ray`."""
+def _about(response: Response) -> dict[str, str]:
     return {"request": f"GET {response.request.url}", "ray": readable(response.headers.get("cf-ray", ""))}
 
 

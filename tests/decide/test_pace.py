@@ -1,4 +1,4 @@
-"""What the rate limit's headers say, and how long a 429 is waited for."""
+"""What the rate limit's header says, and how long a 429 is waited for."""
 
 import math
 from dataclasses import dataclass, field
@@ -67,42 +67,42 @@ def test_no_header_makes_it_hammer_or_wait_for_ever(retry_after: str, refusals: 
     assert waits_s is None or 1 <= waits_s <= LONGEST_WAIT_S
 
 
-# The budget
+# What is left
 
 
 def test_while_nothing_is_known_requests_are_not_held_back() -> None:
-    budget = Window().sent(0).sent(0)
+    window = Window().sent(0).sent(0)
 
-    assert budget.wait_s(0) == 0
-    assert budget.on_their_way == 2
+    assert window.wait_s(0) == 0
+    assert window.on_their_way == 2
 
 
-def answered(budget: Window, quota: Quota | None, now: float = 0) -> Window:
+def answered(window: Window, quota: Quota | None, now: float = 0) -> Window:
     """An answer that comes at once."""
-    return budget.answered(quota, now)
+    return window.answered(quota, now)
 
 
 def test_requests_on_their_way_count_as_spent() -> None:
-    budget = answered(Window().sent(0).sent(0).sent(0), Quota(2, 30))
+    window = answered(Window().sent(0).sent(0).sent(0), Quota(2, 30))
 
-    assert (budget.left, budget.wait_s(0), budget.wait_s(10)) == (0, 30, 20)
+    assert (window.left, window.wait_s(0), window.wait_s(10)) == (0, 30, 20)
 
 
 def test_an_answer_that_was_overtaken_does_not_raise_what_is_left() -> None:
-    budget = answered(Window().sent(0).sent(0), Quota(8, 30))
+    window = answered(Window().sent(0).sent(0), Quota(8, 30))
 
-    late = budget.answered(Quota(9, 30), sent_at=0)
+    late = window.answered(Quota(9, 30), sent_at=0)
 
-    assert (budget.left, late.left, late.ends_at) == (7, 8, 30)
+    assert (window.left, late.left, late.ends_at) == (7, 8, 30)
 
 
 def test_once_all_is_answered_the_least_that_was_said_is_left_whatever_the_order() -> None:
-    budget = Window().sent(0).sent(0).sent(0)
+    window = Window().sent(0).sent(0).sent(0)
 
     for left in (5, 7, 6):
-        budget = answered(budget, Quota(left, 30))
+        window = answered(window, Quota(left, 30))
 
-    assert budget.left == 5
+    assert window.left == 5
 
 
 # A new window
@@ -199,21 +199,21 @@ def test_a_window_that_ended_before_it_was_thought_to_does_not_hold_back_the_nex
 
 
 def test_a_request_without_an_answer_or_with_one_without_headers_counts_as_spent() -> None:
-    budget = Window(reported=5, ends_at=9, on_their_way=2)
+    window = Window(reported=5, ends_at=9, on_their_way=2)
 
-    after = answered(budget, None, now=1)
+    after = answered(window, None, now=1)
 
     assert after == Window(reported=4, ends_at=9, on_their_way=1)
-    assert after.left == budget.left == 3
-    assert budget.retried(0).left == 2
+    assert after.left == window.left == 3
+    assert window.retried(0).left == 2
 
 
 def test_a_refusal_holds_back_everything_whatever_other_answers_say() -> None:
-    budget = answered(Window().sent(0).sent(0), Quota(0, 300)).refused(17, 0)
+    window = answered(Window().sent(0).sent(0), Quota(0, 300)).refused(17, 0)
 
-    assert budget.wait_s(0) == 17
-    assert answered(budget, Quota(50, 10), now=1).wait_s(1) == 16
-    assert budget.wait_s(17) == 0
+    assert window.wait_s(0) == 17
+    assert answered(window, Quota(50, 10), now=1).wait_s(1) == 16
+    assert window.wait_s(17) == 0
 
 
 def test_the_longer_of_two_refusals_counts() -> None:
@@ -247,16 +247,16 @@ def test_no_order_of_requests_and_answers_spends_more_than_the_quota(
     is_sliding: bool, quota: int, events: list[int]
 ) -> None:
     """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass."""
-    server, budget, now, sent_at = Server(quota, is_sliding), Window(), 0.0, list[float]()
+    server, window, now, sent_at = Server(quota, is_sliding), Window(), 0.0, list[float]()
     for event in events:
-        if event <= 2 and budget.on_their_way < 4 and (wait_s := budget.wait_s(now)) < math.inf:
+        if event <= 2 and window.on_their_way < 4 and (wait_s := window.wait_s(now)) < math.inf:
             now += wait_s
-            budget = budget.sent(now)
+            window = window.sent(now)
             sent_at.append(now)
             server.receive(now + 1 / 16)
         elif 3 <= event <= 8 and server.answers:
             which = event % len(server.answers)
-            budget = budget.answered(server.answers.pop(which), sent_at.pop(which))
+            window = window.answered(server.answers.pop(which), sent_at.pop(which))
         else:
             now += 7.25
 
