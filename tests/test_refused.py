@@ -1,4 +1,4 @@
-"""`invoices` is a mirror: other write dispositions are refused, and so is dlt's refresh, with the way to go."""
+"""`invoices` is a mirror: other write dispositions are refused, and dlt's refresh, with what to do."""
 
 from collections.abc import Callable
 from typing import Any
