@@ -377,11 +377,12 @@ def test_each_request_asks_for_one_page_of_fifty(load: Load, simulator: Simulato
     assert [request.query for request in simulator.requests] == [
         {"type": "all", "page": "1", "per_page": "50"},
         {"type": "all", "page": "2", "per_page": "50"},
+        {"type": "all", "page": "1", "per_page": "50"},
     ]
 
 
-@pytest.mark.parametrize(("count", "pages"), [(0, 1), (1, 1), (50, 1), (51, 2), (100, 2)])
-def test_a_first_load_asks_for_exactly_the_pages_there_are(
+@pytest.mark.parametrize(("count", "pages"), [(0, 1), (1, 1), (50, 1), (51, 3), (100, 3)])
+def test_a_first_load_asks_for_exactly_the_pages_there_are_and_for_page_1_again(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse, count: int, pages: int
 ) -> None:
     account.records += make_invoices(count)
@@ -402,7 +403,7 @@ def test_the_size_of_pages_is_the_one_that_the_server_applies(
     report = load()
 
     assert len(warehouse.rows()) == 30
-    assert len(simulator.requests) == 5
+    assert len(simulator.requests) == 5 + 1
     assert report.is_verified
 
 
@@ -445,7 +446,7 @@ def test_a_draft_that_is_deleted_during_the_walk_lets_no_other_invoice_slip_thro
 
     assert report.is_verified
     assert sorted(warehouse.ids()) == sorted(record["id"] for record in account.records)
-    assert [request.page for request in simulator.requests] == [1, 3, 2, 1, 3, 2]
+    assert [request.page for request in simulator.requests] == [1, 3, 2, 1, 3, 2, 1]
 
 
 def test_the_example_of_the_documentation_ends_with_a_clear_error(load: Load, simulator: Simulator) -> None:

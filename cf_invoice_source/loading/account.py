@@ -152,7 +152,7 @@ class Account:
         )
         return RowBatch(self.account_id, {SYNCS: [self.outcome.row()]})
 
-    def doubt(self, reason: str) -> None:
+    def mark_unverified(self, reason: str) -> None:
         """Note that the tables turned out not to be what the walk found."""
         self.outcome = replace(self.outcome, verified=False, unverified_reason=reason)
 

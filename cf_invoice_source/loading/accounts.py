@@ -111,7 +111,7 @@ class Accounts:
             if account.outcome.verified and (
                 reason := difference(account.bookmark, counts[account.account_id])
             ):
-                account.doubt(reason)
+                account.mark_unverified(reason)
                 wrong.append(account)
         return wrong
 
