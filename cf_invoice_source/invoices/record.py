@@ -87,17 +87,21 @@ def read_record(record: Any, digits: int | None = None) -> Item:
 
     One reason is a number with more significant digits than the destination keeps; None for no limit.
     """
-    invoice_id, row_hash = _id_of(record), row_hash_of(record)
     try:
-        row = _row_of(record)
-        if digits is not None:
-            values.check_digits(digits, row)
+        row = _row_of(record, digits)
     except UnstorableValue as reason:
-        storable_id = invoice_id if invoice_id and values.is_storable(invoice_id) else None
-        return Reject(storable_id, record, row_hash, str(reason))
-    identity = invoice_id or "anonymous:" + row_hash_of([record.get(name) for name in _NEVER_CHANGES])
-    status = row["status"]
-    return Invoice(invoice_id, identity, row, row_hash, status in FINAL_STATUSES, status not in KEPT_STATUSES)
+        return Reject(_id_of(record), record, row_hash_of(record), str(reason))
+    said = _as_read(record, row)
+    invoice_id = row.pop("id") or None
+    identity = invoice_id or "anonymous:" + row_hash_of([said.get(name) for name in _NEVER_CHANGES])
+    return Invoice(
+        invoice_id,
+        identity,
+        row,
+        row_hash_of(said),
+        is_final=row["status"] in FINAL_STATUSES,
+        is_deletable=row["status"] not in KEPT_STATUSES,
+    )
 
 
 def _id_of(record: Any) -> str | None:
@@ -105,25 +109,76 @@ def _id_of(record: Any) -> str | None:
         ids = [record.get("id")]
     else:
         ids = [value for name, value in getattr(record, "pairs", ()) if name == "id"]
-    return ids[0] if len(ids) == 1 and isinstance(ids[0], str) and ids[0] else None
+    is_text = len(ids) == 1 and isinstance(ids[0], str)
+    return ids[0] if is_text and ids[0] and values.is_storable(ids[0]) else None
 
 
-def _row_of(record: Any) -> dict[str, Any]:
-    """Read the documented fields, and take over what the schema does not know."""
+def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
+    """Read the documented fields, and take over what the schema does not know.
+
+    What cannot be read and is no amount or currency stays as it was sent, in `more_fields`.
+    """
     if isinstance(record, DuplicateKeys):
         raise UnstorableValue(f"the record has the field {values.printable(record.name)} twice")
     if not isinstance(record, dict):
         raise UnstorableValue("the record is not an object")
-    row = {name: field.read(name, record.get(name)) for name, field in FIELDS.items()}
-    del row["id"]
-    taken = set(_TAKEN)
-    for name in sorted(record.keys() - FIELDS.keys()):
-        column = values.text("a field's name", name) or "unnamed"
-        while _letters(column) in taken or _is_dlts(column):
-            column = f"api_{column}"
-        taken.add(_letters(column))
-        row[column] = _checked(values.printable(name), record[name], MAX_DEPTH)
+    row: dict[str, Any] = {}
+    unread: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        given = record.get(name)
+        try:
+            row[name] = _fitting(name, field.read(name, given), digits)
+        except UnstorableValue:
+            if name in _REQUIRED:
+                raise
+            row[name], unread[name] = None, given
+    unknown = sorted(record.keys() - FIELDS.keys())
+    taken = set(_TAKEN) if unknown else set()
+    for name in unknown:
+        try:
+            column = values.text("a field's name", name) or "unnamed"
+            while _letters(column) in taken or _is_dlts(column):
+                column = f"api_{column}"
+            row[column] = _fitting(name, _checked(values.printable(name), record[name], MAX_DEPTH), digits)
+            taken.add(_letters(column))
+        except UnstorableValue:
+            unread[name] = record[name]
+    if unread:
+        row[MORE_FIELDS] = unread
     return row
+
+
+_REQUIRED = {"amount_due", "amount_paid", "amount_remaining", "currency"}
+"""Without one of these exactly, a record is no invoice."""
+
+
+def _fitting(name: str, value: Any, digits: int | None) -> Any:
+    if digits is not None:
+        values.check_digits(digits, {name: value})
+    return value
+
+
+def _as_read(record: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a record with what it says in another JSON type than usual: then nothing has changed."""
+    said = {
+        name: row[name]
+        for name, kinds in _USUAL.items()
+        if type(record.get(name)) not in kinds and row[name] is not None
+    }
+    sent, created = record.get("created"), row["created"]
+    if created and not (type(sent) is int and sent < values.MILLISECONDS_FROM):
+        said["created"] = Decimal((created - values.EPOCH) // values.MICROSECOND) / 1_000_000
+    return {**record, **said} if said else record
+
+
+_JSON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "decimal": (int, Decimal),
+    "bigint": (int, Decimal),
+    "bool": (bool,),
+}
+_USUAL = {name: _JSON_TYPES[field.type] for name, field in FIELDS.items() if name != "created"}
+"""The types in which a field is usually sent; `created` has more of them."""
 
 
 def _checked(name: str, value: Any, depth: int) -> Any:

@@ -1,4 +1,7 @@
-"""One value of a record to one value of its column, exactly, or the reason why it cannot be stored."""
+"""One value of a record to one value of its column, exactly, or the reason why it cannot be stored.
+
+What says the same in another JSON type is read: "1999" for 1999, "true", a time in ISO 8601.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DLTS_MARK = re.compile("[\uf026-\uf02e].", re.DOTALL)
 """A text that dlt would take for a marked decimal or time, and change (`dlt.common.json`)."""
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,99}(\.[0-9]{1,99})?")
+
 _SURELY_FITS = 2**63
 """Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
 
@@ -47,7 +52,8 @@ def number(name: str, value: Any) -> Decimal:
         return Decimal(value)
     if isinstance(value, HugeNumber):
         raise UnstorableValue(f"{name} has an exponent that no column holds")
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and _NUMBER.fullmatch(value)):
         raise UnstorableValue(f"{name} is not a number")
     given = Decimal(value)
     if not given.is_finite():
@@ -92,13 +98,18 @@ def flag(name: str, value: Any) -> bool | None:
     """Read true or false."""
     if value is None or isinstance(value, bool):
         return value
-    raise UnstorableValue(f"{name} is not true or false")
+    said = {"true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
+    if said is None:
+        raise UnstorableValue(f"{name} is not true or false")
+    return said
 
 
 def text(name: str, value: Any) -> str | None:
     """Read a text that every database can store."""
     if value is None or (isinstance(value, str) and is_storable(value)):
         return value
+    if type(value) is int:
+        return str(value)
     if not isinstance(value, str):
         raise UnstorableValue(f"{name} is not a text")
     if _DLTS_MARK.match(value):
@@ -115,18 +126,21 @@ def is_storable(given: str) -> bool:
 
 def currency(name: str, value: Any) -> str:
     """Read a currency, which must be there."""
-    code = text(name, value)
-    if not code:
+    if not value:
         raise UnstorableValue(f"{name} is missing")
-    return code
+    if not isinstance(value, str):
+        raise UnstorableValue(f"{name} is not a text")
+    return text(name, value) or ""
 
 
 def timestamp(name: str, value: Any) -> datetime | None:
-    """Read unix seconds, or milliseconds, as a time in UTC, exact to the microsecond."""
+    """Read unix seconds, or milliseconds, or ISO 8601, as a time in UTC, exact to the microsecond."""
     if value is None:
         return None
     if type(value) is int and 0 <= value < MILLISECONDS_FROM:
         return EPOCH + timedelta(seconds=value)
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return _iso(name, value)
     given = number(name, value)
     microseconds = given.scaleb(3 if given >= MILLISECONDS_FROM else 6, WIDE)
     if microseconds != microseconds.to_integral_value(context=WIDE):
@@ -135,6 +149,14 @@ def timestamp(name: str, value: Any) -> datetime | None:
         return EPOCH + timedelta(microseconds=int(microseconds))
     except OverflowError:
         raise UnstorableValue(f"{name} lies outside the years 1 to 9999") from None
+
+
+def _iso(name: str, value: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise UnstorableValue(f"{name} is no time") from None
 
 
 def printable(name: str) -> str:

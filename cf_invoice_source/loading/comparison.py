@@ -12,6 +12,7 @@ from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
 from cf_invoice_source.invoices.columns import FIELDS
 from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
+from cf_invoice_source.invoices.tables import MORE_FIELDS
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch
 from cf_invoice_source.warehouse.stored import StoredRows
@@ -19,7 +20,7 @@ from cf_invoice_source.warehouse.stored import StoredRows
 _PORTION = 1_000
 """Invoices whose rows are there at once."""
 
-_DOCUMENTED = FIELDS.keys()
+_DOCUMENTED = {*FIELDS, MORE_FIELDS}
 _VALUES = len(FIELDS) - 1
 """Values of an invoice without further fields: its id stands apart."""
 

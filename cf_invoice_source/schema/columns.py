@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import simplejson
 from dlt.common.schema import Schema
 
+from cf_invoice_source.exact_json import encode
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.schema.capabilities import EVERYTHING, Capabilities
@@ -53,13 +53,15 @@ class Columns:
         more: dict[str, Any] = {}
         taken: set[tuple[Any, ...]] = {(table, (), name) for name in documented}
         for name, value in row.items():
-            if name in documented or self._take(name, value, taken):
+            if name == MORE_FIELDS:
+                more |= value
+            elif name in documented or self._take(name, value, taken):
                 kept[name] = value
             else:
                 more[name] = value
         if more:
             self._check({table: {MORE_FIELDS: "text"}}, MORE_FIELDS)
-            kept[MORE_FIELDS] = simplejson.dumps(more, use_decimal=True)
+            kept[MORE_FIELDS] = encode(more)
         return kept
 
     def _take(self, name: str, value: Any, taken: set[tuple[Any, ...]]) -> bool:
