@@ -73,20 +73,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     Raises:
         SettingsError: A setting is missing or makes no sense.
     """
+    job = Job(**locals())
     separate_staging_of_the_active_pipeline()
-    job = Job(
-        account_id=account_id,
-        type=type,
-        full=full,
-        accept_deletions=accept_deletions,
-        full_sync_every_days=full_sync_every_days,
-        base_url=base_url,
-        credentials=credentials,
-        created=created,
-        schema_contract=schema_contract,
-        table_format=table_format,
-        write_disposition=write_disposition,
-    )
     job.check()
     return _resource_of(job, job.client())
 

@@ -25,14 +25,7 @@ from cf_invoice_source.warehouse.stored import StoredRows
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What is to be done for one account.
-
-    Attributes:
-        walk: How to walk its list.
-        compare: How to compare it with the destination.
-        accept_deletions: Whether invoices that are not listed any more are deleted, whatever their status.
-        is_range: Whether only a range of `created` will be kept: then nothing is remembered or verified.
-    """
+    """What is to be done for one account; where dlt keeps only a range of `created`, nothing is verified."""
 
     walk: WalkRequest
     compare: Compare
@@ -90,11 +83,7 @@ class Account:
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
-        """Walk the account's list, and give what is to be loaded.
-
-        Raises:
-            InvoiceSourceError: A page could not be read.
-        """
+        """Walk the account's list, and give what is to be loaded."""
         self.bookmark = bookmark
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
         try:

@@ -33,20 +33,14 @@ _PARTS = 20
 class Accounts:
     """All accounts of one load, over as many packages as it takes.
 
-    Requests of several accounts are on their way at the same time; whichever answers first is walked first,
-    so that a slow account does not hold up the others. Once done, it begins anew: a source can be loaded
-    again and again.
+    Whichever account answers first is walked first, so that a slow one does not hold up the others. Once
+    done, it begins anew: a source can be loaded again and again.
 
     Args:
         package_rows: Rows in one package, at least; None for all in one.
         isolate_accounts: Whether an account that cannot be read leaves the others alone.
-        bypass_normalizer: Whether what is given goes to the destination as it is, and nobody has put dlt's
-            own steps in between.
+        bypass_normalizer: Whether nobody has put dlt's own steps between here and the destination.
         full_reason: Why no account's tables can be trusted before they were compared; empty if they can.
-
-    Attributes:
-        accounts: Those of the load that is under way, or of the last one.
-        unlisted: Accounts that were loaded once and that Cloudflare does not list any more.
     """
 
     def __init__(  # noqa: PLR0913 - a load and the ways in which `load` differs from a plain run
@@ -79,10 +73,7 @@ class Accounts:
         return self._waiting == [] and self._running is None
 
     def row_batches(self, bookmarks: Mapping[str, Any], *, is_range: bool = False) -> Iterator[RowBatch]:
-        """Give what is to be loaded, up to the size of one package; call again for the next one.
-
-        Where dlt cuts out a range of `created`, nothing is remembered or verified.
-        """
+        """Give what is to be loaded, up to the size of one package; call again for the next one."""
         rows = 0
         try:
             if self._waiting is None or self.is_done:
@@ -108,9 +99,8 @@ class Accounts:
         counts = self.stored.counts()
         wrong = []
         for account in self.accounts:
-            if account.outcome.verified and (
-                reason := difference(account.bookmark, counts[account.account_id])
-            ):
+            reason = difference(account.bookmark, counts[account.account_id])
+            if reason and account.outcome.verified:
                 account.mark_unverified(reason)
                 wrong.append(account)
         return wrong
@@ -162,14 +152,11 @@ class Accounts:
             notify(f"All invoices are read again: {why}.")
 
     def _examine(self) -> tuple[str, Compare]:
-        """Say why every account's list is read as a whole, if it is, and how rows are then compared.
-
-        Missing tables and columns are made again; their rows have to be written, whatever their hash says.
-        """
+        """Say why every account's list is read as a whole, if it is, and how rows are then compared."""
         self.stored.check_type(self.job.type)
         damage = self.stored.missing_schema()
         if damage:
-            self.stored.recreate_tables()
+            self.stored.recreate_tables()  # and all rows have to be written, whatever their hash says
         outdated = self.stored.has_older_state()
         reason = damage or ("the destination holds an older state than was loaded" if outdated else "")
         return self._full_reason or reason, Compare.REWRITE if damage else Compare.ROWS
@@ -190,14 +177,8 @@ class Accounts:
 
     def _request(self, full_reason: str, compare: Compare, *, is_range: bool = False) -> SyncRequest:
         rows = self._package_rows
-        walk = WalkRequest(
-            full_reason=full_reason,
-            now_s=int(time.time()),
-            full_sync_every_s=self.job.full_sync_every_s,
-            package_rows=rows,
-            # What need not be compared as a whole need not be kept as a whole.
-            part_rows=max(1, rows // _PARTS) if compare is Compare.NOTHING else rows,
-        )
+        part_rows = max(1, rows // _PARTS) if compare is Compare.NOTHING else rows
+        walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
         return SyncRequest(walk, compare, self.job.accept_deletions, is_range)
 
     def _next(self, bookmarks: Mapping[str, Any]) -> Iterator[RowBatch]:

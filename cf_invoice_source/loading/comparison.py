@@ -41,12 +41,9 @@ class Compare(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows that stay in `invoices` although the list does not have them as they are.
+    """Rows that stay: of what the list lacks though it cannot have been deleted, and of what cannot be read.
 
-    Attributes:
-        unlisted: Keys of invoices that are not listed any more, though they could not have been deleted; None
-            where the walk cannot tell.
-        rejects: How many rows there are of records that can no longer be read.
+    `unlisted` is None where the walk cannot tell.
     """
 
     unlisted: tuple[str, ...] | None = None
@@ -56,12 +53,8 @@ class Kept:
 class Comparison:
     """Finds the rows to write for the batches of one walk.
 
-    Where it may `accept_deletions`, an invoice that is not listed any more is deleted whatever its status.
-
-    Attributes:
-        fields: Names of fields beyond the published schema that any row has had.
-        evidence: What an incremental walk has met against its premise, that final invoices stay as they are:
-            one that has changed, or a field that no row had before. Empty where nothing speaks against it.
+    An incremental walk may meet `evidence` against its premise, that final invoices stay as they are: one
+    that has changed, or a field that no row had before.
     """
 
     def __init__(

@@ -43,11 +43,7 @@ class Job(BaseConfiguration):
     write_disposition: Any | None = None
 
     def check(self) -> None:
-        """Check every setting but the credentials.
-
-        Raises:
-            SettingsError: One makes no sense.
-        """
+        """Check every setting but the credentials."""
         if self.type not in INVOICE_TYPES:
             raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
         if not 0 <= self.full_sync_every_days <= _LONGEST_DAYS:
@@ -77,21 +73,12 @@ class Job(BaseConfiguration):
         return int(self.full_sync_every_days * 24 * 3600)
 
     def client(self) -> Client:
-        """Make what asks Cloudflare.
-
-        Raises:
-            SettingsError: The credentials or the base URL are missing or wrong.
-        """
+        """Make what asks Cloudflare, from credentials and a base URL that are in order."""
         return Client(self.credentials.to_auth(), chosen_base_url(self.base_url))
 
 
 def read_job(given: Mapping[str, Any], pipeline_name: str | None = None) -> Job:
-    """Read the settings of a load; dlt looks up what is not given, first under the name of the pipeline.
-
-    Raises:
-        TypeError: There is no such argument.
-        SettingsError: dlt cannot read a setting.
-    """
+    """Read the settings of a load; dlt looks up what is not given, first under the name of the pipeline."""
     if unknown := given.keys() - {field.name for field in fields(Job)}:
         raise TypeError(f"unexpected settings: {', '.join(sorted(unknown))}")
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.SOURCES, SECTION))):
@@ -99,21 +86,12 @@ def read_job(given: Mapping[str, Any], pipeline_name: str | None = None) -> Job:
 
 
 def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
-    """Name the accounts of a load: those of its settings, else all that the credentials can see.
-
-    Raises:
-        InvoiceSourceError: Cloudflare could not be asked.
-    """
+    """Name the accounts of a load: those of its settings, else all that the credentials can see."""
     return job.account_ids or tuple(account.id for account in client.accounts())
 
 
 def check_loader_settings(pipeline_name: str) -> None:
-    """Check how dlt is told to load.
-
-    Raises:
-        SettingsError: It is to take a package for loaded although rows of it were refused. Their bookmark
-            would go ahead, and nobody would ask for them again.
-    """
+    """Refuse to take a package for loaded although rows of it were refused: their bookmark would go ahead."""
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
     if not settings.raise_on_failed_jobs:

@@ -25,11 +25,7 @@ _DROPPED = "what an earlier run had left to load was dropped"
 def load_package(
     pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
 ) -> LoadInfo:
-    """Extract what a source gives for one package, and load it; call `finish_pending` before.
-
-    Raises:
-        PipelineStepFailed: It could not be loaded. What was extracted stays for `finish_pending`.
-    """
+    """Extract what a source gives for one package, and load it; call `finish_pending` before."""
     pipeline.extract(data)
     try:
         return _deliver(pipeline, before_retry)
@@ -42,14 +38,9 @@ def load_package(
 def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None = None) -> str:
     """Load what an earlier run left behind, or drop it where that is not possible or too late.
 
-    It is too late when another load came in between: newer rows would be overwritten.
-    Dropping takes the bookmarks along.
-
-    Returns:
-        Why the tables must be repaired; empty where they need not.
-
-    Raises:
-        PipelineStepFailed: The destination does not answer. What was left behind stays.
+    It is too late when another load came in between: newer rows would be overwritten. Dropping takes the
+    bookmarks along; then it says why the tables must be repaired. Where the destination does not answer, what
+    was left behind stays.
     """
     pipeline.activate()
     left = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]

@@ -36,10 +36,9 @@ class WalkFigures:
 
 @dataclass(frozen=True, slots=True)
 class WalkEnd:
-    """How a walk ended.
+    """How a walk ended; nothing is verified where it says why not.
 
     Attributes:
-        unverified_reason: Why nothing is verified; empty when it is.
         is_listed: Says of a key whether the list still has it. Only after a full walk that went through
             from its beginning: what the destination holds beyond that is gone.
         rejects: The ids of the rejected records that the list has, by key; None where nothing is verified.
@@ -52,15 +51,9 @@ class WalkEnd:
 
 @dataclass(frozen=True, slots=True)
 class WalkBatch(Generic[R]):
-    """What goes into one load package, or a part of that.
+    """What goes into one load package, or a part of that: records by key, and rejects by theirs.
 
-    Attributes:
-        records: By key.
-        rejects: By key, "<record_hash>:<occurrence>".
-        figures: What the walk has done so far.
-        bookmark: What to remember once this is loaded; None to leave it as it was.
-        end: How the walk ended, in its last batch.
-        package_end: Whether the package ends behind it.
+    Without a bookmark, what is remembered stays as it was. The last batch has an end.
     """
 
     records: dict[str, R]
@@ -76,13 +69,7 @@ class WalkBatch(Generic[R]):
 
 @dataclass(slots=True)
 class Collected(Generic[R]):
-    """Records that were read and not given yet.
-
-    Attributes:
-        package_rows: Records in one package, at least.
-        part_rows: Records after which a part of a package is given, so that it need not be kept.
-        has_given: Whether anything was given in this walk.
-    """
+    """Records that were read and not given yet; a part of a package is given so that it need not be kept."""
 
     package_rows: int
     part_rows: int

@@ -137,11 +137,9 @@ def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
-    """Say how the tables differ from what was verified; empty if they do not, or nothing was verified.
+    """Say how the invoices and current rejects that tables hold differ in number from what was verified.
 
-    Args:
-        bookmark: What is remembered of the account.
-        held: How many invoices and current rejects the tables hold of it.
+    Empty if they do not, or nothing was verified.
     """
     if bookmark.rows is None or (bookmark.rows, bookmark.rejects) == held:
         return ""

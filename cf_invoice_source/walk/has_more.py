@@ -80,11 +80,6 @@ class Listing(Generic[R]):
     Records without an id are held back until the end, for they are numbered from the oldest on. They, and
     rejected records without an id, are told apart by their ordinal, counted from the end of the list: it
     stays the same when new invoices arrive in front.
-
-    Attributes:
-        records_read: Different records so far.
-        unverified_reason: Why something may have been missed; empty when nothing speaks for it.
-        rejects: The ids of the rejected records by key, "<record_hash>:<occurrence>".
     """
 
     def __init__(self) -> None:

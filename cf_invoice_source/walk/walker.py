@@ -19,15 +19,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class WalkRequest:
-    """What a walk is asked to do.
-
-    Attributes:
-        full_reason: Why a full walk is wanted; empty where the bookmark decides.
-        now_s: The time, in unix seconds.
-        full_sync_every_s: How old the last full walk may be, in seconds.
-        package_rows: Records in one package, at least; fewer only in the last, or before a walk begins anew.
-        part_rows: Records after which a part of a package is given, so that it need not be kept.
-    """
+    """What a walk is asked to do: why it has to be a full one, if it has, and how much is given at once."""
 
     full_reason: str
     now_s: int
@@ -51,11 +43,7 @@ class Walker(Generic[R]):
         """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
 
     def batches(self) -> Iterator[WalkBatch[R]]:
-        """Walk, and give what was read in batches; the last one has its `end`.
-
-        Raises:
-            InvoiceSourceError: A request failed, or the server's paging makes no sense.
-        """
+        """Walk, and give what was read in batches; the last one has its `end`."""
         for _ in range(1 + MAX_RESTARTS):
             first = self._page(1)
             trouble = yield from self._by_ordinals(first)
