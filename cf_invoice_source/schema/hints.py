@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlt.common.schema.typing import TColumnSchema
+from dlt.common.schema.typing import TColumnSchema, TTableSchema
+from dlt.common.schema.utils import has_table_seen_data
 
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
@@ -34,7 +35,10 @@ def table_hints(
     return hints
 
 
-def incomplete_tables(known: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Name the tables that a schema's tables lack, or that an earlier version made without some column."""
-    columns = {name: table["columns"].keys() for name, table in known.items()}
+def incomplete_tables(known: Mapping[str, TTableSchema]) -> list[str]:
+    """Name the tables that a schema's tables lack, or that an earlier version made without some column.
+
+    What no row ever came to was not made yet: a schema that was imported knows more than there is.
+    """
+    columns = {name: table["columns"].keys() for name, table in known.items() if has_table_seen_data(table)}
     return [name for name, table in TABLES.items() if table.columns.keys() - columns.get(name, set())]
