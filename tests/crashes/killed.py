@@ -3,7 +3,7 @@
     python -m tests.crashes.killed DESTINATION MOMENT
     python -m tests.crashes.killed DESTINATION STEP PACKAGE NUMBER
 
-MOMENT is one of MOMENTS. The other form means the event of that number in a step of a package, or else its end.
+MOMENT is one of MOMENTS. The other form means the event of that number in a step of a package, or its end.
 
 An event is what can be half done: a file that is opened to write, moved or removed, and each statement to the
 database, before and after it.
