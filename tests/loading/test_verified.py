@@ -17,7 +17,7 @@ from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.faults import edit
 from tests.conftest import Command, Load, Warehouse
-from tests.make import CREATED_S, make_invoice, make_invoices
+from tests.support.make import CREATED_S, make_invoice, make_invoices
 
 LATER_S = CREATED_S + 10**7
 
