@@ -1,6 +1,6 @@
 """The destinations that a load is tried with: how to write to each, and how to look into it afterwards.
 
-    python -m tests.destinations.homes.homes NAME DIRECTORY
+    python -m tests.destinations.homes NAME DIRECTORY
 
 tells the story in a process of its own, and prints what came of it.
 """

@@ -47,7 +47,7 @@ def in_ducklake(directory: Path) -> Found:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     ended = run_python(
         "-m",
-        "tests.destinations.homes.homes",
+        "tests.destinations.homes",
         "ducklake",
         str(directory),
         env={"HOME": str(directory), "PYTHONPATH": os.pathsep.join([str(packages), str(ROOT)])},
