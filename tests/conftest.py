@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
-from tests import warm
-from tests.postgres import Database, Postgres, binaries, create_database, running
+from tests.support import warm
+from tests.support.postgres import Database, Postgres, binaries, create_database, running
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("here")

@@ -11,8 +11,8 @@ import pytest
 
 from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator
-from tests.exact import Query
-from tests.make import make_invoices
+from tests.support.exact import Query
+from tests.support.make import make_invoices
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.record import Invoice, Reject, read_record
-from tests.make import MISSING, make_invoice
+from tests.support.make import MISSING, make_invoice
 
 DOCUMENTED = tuple(make_invoice(invoice_pdf="https://example.com/pdf"))
 

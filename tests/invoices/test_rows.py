@@ -12,7 +12,7 @@ from cf_invoice_source.exact_json import DuplicateKeys
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
 from cf_invoice_source.invoices.record import Invoice, Reject, read_record
 from cf_invoice_source.invoices.rows import Rows, is_same
-from tests.make import make_invoice
+from tests.support.make import make_invoice
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 

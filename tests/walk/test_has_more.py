@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cf_invoice_source.invoices.record import Invoice, Item, Reject
 from cf_invoice_source.walk.has_more import Fetch, Listing, Refuse, Stop, Taken, is_same, next_step
 from cf_invoice_source.walk.page import Page
-from tests.make import MISSING, make_invoice, make_page
+from tests.support.make import MISSING, make_invoice, make_page
 
 # Go on, stop, or refuse
 

@@ -13,7 +13,7 @@ from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, HighWaterM
 from cf_invoice_source.walk.coverage import Coverage, pages_covering
 from cf_invoice_source.walk.ordinals import Trouble, Walk, WalkPlan, distrust, plan
 from cf_invoice_source.walk.page import Page
-from tests.make import CREATED_S, make_invoice, make_page
+from tests.support.make import CREATED_S, make_invoice, make_page
 
 BROKEN = ["no invoice"]
 """What "!" stands for in a list."""

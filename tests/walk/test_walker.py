@@ -15,7 +15,7 @@ from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkF
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, Rejected
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
-from tests.make import read_page_of
+from tests.support.make import read_page_of
 from tests.support.truth import Truth
 
 NOW_S, WEEK_S = 10_000_000, 604_800

@@ -1,0 +1,418 @@
+"""The destinations that a load is tried with: how to write to each, and how to look into it afterwards.
+
+    python -m tests.destinations.homes NAME DIRECTORY
+
+tells the story in a process of its own, and prints what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import simplejson
+
+from cf_invoice_source.simulator import Account, Simulator, World
+from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+
+if TYPE_CHECKING:
+    from cf_invoice_source import Report
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Home:
+    """One destination.
+
+    Attributes:
+        title: How the README names it.
+        drivers: What is installed for it, beside dlt.
+        connect: Gives dlt's destination in a directory, or in the database of an address.
+        look: Gives the rows of a table there, as its own driver reads them.
+        settings: Arguments of the source.
+        limit: What the README says about it.
+        has_nested: Whether a list gets a table of its own.
+        has_new_columns: Whether a new field gets a column.
+        keeps_digits: How many digits of a number it keeps.
+        skips: Steps of the story that wait for the next load, where a load takes seconds.
+    """
+
+    title: str
+    drivers: tuple[str, ...]
+    connect: Callable[[str], Any]
+    look: Callable[[str, str], list[Row]]
+    settings: Mapping[str, Any]
+    limit: str = ""
+    has_nested: bool = True
+    has_new_columns: bool = True
+    keeps_digits: int = 38
+    skips: frozenset[int] = frozenset()
+
+
+def _destination(name: str, *arguments: Any, **more: Any) -> Any:
+    import dlt
+
+    return getattr(dlt.destinations, name)(*arguments, **more)
+
+
+def _dicts(cursor: Any) -> list[Row]:
+    names = [each[0] for each in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _in_duckdb(place: str, table: str) -> list[Row]:
+    import duckdb
+
+    with duckdb.connect(f"{place}/w.duckdb") as connection:
+        return _dicts(connection.execute(f"SELECT * FROM cf_invoices.{table}"))  # noqa: S608
+
+
+def _in_postgres(dsn: str, table: str) -> list[Row]:
+    import psycopg2
+
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM cf_invoices.{table}")  # noqa: S608
+        return _dicts(cursor)
+
+
+def _in_sqlite(place: str, table: str) -> list[Row]:
+    with closing(sqlite3.connect(f"{place}/w__cf_invoices.db")) as connection:
+        return _dicts(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
+
+
+def _in_delta(place: str, table: str) -> list[Row]:
+    from deltalake import DeltaTable
+
+    rows: list[Row] = DeltaTable(f"{place}/files/cf_invoices/{table}").to_pyarrow_table().to_pylist()
+    return rows
+
+
+def _in_iceberg(place: str, table: str) -> list[Row]:
+    from pyiceberg.table import StaticTable
+
+    newest = max(Path(place, "files", "cf_invoices", table, "metadata").glob("*.metadata.json"))
+    rows: list[Row] = StaticTable.from_metadata(newest.as_uri()).scan().to_arrow().to_pylist()
+    return rows
+
+
+def _in_parquet(place: str, table: str) -> list[Row]:
+    import duckdb
+
+    files = f"{place}/files/cf_invoices/{table}/*.parquet"
+    with duckdb.connect() as connection:
+        return _dicts(connection.execute(f"SELECT * FROM read_parquet('{files}', union_by_name = true)"))  # noqa: S608
+
+
+def _in_jsonl(place: str, table: str) -> list[Row]:
+    files = sorted(Path(place, "files", "cf_invoices", table).glob("*.jsonl"))
+    rows = [json.loads(line, parse_float=Decimal) for file in files for line in file.read_text().splitlines()]
+    columns = {name: None for row in rows for name in row}
+    return [columns | row for row in rows]
+
+
+def _in_ducklake(place: str, table: str) -> list[Row]:
+    return _dicts(_lake(place).execute(f"SELECT * FROM lake.cf_invoices.{table}"))  # noqa: S608
+
+
+@cache
+def _lake(place: str) -> Any:
+    """Keep one connection: each one has to load 36 MB of extension."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"ATTACH 'ducklake:sqlite:{place}/lake.sqlite' AS lake")
+    return connection
+
+
+@cache
+def _ducklake(place: str) -> Any:
+    import duckdb
+    import duckdb_extension_ducklake
+    import duckdb_extension_sqlite_scanner
+    from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
+
+    with duckdb.connect() as connection:
+        for package in (duckdb_extension_ducklake, duckdb_extension_sqlite_scanner):
+            [extension] = Path(package.__file__).parent.rglob("*.duckdb_extension")
+            connection.execute(f"INSTALL '{extension}'")
+    catalog, storage = f"sqlite:///{place}/lake.sqlite", Path(place, "lake").as_uri()
+    return _destination("ducklake", DuckLakeCredentials("lake", catalog=catalog, storage=storage))
+
+
+def _files(place: str, **more: Any) -> Any:
+    return _destination("filesystem", Path(place, "files").as_uri(), **more)
+
+
+_NO_LISTS = "lists in a new field stay JSON, in `more_fields`; tables appear with their first row"
+_ADDS = "`invoices` holds old rows, too; take the newest of `invoice_changes`, as below"
+
+HOMES: Mapping[str, Home] = {
+    "duckdb": Home(
+        "DuckDB", ("duckdb",), lambda at: _destination("duckdb", f"{at}/w.duckdb"), _in_duckdb, {}
+    ),
+    "postgres": Home(
+        "PostgreSQL", ("psycopg2-binary",), lambda at: _destination("postgres", at), _in_postgres, {}
+    ),
+    "sqlite": Home(
+        "SQLite (`sqlalchemy`)",
+        ("sqlalchemy",),
+        lambda at: _destination("sqlalchemy", f"sqlite:///{at}/w.db"),
+        _in_sqlite,
+        {},
+        "a number of more than 15 digits is rejected",
+        keeps_digits=15,
+    ),
+    "ducklake": Home(
+        "DuckLake",
+        ("duckdb", "duckdb-extension-ducklake"),
+        _ducklake,
+        _in_ducklake,
+        {},
+        "tried with its catalog in SQLite, without the quiet and the full walk; "
+        "a DuckDB file as catalog fails",
+        skips=frozenset({1, 3, 4}),
+    ),
+    "delta": Home(
+        "`filesystem`, Delta",
+        ("deltalake",),
+        _files,
+        _in_delta,
+        {"table_format": "delta"},
+        _NO_LISTS,
+        has_nested=False,
+    ),
+    "iceberg": Home(
+        "`filesystem`, Iceberg",
+        ("pyiceberg",),
+        _files,
+        _in_iceberg,
+        {"table_format": "iceberg"},
+        "new fields stay JSON, in `more_fields`; tables appear with their first row; after a plain dlt run, "
+        "deleted rows stay with `deleted` true until the next `load`",
+        has_nested=False,
+        has_new_columns=False,
+    ),
+    "parquet": Home(
+        "`filesystem`, Parquet",
+        ("pyarrow",),
+        lambda at: _files(at, preferred_loader_file_format="parquet"),
+        _in_parquet,
+        {},
+        _ADDS,
+    ),
+    "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS),
+}
+
+
+@dataclass
+class Found:
+    """What came of a load, and of all that followed.
+
+    Attributes:
+        is_mirror: Whether `invoices` equalled the list after every step.
+        has_audit_trail: Whether the newest rows of `invoice_changes` did.
+        is_verified: Whether each step without a reject was proven, and said so.
+        drivers: What it ran with.
+    """
+
+    is_mirror: bool = True
+    has_audit_trail: bool = True
+    is_verified: bool = True
+    drivers: str = ""
+
+
+@dataclass
+class Told:
+    """A world, one account of it, and a destination that it is loaded into."""
+
+    home: Home
+    place: str
+    simulator: Simulator
+    account: Account
+
+    def load(self, pipeline_name: str = "cloudflare_invoices", **settings: Any) -> Report:
+        import dlt
+
+        from cf_invoice_source import load
+
+        pipeline = dlt.pipeline(
+            pipeline_name, destination=self.home.connect(self.place), dataset_name="cf_invoices"
+        )
+        return load(
+            pipeline,
+            account_id=self.account.id,
+            base_url=self.simulator.base_url,
+            credentials={"api_token": self.simulator.token},
+            **self.home.settings,
+            **settings,
+        )
+
+    def rows(self, table: str) -> list[Row]:
+        """Read a table, in Python's types whatever the driver gives."""
+        return sorted((_plain(row) for row in self.home.look(self.place, table)), key=_key)
+
+    def whole(self, table: str, *, without: set[str]) -> list[Row]:
+        """Read a table with all columns that are the source's, but these."""
+        rows = []
+        for row in self.home.look(self.place, table):
+            kept = {name for name in row if not name.startswith("_dlt") and name not in without}
+            ids = {"id": row["id"]} if "id" in row else {}
+            rows.append(_plain({name: row[name] for name in kept}) | ids | {"row_hash": row.get("row_hash")})
+        return sorted(rows, key=lambda row: sorted((name, str(value)) for name, value in row.items()))
+
+    def truth(self) -> list[Row]:
+        """What `invoices` must hold of the records that are invoices."""
+        listed = [record for record in self.account.records if isinstance(record, dict)]
+        return sorted((_expected(self.account.id, record, self.home) for record in listed), key=_key)
+
+    def newest(self) -> list[Row]:
+        """Say what the changes come to."""
+        latest: dict[tuple[str, str], Row] = {}
+        for row in sorted(self.rows("invoice_changes"), key=lambda row: int(row["version"])):
+            latest[row["account_id"], row["id"]] = row
+        kept = [row for row in latest.values() if row["change"] != "deleted"]
+        ours = {"version", "change", "observed_at"}
+        return sorted(
+            ({name: value for name, value in row.items() if name not in ours} for row in kept), key=_key
+        )
+
+
+QUIET = {3: ("incremental", ""), 4: ("full", "asked for")}
+"""Steps of the story in which nothing has happened, and the walks that they take."""
+
+DIGITS = 16
+"""Of the amount that comes last in the story: more than SQLite keeps."""
+
+
+def steps(account: Account) -> Iterator[dict[str, Any]]:
+    """Tell the story: change the list, and give the settings of the load that follows."""
+    account.records += make_invoices(4, status="open", amount_due=Decimal("2178.000000001"))
+    account.find("in_2")["status"] = account.find("in_4")["status"] = "draft"
+    yield {}
+    account.add(make_invoice(id="in_5", created=CREATED_S + 10**6, amount_due=123456789012345))
+    account.pay("in_1")
+    account.delete("in_2")
+    yield {}
+    unknown = {"tax": Decimal("12.5"), "address": {"city": "Köln", "floor": 3}, "lines": [{"n": 1}, {"n": 2}]}
+    account.find("in_3").update(unknown)
+    account.add(make_invoice(id=None, created=CREATED_S + 10**6 + 1))
+    yield {}
+    yield {}
+    yield {"full": True}
+    account.delete("in_4")
+    account.find("in_3")["tax"] = 1
+    yield {}
+
+
+def told_of(name: str, place: str) -> Found:
+    """Load into a destination what happens in an account, and compare after each step."""
+    home, world = HOMES[name], World(seed=1)
+    found = Found(drivers=", ".join(f"{driver} {version(driver)}" for driver in home.drivers))
+    with Simulator(world) as simulator:
+        told = Told(home, place, simulator, world.add_account("Test"))
+        for number, settings in enumerate(steps(told.account)):
+            if number in home.skips:
+                continue
+            report = told.load(**settings)
+            outcome = report.accounts[0]
+            if number in QUIET:
+                assert (outcome.sync_mode, outcome.full_reason) == QUIET[number]
+                assert (outcome.new, outcome.updated, outcome.deleted) == (0, 0, 0)
+            found.is_mirror &= told.rows("invoices") == told.truth()
+            found.has_audit_trail &= told.newest() == told.truth()
+            found.is_verified &= report.is_verified
+        told.account.records.insert(0, "no invoice")
+        too_long = make_invoice(id="in_6", created=CREATED_S + 10**7, amount_due=Decimal("1234567.123456789"))
+        told.account.add(too_long)
+        report = told.load()
+        rejected = {row.get("id") for row in told.rows("invoice_rejects")}
+        assert rejected == ({None} if home.keeps_digits > DIGITS else {None, "in_6"})
+        assert report.accounts[0].rejected == len(rejected)
+        assert not report.is_verified
+        if "in_6" in rejected:
+            told.account.records.remove(too_long)
+        assert told.newest() == told.truth()
+    return found
+
+
+def line(name: str, found: Found) -> str:
+    """Write a destination's line of the README's table."""
+    home = HOMES[name]
+    words = {True: "yes", False: "no"}
+    cells = (
+        home.title,
+        found.drivers,
+        words[found.is_mirror],
+        words[found.has_audit_trail],
+        words[found.is_verified],
+        home.limit,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+_DECIMALS = {"amount_due", "amount_paid", "amount_remaining", "tax", "address__floor"}
+_TIMES = {"created", "observed_at", "resolved_at", "started_at", "finished_at"}
+_FLAGS = {"attempted", "auto_advance", "deleted", "verified"}
+_NOT_COMPARED = {"row_hash", "invoice_pdf"}
+
+
+def _key(row: Row) -> tuple[str, int]:
+    return str(row.get("id")), int(row.get("version", 0))
+
+
+def _plain(row: Row) -> Row:
+    return {
+        name: _value(name, value)
+        for name, value in row.items()
+        if value is not None and not name.startswith("_dlt") and name not in _NOT_COMPARED
+    }
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in _DECIMALS:
+        return Decimal(str(value)).normalize()
+    if name in _TIMES:
+        time = datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
+        return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    if name == "more_fields":
+        return simplejson.loads(value, use_decimal=True)
+    if name == "id" and value.startswith("anonymous:"):
+        return None
+    return bool(value) if name in _FLAGS else value
+
+
+def _expected(account_id: str, record: Mapping[str, Any], home: Home) -> Row:
+    row = expected_row(account_id, record)
+    row["id"] = row["id"] or "anonymous:"
+    unknown = {name: record[name] for name in ("tax", "address", "lines") if name in record}
+    more = {}
+    for name, value in unknown.items():
+        if not home.has_new_columns or (isinstance(value, list) and not home.has_nested):
+            more[name] = value
+        elif isinstance(value, dict):
+            row |= {f"{name}__{inner}": item for inner, item in value.items()}
+        elif not isinstance(value, list):
+            row[name] = value
+    if more:
+        row["more_fields"] = simplejson.dumps(more, use_decimal=True)
+    return _plain(row)
+
+
+def main() -> None:
+    """Tell the story as a command."""
+    sys.stdout.write(json.dumps(asdict(told_of(*sys.argv[1:3]))) + "\n")
+
+
+if __name__ == "__main__":
+    main()

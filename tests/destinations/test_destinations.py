@@ -1,0 +1,230 @@
+"""The same story in every destination that can run here; the README's table is what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+
+from cf_invoice_source import SettingsError, load
+from cf_invoice_source.simulator import Account, Simulator, World
+from tests.conftest import Command, run_python
+from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
+from tests.support.make import CREATED_S, make_invoice, make_invoices
+from tests.support.postgres import Database
+
+pytestmark = [
+    pytest.mark.usefixtures("dlt_here"),
+    # Raised inside the drivers, and inside dlt's use of them.
+    pytest.mark.filterwarnings("default"),
+]
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+
+def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
+    if name == "ducklake":
+        return in_ducklake(directory)
+    place = request.getfixturevalue("database").dsn if name == "postgres" else str(directory)
+    return told_of(name, place)
+
+
+def in_ducklake(directory: Path) -> Found:
+    """Its DuckDB extension is made for one version of DuckDB: both lie in a directory of their own."""
+    packages = os.environ.get("DUCKLAKE_PACKAGES")
+    if not packages:
+        missing = "DUCKLAKE_PACKAGES names no directory: pip install --target ... duckdb-extension-ducklake"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    ended = run_python(
+        "-m",
+        "tests.destinations.homes",
+        "ducklake",
+        str(directory),
+        env={"HOME": str(directory), "PYTHONPATH": os.pathsep.join([str(packages), str(ROOT)])},
+        timeout_s=240,
+    )
+    assert ended.exit_code == 0, ended.output
+    return Found(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_line_in_the_readme_is_what_the_story_comes_to(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    found = found_in(name, tmp_path, request)
+
+    written = line(name, found)
+    if os.environ.get("WRITE_README"):
+        write(written)
+    assert without_versions(written) in map(without_versions, README.read_text().splitlines()), written
+
+
+TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
+
+MOVING = {"started_at", "finished_at", "observed_at"}
+"""When something was done."""
+
+
+def test_the_same_world_makes_equal_tables_in_four_destinations(tmp_path: Path, database: Database) -> None:
+    """Value for value, row hashes and numbers of versions included."""
+    tables = {}
+    for name in ("duckdb", "postgres", "sqlite", "delta"):
+        directory = tmp_path / name
+        directory.mkdir()
+        world = World(seed=3)
+        account = world.add_account("Test", invoices=60)
+        account.records.insert(0, "no invoice")
+        account.add(make_invoice(id=None, created=CREATED_S * 2, description="ünï\n'\"%", tax=Decimal("0.1")))
+        with Simulator(world) as simulator:
+            told = Told(
+                HOMES[name], database.dsn if name == "postgres" else str(directory), simulator, account
+            )
+            told.load()
+            world.live(9)
+            told.load(full=True)
+        tables[name] = {table: told.whole(table, without=MOVING) for table in TABLES}
+
+    assert len(tables["duckdb"]["invoice_changes"]) > 61
+    assert tables["postgres"] == tables["duckdb"]
+    assert tables["sqlite"] == tables["duckdb"]
+    assert tables["delta"] == tables["duckdb"]
+
+
+def test_the_recipe_gives_the_list_where_rows_are_only_added(tmp_path: Path, place: Path) -> None:
+    blocks = [block.partition("```")[0] for block in README.read_text().split("```sql\n")[1:]]
+    view, recipe = [block for block in blocks if "read_parquet" in block or "AS numbered" in block]
+    world = World(seed=1)
+    account = world.add_account("Test")
+    with Simulator(world) as simulator:
+        told = Told(HOMES["parquet"], str(tmp_path), simulator, account)
+        for settings in steps(account):
+            told.load(**settings)
+
+    with duckdb.connect() as connection:
+        connection.execute(view.replace("files/", f"{tmp_path}/files/"))
+        listed = connection.execute(recipe).fetchall()
+    held = {(row[1].partition(":")[0], row[2], row[3]) for row in listed}
+    assert len(listed) == len(account.records)
+    assert held == {
+        (record["id"] or "anonymous", record["status"], Decimal(record["amount_due"]))
+        for record in account.records
+    }
+
+
+# What a load says of it
+
+
+@pytest.mark.parametrize("command_line", ["load", "check"])
+def test_a_destination_that_only_adds_rows_is_told_of_before_anything_is_asked_for(
+    simulator: Simulator, account: Account, command: Command, tmp_path: Path, command_line: str
+) -> None:
+    """So the notice stands before the error of the first request."""
+    simulator.denied.add(account.id)
+    url = (tmp_path / "files").as_uri()
+
+    ended = command(
+        command_line, "--destination", "filesystem", env={"DESTINATION__FILESYSTEM__BUCKET_URL": url}
+    )
+
+    said = " ".join(ended.output.split())
+    notice = said.index("This destination only adds rows")
+    assert ended.exit_code == 1
+    assert command_line == "check" or notice < said.index("Error:")
+
+
+def test_a_load_that_only_adds_rows_is_not_verified(
+    simulator: Simulator, account: Account, command: Command, tmp_path: Path
+) -> None:
+    account.records += make_invoices(3)
+    url = (tmp_path / "files").as_uri()
+
+    ended = command("load", "--destination", "filesystem", env={"DESTINATION__FILESYSTEM__BUCKET_URL": url})
+
+    assert ended.exit_code == 3
+    assert "this destination only adds rows" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"table_format": "hudi"}, "no such table_format"),
+        ({"table_format": "delta"}, "The tables are there already, in the format native, not delta"),
+    ],
+)
+def test_a_format_that_cannot_be_is_a_setting_to_mend(
+    simulator: Simulator, account: Account, tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    account.records += make_invoices(1)
+    told = Told(HOMES["jsonl"], str(tmp_path), simulator, account)
+    told.load()
+
+    with pytest.raises(SettingsError, match=words):
+        told.load(**settings)
+
+
+def test_a_database_knows_no_table_format(simulator: Simulator, account: Account, tmp_path: Path) -> None:
+    told = Told(HOMES["duckdb"], str(tmp_path), simulator, account)
+
+    with pytest.raises(SettingsError, match="keeps no tables in the format delta"):
+        told.load(table_format="delta")
+    assert simulator.requests == []
+
+
+def test_a_delta_table_that_somebody_deleted_is_written_again(
+    simulator: Simulator, account: Account, tmp_path: Path
+) -> None:
+    account.records += make_invoices(3)
+    told = Told(HOMES["delta"], str(tmp_path), simulator, account)
+    told.load()
+    rmtree(tmp_path / "files" / "cf_invoices" / "invoices")
+
+    report = told.load()
+
+    assert told.rows("invoices") == told.truth()
+    assert report.is_verified
+
+
+def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_verified(
+    simulator: Simulator, account: Account
+) -> None:
+    account.records += make_invoices(3)
+    taken: dict[str, list[Any]] = defaultdict(list)
+
+    @dlt.destination(batch_size=100)
+    def sink(items: Any, table: Any, /) -> None:
+        taken[table["name"]] += [item["id"] for item in items if "id" in item]
+
+    pipeline = dlt.pipeline("cloudflare_invoices", destination=sink, dataset_name="cf_invoices")
+
+    reports = [load(pipeline), load(pipeline)]
+
+    assert [report.is_verified for report in reports] == [False, False]
+    assert {each.unverified_reason for report in reports for each in report.accounts} == {
+        "this destination cannot be read back"
+    }
+    assert sorted(taken["invoices"]) == ["in_1", "in_1", "in_2", "in_2", "in_3", "in_3"]
+    assert taken["invoice_changes"] == []
+
+
+def without_versions(text: str) -> str:
+    """Drivers go on; what the README says must hold with each."""
+    return re.sub(r"\d+(\.\d+)+", "N", text)
+
+
+def write(written: str) -> None:
+    """Put a line into the README's table, in place of the one of the same destination."""
+    title = written[: written.index(" | ") + 3]
+    lines = [row for row in README.read_text().splitlines() if not row.startswith(title)]
+    first = lines.index(next(row for row in lines if row.startswith("| destination | ran with |")))
+    end = next(number for number in range(first, len(lines)) if not lines[number].startswith("|"))
+    README.write_text("\n".join([*lines[:end], written, *lines[end:], ""]))

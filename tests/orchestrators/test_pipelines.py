@@ -1,0 +1,33 @@
+"""The orchestrator files run as they are."""
+
+from pathlib import Path
+
+from cf_invoice_source.simulator import Account, Simulator
+from tests.conftest import Warehouse, run_python
+from tests.support.make import make_invoices
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def test_load_to_duckdb_fills_the_file_beside_you(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    account.records += make_invoices(60)
+
+    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+
+    assert ended.exit_code == 0, ended.stderr
+    assert len(Warehouse(place / "cloudflare_invoices.duckdb").ids()) == 60
+    assert simulator.token not in ended.output
+
+
+def test_load_to_duckdb_fails_when_the_account_does(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    simulator.denied.add(account.id)
+
+    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+
+    assert ended.exit_code == 1
+    assert "AI Gateway Read" in ended.stderr
+    assert simulator.token not in ended.output

@@ -1,0 +1,197 @@
+"""Two loads side by side: the second one waits, says so, and goes on or fails clearly; nothing is spoilt."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from cf_invoice_source.simulator import Account, Request, Simulator
+from tests.conftest import Command, Ended, Warehouse
+from tests.support.make import make_invoices
+
+WAIT_S = 30
+"""How long a test waits for what must happen, before it fails."""
+
+
+@pytest.fixture
+def listed(account: Account) -> Account:
+    account.records += make_invoices(7)
+    return account
+
+
+@contextmanager
+def under_way(simulator: Simulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A load in a process of its own that gets no answer until this block is left."""
+    is_asked, may_answer = Event(), Event()
+
+    def hold(_request: Request) -> None:
+        is_asked.set()
+        may_answer.wait(WAIT_S)
+
+    simulator.before_sending = hold
+    command = [sys.executable, "-m", "cf_invoice_source", "load", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=os.environ.copy()
+    )
+    try:
+        assert is_asked.wait(WAIT_S)
+        simulator.before_sending = None
+        yield process
+    finally:
+        may_answer.set()
+        process.communicate(timeout=WAIT_S)
+
+
+SAME = {
+    "pipeline": ("--destination", "duckdb"),
+    "DuckDB file": ("--pipeline-name", "another"),
+}
+
+
+@pytest.mark.parametrize("arguments", SAME.values(), ids=SAME)
+def test_the_second_load_fails_clearly_after_the_time_it_may_wait(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command, arguments: tuple[str, ...]
+) -> None:
+    with under_way(simulator) as first:
+        second = process("load", "--wait", "0.1", *arguments)
+        asked = len(simulator.requests)
+
+    assert second.exit_code == 1
+    assert "Another load" in second.stderr
+    assert "is still under way" in second.stderr
+    assert "run again when it has ended" in second.stderr
+    assert (first.returncode, asked) == (0, 1)
+    assert len(warehouse.ids()) == 7
+
+
+@pytest.mark.parametrize("arguments", SAME.values(), ids=SAME)
+def test_the_second_load_waits_says_so_and_goes_on(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, arguments: tuple[str, ...]
+) -> None:
+    with under_way(simulator) as first:
+        second = subprocess.Popen(
+            [sys.executable, "-m", "cf_invoice_source", "load", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        assert second.stderr is not None
+        said = second.stderr.readline()
+        asked = len(simulator.requests)
+    second.communicate(timeout=WAIT_S)
+
+    assert "Another load" in said
+    assert "waiting for up to 600 seconds" in said
+    assert asked == 1
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(warehouse.ids()) == 7
+
+
+def test_a_load_that_was_killed_holds_nobody_up(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command
+) -> None:
+    with under_way(simulator) as first:
+        first.send_signal(signal.SIGKILL)
+        first.wait(WAIT_S)
+        second = process("load", "--wait", "0")
+
+    assert second.exit_code == 0
+    assert len(warehouse.ids()) == 7
+
+
+def test_loads_into_different_files_by_different_pipelines_do_not_wait(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.duckdb"
+
+    with under_way(simulator):
+        ended = process(
+            "load",
+            "--wait",
+            "0",
+            "--pipeline-name",
+            "other",
+            env={"DESTINATION__DUCKDB__CREDENTIALS": str(other)},
+        )
+
+    assert ended.exit_code == 0
+    assert len(Warehouse(other).ids()) == 7
+
+
+def load_from_python(_number: int) -> tuple[bool, int | None]:
+    import dlt
+
+    from cf_invoice_source import load, pipeline_lock
+
+    with pipeline_lock("cloudflare_invoices"):
+        pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+        report = load(pipeline)
+    return report.is_verified, report.accounts[0].invoices
+
+
+def test_four_processes_at_once_from_python_all_come_through(
+    simulator: Simulator, listed: Account, warehouse: Warehouse
+) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        outcomes = pool.map(load_from_python, range(4), chunksize=1)
+
+    assert outcomes == [(True, 7)] * 4
+    assert len(warehouse.ids()) == 7
+    assert warehouse.query("SELECT count(*) FROM cf_invoices.invoice_changes") == [(7,)]
+
+
+def test_two_threads_of_one_process_wait_for_each_other(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, dlt_here: None
+) -> None:
+    from cf_invoice_source import TryLaterError, pipeline_lock
+
+    caught: list[Any] = []
+
+    def load_too() -> None:
+        try:
+            with pipeline_lock("cloudflare_invoices", wait_s=0):
+                pass
+        except TryLaterError as error:
+            caught.append(error)
+
+    with pipeline_lock("cloudflare_invoices", wait_s=0), pipeline_lock("cloudflare_invoices", wait_s=0):
+        thread = Thread(target=load_too)
+        thread.start()
+        thread.join()
+
+    assert "Another load of the pipeline cloudflare_invoices" in str(caught[0])
+
+
+def test_a_directory_that_cannot_be_made_is_told(
+    simulator: Simulator, listed: Account, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / "file" / "warehouse.duckdb"))
+
+    ended: Ended = command("load")
+
+    assert ended.exit_code == 1
+    assert "cannot be written" in ended.stderr
+    assert "choose another file" in ended.stderr
+
+
+def test_dlts_own_directory_that_cannot_be_made_is_told(
+    simulator: Simulator, listed: Account, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "file"))
+
+    ended: Ended = command("load")
+
+    assert ended.exit_code == 1
+    assert "DLT_DATA_DIR" in ended.stderr
