@@ -19,6 +19,7 @@ from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support import warm
 from tests.support.postgres import Database, Postgres, binaries, create_database, running
+from tests.support.tiers import pytest_itemcollected  # noqa: F401 - a hook
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("here")

@@ -55,6 +55,7 @@ def listed(account: Account) -> Account:
     return account
 
 
+@pytest.mark.quick("duckdb")
 def test_when_an_invoice_became_paid_is_known_of_those_that_were_seen_unpaid(
     store: Store, listed: Account
 ) -> None:
@@ -69,6 +70,7 @@ def test_when_an_invoice_became_paid_is_known_of_those_that_were_seen_unpaid(
     assert rows[0][2] >= seen
 
 
+@pytest.mark.quick("duckdb")
 def test_the_last_run_of_each_account_is_told(store: Store, listed: Account, simulator: Simulator) -> None:
     store.load()
     listed.pay("in_1")

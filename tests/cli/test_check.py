@@ -475,6 +475,7 @@ def test_where_nothing_is_yet_nothing_is_made(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_loaded_stays_as_it_is_to_the_byte(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, tmp_path: Path
 ) -> None:

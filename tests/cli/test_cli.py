@@ -431,6 +431,7 @@ def test_a_destination_that_cannot_be_written_says_so(
     assert len(ended.stderr.splitlines()) <= SCREEN_LINES
 
 
+@pytest.mark.slow
 def test_the_next_healthy_run_after_a_failure_is_exact(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -472,6 +473,7 @@ def files_with(secret: str, folder: Path) -> list[Path]:
     return [path for path in files if secret.encode() in path.read_bytes()]
 
 
+@pytest.mark.quick("status-ascii")
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 @pytest.mark.parametrize("name", ["load", "status", "check"])
 def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
@@ -529,6 +531,7 @@ def test_json_is_one_document_on_stdout_after_an_error_too(
     assert ended.stderr.startswith("Error: ")
 
 
+@pytest.mark.quick("wrong token", "invoices moved")
 @pytest.mark.parametrize("broken", [*ANSWERED, *NOT_ANSWERED])
 def test_json_after_every_error_is_a_document_without_a_secret(
     simulator: Simulator,
@@ -604,6 +607,7 @@ def test_an_error_is_one_line_of_the_log_with_what_the_screen_would_say(
     assert SECRET not in ended.output
 
 
+@pytest.mark.slow
 def test_a_traceback_is_part_of_that_line(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
 ) -> None:
@@ -679,6 +683,7 @@ def test_help_and_usage_errors_do_not_import_dlt(arguments: list[str], exit_code
     assert ended.stderr.splitlines()[-1] == "False False"
 
 
+@pytest.mark.slow
 def test_a_load_imports_neither_pandas_nor_arrow(
     simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:

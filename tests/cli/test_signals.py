@@ -87,6 +87,7 @@ def hang(asked: Event, leave: Event) -> Fault:
     return Fault(spoil)
 
 
+@pytest.mark.quick("SIGTERM")
 @both
 def test_a_signal_ends_a_wait_for_a_request_that_is_never_answered(
     load: Load,
@@ -111,6 +112,7 @@ def test_a_signal_ends_a_wait_for_a_request_that_is_never_answered(
     assert_healthy(load(), listed, warehouse)
 
 
+@pytest.mark.slow
 @both
 def test_a_signal_ends_a_wait_for_the_rate_limit(
     load: Load,
@@ -134,6 +136,7 @@ def test_a_signal_ends_a_wait_for_the_rate_limit(
     assert_healthy(load(), listed, warehouse)
 
 
+@pytest.mark.quick("load-Ctrl-C")
 @both
 @pytest.mark.parametrize("step", ["extract", "normalize", "load"])
 def test_a_signal_in_a_step_of_dlt_ends_it(
@@ -167,6 +170,7 @@ def test_a_signal_in_a_step_of_dlt_ends_it(
     assert_healthy(load(), listed, warehouse)
 
 
+@pytest.mark.slow
 @both
 def test_a_signal_ends_a_load_that_waits_for_a_lock_in_the_database(
     dlt_here: None,
@@ -201,6 +205,7 @@ def test_a_signal_ends_a_load_that_waits_for_a_lock_in_the_database(
     assert_exact(database.query, listed)
 
 
+@pytest.mark.slow
 def test_in_a_program_of_its_own_dlt_ends_its_jobs_and_the_interruption_goes_up(
     load: Load, listed: Account, warehouse: Warehouse, held: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +229,7 @@ def test_in_a_program_of_its_own_dlt_ends_its_jobs_and_the_interruption_goes_up(
     assert_healthy(load(), listed, warehouse)
 
 
+@pytest.mark.slow
 def test_what_is_ignored_stays_ignored(simulator: Simulator, listed: Account, warehouse: Warehouse) -> None:
     """As for a command that a shell runs in the background, which a Ctrl-C there does not concern."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

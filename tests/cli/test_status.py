@@ -161,6 +161,7 @@ AMOUNTS: dict[str, tuple[list[tuple[str, Any]], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.quick("two decimals", "nothing")
 @pytest.mark.parametrize(("remaining", "told"), AMOUNTS.values(), ids=AMOUNTS)
 def test_open_amounts_are_exact_and_in_major_units(
     simulator: Simulator,
@@ -191,6 +192,7 @@ def test_an_unknown_currency_is_shown_in_minor_units_and_says_so(
     assert "* in minor units" in told
 
 
+@pytest.mark.quick("80")
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 def test_the_screen_names_every_account_whatever_the_amounts(
     simulator: Simulator,
@@ -252,6 +254,7 @@ def test_settings_under_the_name_of_the_pipeline_count(
     assert told["accounts"][0]["invoices"] == 1
 
 
+@pytest.mark.slow
 def test_it_works_offline_and_on_a_fresh_machine(
     simulator: Simulator,
     account: Account,
@@ -317,6 +320,7 @@ def test_looking_for_an_sqlite_database_creates_nothing(tmp_path: Path, process:
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["the working directory", "nothing"])
 def test_files_in_a_bucket_are_read_even_on_a_fresh_machine(
     simulator: Simulator, account: Account, process: Command, tmp_path: Path, kept: str
@@ -348,6 +352,7 @@ def test_nothing_loaded_is_a_document_too(warehouse: Warehouse, command: Command
     }
 
 
+@pytest.mark.slow
 def test_looking_at_what_is_loaded_changes_nothing(
     simulator: Simulator, account: Account, warehouse: Warehouse, tmp_path: Path, process: Command
 ) -> None:
@@ -436,6 +441,7 @@ def test_rejected_records_are_exit_code_3(
     assert document(command)["accounts"][0]["rejected"] == 1
 
 
+@pytest.mark.slow
 def test_a_record_that_was_rejected_once_does_not_count(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -517,6 +523,7 @@ def test_a_file_that_another_process_holds_is_exit_code_1(
     assert json.loads(ended.stdout)["error"]["type"] == "DestinationError"
 
 
+@pytest.mark.slow
 def test_several_may_look_at_once(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
 ) -> None:

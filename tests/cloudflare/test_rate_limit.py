@@ -60,6 +60,7 @@ def test_a_refusal_is_waited_for(
     assert wait_after_refusal(retry_after, quota, refusals=refusals, now_s=40) == waits_s
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(1, 10))
 def test_no_header_makes_it_hammer_or_wait_for_ever(retry_after: str, refusals: int) -> None:
     waits_s = wait_after_refusal(retry_after, None, refusals=refusals, now_s=1.7e9)

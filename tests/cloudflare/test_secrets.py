@@ -84,6 +84,7 @@ RUNS: dict[str, tuple[Callable[[Simulator], object], str, int]] = {
 }
 
 
+@pytest.mark.quick("token-a success", "key-refused")
 @pytest.mark.parametrize(("prepare", "stage", "exit_code"), RUNS.values(), ids=RUNS)
 def test_the_loudest_run_leaves_no_secret_in_any_output_file_or_table(
     simulator: Simulator,
@@ -272,6 +273,7 @@ def test_no_redirect_is_followed_with_a_credential(
     assert len(simulator.requests) == 1
 
 
+@pytest.mark.quick("http://user:s3cr3t-value@127.0.0.1:9")
 @pytest.mark.parametrize(
     "proxy",
     [

@@ -153,6 +153,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.quick("duckdb-later load-changes are copied")
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("is_first", [True, False], ids=["first load", "later load"])
 def test_after_a_kill_when(store: Store, listed: Account, moment: str, *, is_first: bool) -> None:

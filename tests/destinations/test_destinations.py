@@ -57,6 +57,7 @@ def in_ducklake(directory: Path) -> Found:
     return Found(**json.loads(ended.stdout.splitlines()[-1]))
 
 
+@pytest.mark.quick("postgres")
 @pytest.mark.parametrize("name", HOMES)
 def test_the_line_in_the_readme_is_what_the_story_comes_to(
     name: str, tmp_path: Path, request: pytest.FixtureRequest

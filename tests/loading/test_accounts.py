@@ -306,6 +306,7 @@ def test_trouble_is_counted_for_the_account_that_had_it(
     assert retries == [(others[3].id, 2)]
 
 
+@pytest.mark.slow
 def test_a_long_account_and_short_ones_load_together_in_several_packages(
     load: Load, simulator: Simulator, others: list[Account], warehouse: Warehouse
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_first_load_asks_for_each_page_once(
     assert is_exact(report, accounts)
 
 
+@pytest.mark.slow
 def test_packages_cost_no_requests(load: Load, simulator: Simulator, lists: Lists) -> None:
     simulator.max_per_page = 3
     accounts = lists({10: 10, 12: 12})
@@ -92,6 +93,7 @@ def test_packages_cost_no_requests(load: Load, simulator: Simulator, lists: List
 # A list at rest
 
 
+@pytest.mark.quick("5")
 @pytest.mark.parametrize("per_page", [1, 5, 50])
 def test_new_invoices_cost_their_pages_and_nothing_new_costs_one_request(
     load: Load, simulator: Simulator, lists: Lists, per_page: int
@@ -143,6 +145,7 @@ def test_unsettled_invoices_and_rejects_cost_one_request_for_each_further_page_t
     }
 
 
+@pytest.mark.slow
 def test_an_unsettled_invoice_costs_nothing_any_more_once_it_was_seen_paid(
     load: Load, simulator: Simulator, lists: Lists
 ) -> None:
@@ -162,6 +165,7 @@ def test_an_unsettled_invoice_costs_nothing_any_more_once_it_was_seen_paid(
 # A list that moves
 
 
+@pytest.mark.slow
 def test_the_pages_that_were_read_before_a_check_failed_count_towards_the_full_walk(
     load: Load, simulator: Simulator, lists: Lists
 ) -> None:

@@ -37,6 +37,7 @@ def test_what_is_there_stays_and_what_is_missing_comes_back(
     assert warehouse.rows("invoice_rejects") == []
 
 
+@pytest.mark.slow
 def test_the_tables_of_any_type_of_invoice_will_do(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:

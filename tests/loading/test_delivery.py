@@ -50,6 +50,7 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in passing} for row in rows]
 
 
+@pytest.mark.slow
 def test_both_ways_lead_to_the_same_tables(
     loaded: Run, bare: Run, world: World, account: Account, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_rows_that_nobody_took_have_no_bookmark(
     assert_exact(warehouse.query, account)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["description", "purchase_order"])
 def test_a_field_that_only_the_newest_of_very_many_invoices_have_arrives(
     dlt_here: None, warehouse: Warehouse, account: Account, load: Load, field: str
@@ -143,6 +145,7 @@ def test_a_text_that_looks_like_a_time_stays_the_text_that_wencode(
     assert_exact(warehouse.query, account)
 
 
+@pytest.mark.slow
 def test_one_plain_text_anywhere_keeps_duckdb_from_rewriting_the_others(
     warehouse: Warehouse, account: Account, load: Load
 ) -> None:
@@ -155,6 +158,7 @@ def test_one_plain_text_anywhere_keeps_duckdb_from_rewriting_the_others(
     assert warehouse.query(count) == [(4_999,)]
 
 
+@pytest.mark.slow
 def test_a_full_walk_over_thousands_finds_each_change_wherever_it_is(
     warehouse: Warehouse, account: Account, load: Load
 ) -> None:

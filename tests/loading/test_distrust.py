@@ -70,6 +70,7 @@ LIES: dict[str, tuple[Callable[[], Fault], bool]] = {
 """What the server says, and whether a walk by `has_more` can prove the copy all the same."""
 
 
+@pytest.mark.quick("has_more is always false")
 @pytest.mark.parametrize(("fault", "is_provable"), LIES.values(), ids=LIES)
 def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_verified_later(
     load: Load,
@@ -93,6 +94,7 @@ def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_verified_later(
     assert (kinds(healed), healed.is_verified) == (["full"], True)
 
 
+@pytest.mark.quick("total_count is one too small")
 @pytest.mark.parametrize(
     "what", ["has_more is always false", "total_count is one too large", "total_count is one too small"]
 )
@@ -112,6 +114,7 @@ def test_a_server_that_begins_to_lie_loses_nothing(
     assert len(simulator.requests) <= PAGES + 3
 
 
+@pytest.mark.quick("1")
 @pytest.mark.parametrize("per_page", [1, 5])
 def test_a_list_that_is_oldest_first_is_read_page_by_page_and_again_each_time(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse, per_page: int
@@ -164,6 +167,7 @@ def test_a_list_that_moves_under_a_walk_page_by_page_proves_nothing_and_deletes_
     assert len(warehouse.ids()) == 12
 
 
+@pytest.mark.slow
 def test_a_list_that_shrinks_all_the_time_is_loaded_unverified_and_nothing_is_deleted(
     command: Command, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -184,6 +188,7 @@ def test_a_list_that_shrinks_all_the_time_is_loaded_unverified_and_nothing_is_de
     assert copy_of(warehouse) == truth_of(listed)
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_the_page_number_is_a_clear_error_and_leaves_the_copy_as_it_was(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:

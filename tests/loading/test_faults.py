@@ -51,6 +51,8 @@ from cf_invoice_source.simulator.faults import (
 from tests.conftest import Naps
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
+pytestmark = pytest.mark.xdist_group("faults")  # the three loads are made once, in one process
+
 
 @dataclass(frozen=True)
 class Fails:

@@ -148,6 +148,7 @@ def near_documents(draw: st.DrawFn) -> str:
     return text[:start] + draw(JSON_TEXT) + text[end:] if how == "replace" else text
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=40) | (JSON_TEXT | near_documents()).map(str.encode))
 def test_any_bytes_are_a_page_a_failure_malformed_or_no_json(content: bytes) -> None:
@@ -159,6 +160,7 @@ def test_any_bytes_are_a_page_a_failure_malformed_or_no_json(content: bytes) -> 
     assert isinstance(read_page(document, 1), Page | Failed | Malformed)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(text=RECORDS)
 def test_a_record_becomes_an_invoice_that_holds_all_of_it_or_a_reject_that_is_it(text: str) -> None:
@@ -252,6 +254,7 @@ class Machine:
                 yield {name: value for name, value in row.items() if not name.startswith("_dlt")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("dlt_here")
 def test_every_record_of_any_list_ends_in_one_table_once_with_all_that_it_says(tmp_path: Path) -> None:
     with ExitStack() as exits:

@@ -253,6 +253,7 @@ def test_a_nested_list_with_names_of_dlts_does_not_block_the_load(
     assert found == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_child_table_follows_its_invoice_and_does_not_grow(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -355,6 +356,7 @@ def test_a_reject_is_kept_raw_with_its_exact_numbers(
     assert '"description": "AI Gateway credits"' in rejected["raw"]
 
 
+@pytest.mark.slow
 def test_equal_rejects_are_all_kept_and_not_doubled_by_the_next_run(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:

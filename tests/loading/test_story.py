@@ -331,6 +331,7 @@ def lose_power_after_one_package(package_rows: int, **settings: Any) -> None:
     pipeline.run(source_of(accounts))
 
 
+@pytest.mark.quick("in the middle of one")
 @pytest.mark.parametrize(
     ("failing", "package_rows", "kept", "asked"),
     [(3, 15, 15, [1, 1, 2, 3, 4]), (2, 100, 20, [1, 1, 2, 3])],
@@ -390,6 +391,7 @@ def test_a_first_load_during_which_the_list_moves_begins_anew_in_a_package_of_it
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_periodic_full_walk_that_was_interrupted_goes_on_as_well(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -408,6 +410,7 @@ def test_a_periodic_full_walk_that_was_interrupted_goes_on_as_well(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_walk_that_goes_on_asks_again_for_what_may_have_been_paid_behind_it(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -428,6 +431,7 @@ def test_a_walk_that_goes_on_asks_again_for_what_may_have_been_paid_behind_it(
     assert story(warehouse, "in_7") == [("new", "open"), ("updated", "paid")]
 
 
+@pytest.mark.slow
 def test_a_draft_behind_an_interrupted_walk_that_is_deleted_makes_it_begin_again(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -484,6 +488,7 @@ def test_a_full_walk_over_unchanged_data_writes_no_invoice_and_no_change(
 # Several accounts
 
 
+@pytest.mark.slow
 def test_what_happens_in_one_account_leaves_the_others_as_they_are(
     load: Load, simulator: Simulator, world: World, account: Account, warehouse: Warehouse
 ) -> None:
@@ -526,6 +531,7 @@ def test_each_run_leaves_a_row_for_each_account_that_says_what_it_did(
     ]
 
 
+@pytest.mark.slow
 def test_each_result_says_when_the_last_full_walk_was(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,6 +556,7 @@ def test_each_result_says_when_the_last_full_walk_was(
     assert first.full_sync_at == new_year + timedelta(seconds=3)
 
 
+@pytest.mark.slow
 def test_the_demo_shows_in_its_second_run_invoices_that_were_paid_since_the_first(
     command: Command, warehouse: Warehouse
 ) -> None:

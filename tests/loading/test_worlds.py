@@ -332,4 +332,4 @@ Worlds.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestWorlds = pytest.mark.usefixtures("dlt_here")(Worlds.TestCase)
+TestWorlds = pytest.mark.slow(pytest.mark.usefixtures("dlt_here")(Worlds.TestCase))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Warehouse, run_python
 from tests.support.make import make_invoices
@@ -9,6 +11,7 @@ from tests.support.make import make_invoices
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
+@pytest.mark.quick
 def test_load_to_duckdb_fills_the_file_beside_you(
     simulator: Simulator, account: Account, place: Path
 ) -> None:

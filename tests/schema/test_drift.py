@@ -25,6 +25,8 @@ from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice
 from tests.support.postgres import Postgres, create_database
 
+pytestmark = pytest.mark.xdist_group("drift")  # its loads are made once, in one process
+
 
 @dataclass(frozen=True)
 class Step:

@@ -58,6 +58,7 @@ SAME = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SAME.values(), ids=SAME)
 def test_the_second_load_fails_clearly_after_the_time_it_may_wait(
     simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command, arguments: tuple[str, ...]
@@ -74,6 +75,7 @@ def test_the_second_load_fails_clearly_after_the_time_it_may_wait(
     assert len(warehouse.ids()) == 7
 
 
+@pytest.mark.quick("DuckDB file")
 @pytest.mark.parametrize("arguments", SAME.values(), ids=SAME)
 def test_the_second_load_waits_says_so_and_goes_on(
     simulator: Simulator, listed: Account, warehouse: Warehouse, arguments: tuple[str, ...]
@@ -97,6 +99,7 @@ def test_the_second_load_waits_says_so_and_goes_on(
     assert len(warehouse.ids()) == 7
 
 
+@pytest.mark.slow
 def test_a_load_that_was_killed_holds_nobody_up(
     simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command
 ) -> None:
@@ -109,6 +112,7 @@ def test_a_load_that_was_killed_holds_nobody_up(
     assert len(warehouse.ids()) == 7
 
 
+@pytest.mark.slow
 def test_loads_into_different_files_by_different_pipelines_do_not_wait(
     simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command, tmp_path: Path
 ) -> None:
@@ -139,6 +143,7 @@ def load_from_python(_number: int) -> tuple[bool, int | None]:
     return report.is_verified, report.accounts[0].invoices
 
 
+@pytest.mark.slow
 def test_four_processes_at_once_from_python_all_come_through(
     simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:

@@ -34,6 +34,7 @@ def tables(told: Told) -> list[list[dict[str, Any]]]:
     return [told.rows(table) for table in ("invoices", "invoice_changes")]
 
 
+@pytest.mark.quick("duckdb")
 def test_another_type_is_refused_whatever_pipeline_brings_it(told: Told) -> None:
     told.load()
     before = tables(told)
@@ -44,6 +45,7 @@ def test_another_type_is_refused_whatever_pipeline_brings_it(told: Told) -> None
     assert tables(told) == before
 
 
+@pytest.mark.quick("duckdb")
 def test_a_newcomer_notes_only_what_has_changed_and_numbers_it_on(told: Told) -> None:
     told.load()
     before = told.rows("invoice_changes")
@@ -58,6 +60,7 @@ def test_a_newcomer_notes_only_what_has_changed_and_numbers_it_on(told: Told) ->
     assert report.is_verified == (told.home is not HOMES["parquet"])
 
 
+@pytest.mark.quick("duckdb")
 def test_beside_another_source_a_run_with_nothing_new_writes_nothing(told: Told) -> None:
     others = dlt.resource([{"id": 1}], name="others")
     pipeline = dlt.pipeline(
@@ -73,6 +76,7 @@ def test_beside_another_source_a_run_with_nothing_new_writes_nothing(told: Told)
     assert [account.sync_mode for account in report.accounts] == ["incremental"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["invoices", "invoice_changes"])
 def test_beside_another_source_a_table_that_was_dropped_is_repaired_in_the_same_run(
     table: str, warehouse: Warehouse, simulator: Simulator, account: Account

@@ -78,6 +78,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.quick("a table dropped", "a row deleted", "a column dropped")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
     load: Load,
@@ -118,6 +119,7 @@ def test_a_field_that_this_version_does_not_know_is_repaired_too(
     assert [row["net"] for row in warehouse.rows("invoices__lines")] == [7]
 
 
+@pytest.mark.quick("the changes dropped")
 @pytest.mark.parametrize(
     "damage",
     ["DROP TABLE cf_invoices.invoice_changes", "DROP SCHEMA cf_invoices CASCADE"],
@@ -150,6 +152,7 @@ def test_changes_that_were_emptied_by_hand_come_back_with_the_next_full_walk(
     assert len(changes(warehouse)) == 12
 
 
+@pytest.mark.quick("an invoice is still open in it")
 @pytest.mark.parametrize(
     "happening",
     [
@@ -211,6 +214,7 @@ def test_a_fresh_machine_takes_its_state_from_the_destination(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_local_state_without_its_destination_is_not_believed(
     load: Load, listed: Account, warehouse: Warehouse, held: duckdb.DuckDBPyConnection
 ) -> None:
@@ -245,6 +249,7 @@ def bookmarks_of(state: Any) -> Any:
     return state["sources"]["cf_invoice_source"]["resources"]["invoices"]["bookmarks"]
 
 
+@pytest.mark.quick("normalized")
 @pytest.mark.parametrize("is_normalized", [True, False], ids=["normalized", "only extracted"])
 def test_a_package_that_an_earlier_run_left_behind_is_loaded_first(
     load: Load,
@@ -272,6 +277,7 @@ def test_a_package_that_an_earlier_run_left_behind_is_loaded_first(
 # One dataset, several loads
 
 
+@pytest.mark.slow
 def test_two_pipelines_load_different_accounts_into_one_dataset(
     dlt_here: None, simulator: Simulator, world: World, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -349,6 +355,7 @@ def test_a_range_loads_just_that_range_and_says_that_it_proves_nothing(
     ]
 
 
+@pytest.mark.slow
 def test_a_range_leaves_the_bookmark_as_it_was(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
