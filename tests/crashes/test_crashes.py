@@ -189,9 +189,14 @@ def test_a_package_whose_replay_fails_for_ever_is_dropped_and_all_is_compared(
 
 
 def test_a_bare_run_of_dlt_finishes_what_a_load_left_and_the_other_way_round(
-    postgres_store: Store, listed: Account
+    postgres_store: Store, listed: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They use the same staging tables, whoever made the package."""
+    """They use the same staging tables, whoever made the package.
+
+    dlt empties these once for a package, not when it replays one. With several workers, a kill can fall after
+    the commit of a copy and before dlt notes it: dlt copies the rows once more and fails for ever, as above.
+    """
+    monkeypatch.setenv("LOAD__WORKERS", "1")
     postgres_store.load()
     for run in (lambda: postgres_store.pipeline().run(cf_invoice_source()), postgres_store.load):
         listed.pay(listed.having("open")[0]["id"])
