@@ -127,7 +127,8 @@ def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
     for name, field in FIELDS.items():
         given = record.get(name)
         try:
-            row[name] = _fitting(name, field.read(name, given), digits)
+            value = field.read(name, given)
+            row[name] = value if digits is None else _fitting(name, value, digits)
         except UnstorableValue:
             if name in _REQUIRED:
                 raise
