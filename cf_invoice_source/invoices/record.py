@@ -1,7 +1,7 @@
 """One record of the list to one row of the warehouse: exact money, time, and a key when the id is missing.
 
-A record that cannot be stored exactly is not rounded, cut or skipped: it comes back as a `Reject`, which
-keeps what the API sent.
+Nothing is rounded, cut or skipped. A field that no column can hold stays in `more_fields` as it was sent;
+a record whose amounts or currency cannot be read comes back as a `Reject`, which keeps what the API sent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is no invoice, or one that no column holds exactly; the reason is in words for people."""
+    """A record that is no invoice, or whose money no column holds; the reason is in words for people."""
 
     id: str | None
     record: Any
@@ -85,7 +85,7 @@ Item = Invoice | Reject
 def read_record(record: Any, digits: int | None = None) -> Item:
     """Turn one record of the list into an invoice, or say why it is none.
 
-    One reason is a number with more significant digits than the destination keeps; None for no limit.
+    `digits` are the significant digits that the destination keeps of a number; None for no limit.
     """
     try:
         row = _row_of(record, digits)
@@ -127,25 +127,37 @@ def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
     for name, field in FIELDS.items():
         given = record.get(name)
         try:
-            row[name] = _fitting(name, field.read(name, given), digits)
+            value = field.read(name, given)
+            row[name] = value if digits is None else _fitting(name, value, digits)
         except UnstorableValue:
             if name in _REQUIRED:
                 raise
             row[name], unread[name] = None, given
-    unknown = sorted(record.keys() - FIELDS.keys())
-    taken = set(_TAKEN) if unknown else set()
-    for name in unknown:
-        try:
-            column = values.text("a field's name", name) or "unnamed"
-            while _letters(column) in taken or _is_dlts(column):
-                column = f"api_{column}"
-            row[column] = _fitting(name, _checked(values.printable(name), record[name], MAX_DEPTH), digits)
-            taken.add(_letters(column))
-        except UnstorableValue:
-            unread[name] = record[name]
+    unknown = record.keys() - FIELDS.keys()
+    if unknown:
+        _take_over({name: record[name] for name in sorted(unknown)}, digits, row, unread)
     if unread:
         row[MORE_FIELDS] = unread
     return row
+
+
+def _take_over(
+    fields: Mapping[str, Any], digits: int | None, row: dict[str, Any], unread: dict[str, Any]
+) -> None:
+    """Take over fields that the schema does not know, each under a name that no other has."""
+    taken = set(_TAKEN)
+    for name, given in fields.items():
+        if not values.is_storable(name):
+            unread[name] = given
+            continue
+        column = name or "unnamed"
+        while _letters(column) in taken or _is_dlts(column):
+            column = f"api_{column}"
+        taken.add(_letters(column))
+        try:
+            row[column] = _fitting(name, _checked(values.printable(name), given, MAX_DEPTH), digits)
+        except UnstorableValue:
+            unread[column] = given
 
 
 _REQUIRED = {"amount_due", "amount_paid", "amount_remaining", "currency"}

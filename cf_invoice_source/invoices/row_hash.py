@@ -25,7 +25,7 @@ def row_hash_of(value: Any) -> str:
 
 
 def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:
-    """Write what JSON has no type for as an object; no field of an invoice can have a name with NUL."""
+    """Write what JSON has no type for as an object; no column has a name with NUL."""
     if isinstance(value, DuplicateKeys):
         return {"\x00pairs": value.pairs}
     if isinstance(value, HugeNumber):

@@ -21,6 +21,7 @@ MILLISECONDS_FROM = 10**11
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
+MICROSECOND_DIGITS = 6
 WIDE = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 
@@ -30,6 +31,12 @@ _DLTS_MARK = re.compile("[\uf026-\uf02e].", re.DOTALL)
 """A text that dlt would take for a marked decimal or time, and change (`dlt.common.json`)."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,99}(\.[0-9]{1,99})?")
+
+_ISO_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-]\d\d):?(\d\d))?)?",
+    re.ASCII,
+)
+"""ISO 8601 as APIs write it. Python itself reads more of it from 3.11 on, and cuts nanoseconds."""
 
 _SURELY_FITS = 2**63
 """Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
@@ -152,9 +159,18 @@ def timestamp(name: str, value: Any) -> datetime | None:
 
 
 def _iso(name: str, value: str) -> datetime:
+    """Read a time in ISO 8601; one without an offset is in UTC."""
+    found = _ISO_TIME.fullmatch(value)
+    if not found:
+        raise UnstorableValue(f"{name} is no time")
+    day, minute, second, fraction, hours, minutes = found.groups()
+    finest = (fraction or "").rstrip("0")
+    if len(finest) > MICROSECOND_DIGITS:
+        raise UnstorableValue(f"{name} is finer than a microsecond")
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
+    written = f"{day}T{minute or '00:00'}:{second or '00'}.{finest:0<{MICROSECOND_DIGITS}}{offset}"
     try:
-        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+        return datetime.fromisoformat(written).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise UnstorableValue(f"{name} is no time") from None
 
