@@ -1,16 +1,17 @@
 """`cf-invoices check`: a tick or a cross for everything that a load needs, and nothing left behind."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from cf_invoice_source.simulator import Account, Fault, Simulator, World
+from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.faults import html, status
 from tests.conftest import Command, Ended, Warehouse, tree
+from tests.support.breaks import Break, denied, fault, setting, wrong_token
 from tests.support.make import make_invoice, make_invoices
 from tests.support.postgres import Database
 
@@ -228,30 +229,12 @@ def test_a_token_that_is_not_active_is_a_cross(
 
 # Crosses, each provoked
 
-Break = Callable[[Simulator, Account, pytest.MonkeyPatch], object]
-
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
-
-
-def setting(name: str, value: str) -> Break:
-    return lambda _simulator, _account, monkeypatch: monkeypatch.setenv(name, value)
-
-
-def fault(made: Fault) -> Break:
-    return lambda simulator, _account, _monkeypatch: simulator.faults.append(made)
-
-
-def wrong_token(simulator: Simulator, *_: object) -> None:
-    simulator.token = "simulator-token-that-was-rolled"
 
 
 def half_a_pair(simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
     monkeypatch.setenv("CLOUDFLARE_EMAIL", simulator.email)
-
-
-def denied(simulator: Simulator, account: Account, *_: object) -> None:
-    simulator.denied.add(account.id)
 
 
 NO_CREDENTIALS = {"credentials": FAILED, "token": SKIPPED, "account": SKIPPED}

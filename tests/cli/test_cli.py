@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -29,16 +28,14 @@ from cf_invoice_source.simulator.faults import (
     status,
 )
 from tests.conftest import Command, Ended, Warehouse, run_python
+from tests.support.breaks import Break, denied, fault, wrong_token
+from tests.support.copies import documented
 from tests.support.make import expected_row, make_invoice, make_invoices
 
 SECRET = "simulator-token"
 """How the token of the simulator begins."""
 
 SCREEN_LINES = 12
-
-
-def documented(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
 
 
 def table_of(screen: str) -> dict[str, dict[str, str]]:
@@ -201,25 +198,11 @@ def test_a_walk_that_is_not_verified_is_exit_code_3_and_the_screen_says_why(
 
 # Exit code 1: cause, remedy, ray, on one screen
 
-Break = Callable[[Simulator, Account, pytest.MonkeyPatch], object]
-
-
-def fault(made: Fault) -> Break:
-    return lambda simulator, _account, _monkeypatch: simulator.faults.append(made)
-
-
-def wrong_token(simulator: Simulator, _account: Account, _monkeypatch: pytest.MonkeyPatch) -> None:
-    simulator.token = "simulator-token-that-was-rolled"
-
 
 def wrong_key(simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
     monkeypatch.setenv("CLOUDFLARE_EMAIL", simulator.email)
     monkeypatch.setenv("CLOUDFLARE_API_KEY", "simulator-token-no-key")
-
-
-def denied(simulator: Simulator, account: Account, _monkeypatch: pytest.MonkeyPatch) -> None:
-    simulator.denied.add(account.id)
 
 
 def unknown_account(_simulator: Simulator, _account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,10 @@ import pytest
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Load
-from tests.support.make import CREATED_S, make_invoice, make_invoices
+from tests.support.copies import LATER_S
+from tests.support.make import make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
-
-LATER_S = CREATED_S + 10**7
-"""Newer than every invoice of `make_invoices`."""
 
 Lists = Callable[..., dict[Any, Account]]
 

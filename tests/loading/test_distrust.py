@@ -11,7 +11,8 @@ from cf_invoice_source import ApiChangedError, Report
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator
 from cf_invoice_source.simulator.faults import edit, ignore_page
 from tests.conftest import Command, Load, Warehouse
-from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+from tests.support.copies import copy_of, truth_of
+from tests.support.make import CREATED_S, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
 
@@ -26,19 +27,6 @@ def listed(simulator: Simulator, account: Account) -> Account:
     account.records += make_invoices(12)
     account.find("in_3").update(status="open", amount_paid=0, amount_remaining=2178)
     return account
-
-
-def copy_of(warehouse: Warehouse) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
-        for row in warehouse.rows()
-    ]
-
-
-def truth_of(account: Account) -> list[dict[str, Any]]:
-    return sorted(
-        (expected_row(account.id, record) for record in account.records), key=lambda row: str(row["id"])
-    )
 
 
 def lie(change: Callable[[dict[str, Any]], object]) -> Fault:

@@ -775,7 +775,7 @@ def test_the_next_healthy_run_is_exact(loads: Loads3, row: str) -> None:
     assert loads.copy(row, 2) == loads.truth(row, 2)
 
 
-def documented(row: dict[str, Any]) -> dict[str, Any]:
+def foreseen(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in expected_row("", make_invoice())}
 
 
@@ -785,7 +785,7 @@ def test_a_record_that_can_be_stored_is_loaded_to_the_last_digit(loads: Loads3, 
 
     for load in (1, 2):
         held = loads.copies[load].invoices[account_id][record["id"]]
-        assert documented(held) == expected_row(account_id, record)
+        assert foreseen(held) == expected_row(account_id, record)
 
 
 @pytest.mark.parametrize("row", UNKNOWN)

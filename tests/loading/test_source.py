@@ -22,6 +22,7 @@ from cf_invoice_source.simulator.faults import (
     status,
 )
 from tests.conftest import Extract, Load, Warehouse
+from tests.support.copies import documented
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -29,10 +30,6 @@ pytestmark = pytest.mark.usefixtures("simulator")
 
 def rows_of(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["account_id"], row["id"]): row for row in warehouse.rows()}
-
-
-def documented(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
 
 
 # Exactness

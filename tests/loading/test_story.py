@@ -19,14 +19,12 @@ from cf_invoice_source.simulator.faults import body
 from cf_invoice_source.source import source_of
 from cf_invoice_source.warehouse.stored import StoredRows
 from tests.conftest import Command, Load, Warehouse
-from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
+from tests.support.copies import arrive, copy_of, truth_of
+from tests.support.make import MISSING, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
 
 NEW_YEAR_S = 1_767_225_600
-
-LATER_S = CREATED_S + 10**7
-"""Newer than every invoice of `make_invoices`."""
 
 
 def story(warehouse: Warehouse, invoice_id: str) -> list[tuple[str, str | None]]:
@@ -43,19 +41,6 @@ def changes(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return warehouse.query("SELECT * FROM cf_invoices.invoice_changes ORDER BY account_id, id, version")
 
 
-def copy_of(warehouse: Warehouse) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
-        for row in warehouse.rows()
-    ]
-
-
-def truth_of(account: Account) -> list[dict[str, Any]]:
-    return sorted(
-        (expected_row(account.id, record) for record in account.records), key=lambda row: str(row["id"])
-    )
-
-
 def pages(simulator: Simulator) -> list[int]:
     """The pages asked for, by their number: several are on their way at once."""
     return sorted(request.page or 0 for request in simulator.requests)
@@ -70,10 +55,6 @@ def once_at(simulator: Simulator, page: int, event: Callable[[], object]) -> Non
             events.pop()()
 
     simulator.before_answer = before_answer
-
-
-def arrive(account: Account, invoice_id: str = "in_new") -> None:
-    account.records.insert(0, make_invoice(id=invoice_id, created=LATER_S))
 
 
 def turn_up_late(account: Account, place: int) -> None:

@@ -17,9 +17,8 @@ from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.faults import edit
 from tests.conftest import Command, Load, Warehouse
-from tests.support.make import CREATED_S, make_invoice, make_invoices
-
-LATER_S = CREATED_S + 10**7
+from tests.support.copies import LATER_S
+from tests.support.make import make_invoice, make_invoices
 
 
 @pytest.fixture

@@ -18,33 +18,14 @@ from cf_invoice_source import load as load_into
 from cf_invoice_source.errors import MixedTypesError
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, Load, Warehouse
-from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+from tests.support.copies import arrive, copy_of, truth_of
+from tests.support.make import CREATED_S, make_invoice, make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
-
-LATER_S = CREATED_S + 10**7
-"""Newer than every invoice of `make_invoices`."""
-
-
-def values_of(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in {"invoice_pdf", "row_hash"}}
-
-
-def copy_of(warehouse: Warehouse) -> list[dict[str, Any]]:
-    return [values_of(row) for row in warehouse.rows()]
-
-
-def truth_of(*accounts: Account) -> list[dict[str, Any]]:
-    rows = [expected_row(account.id, record) for account in accounts for record in account.records]
-    return sorted(rows, key=lambda row: (row["account_id"], row["id"]))
 
 
 def changes(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return warehouse.query("SELECT id, version, change, status FROM cf_invoices.invoice_changes ORDER BY ALL")
-
-
-def arrive(account: Account, invoice_id: str = "in_new") -> None:
-    account.records.insert(0, make_invoice(id=invoice_id, created=LATER_S))
 
 
 def why(report: Report) -> str:
