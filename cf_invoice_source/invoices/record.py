@@ -109,8 +109,10 @@ def _id_of(record: Any) -> str | None:
         ids = [record.get("id")]
     else:
         ids = [value for name, value in getattr(record, "pairs", ()) if name == "id"]
-    is_text = len(ids) == 1 and isinstance(ids[0], str)
-    return ids[0] if is_text and ids[0] and values.is_storable(ids[0]) else None
+    try:
+        return (values.text("id", ids[0]) or None) if len(ids) == 1 else None
+    except UnstorableValue:
+        return None
 
 
 def _row_of(record: Any, digits: int | None) -> dict[str, Any]:

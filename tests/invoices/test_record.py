@@ -1,7 +1,7 @@
 """One record to one row: exact money, exact time, and nothing dropped that does not fit."""
 
-from datetime import datetime, timezone
-from decimal import Context, Decimal
+from datetime import datetime, timedelta, timezone
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.record import Invoice, Reject, read_record
+from cf_invoice_source.invoices.row_hash import row_hash_of
 from tests.support.make import MISSING, make_invoice
 
 DOCUMENTED = tuple(make_invoice(invoice_pdf="https://example.com/pdf"))
@@ -25,6 +26,9 @@ SCALARS = (
     | st.characters(categories=["Cs"])
     | st.just("\x00")
 )
+NAN = Decimal("NaN")
+"""One object: it equals no other."""
+
 JSON = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -118,7 +122,7 @@ def test_every_number_of_a_row_fits_its_column_exactly(fields: dict[str, Any]) -
     read = read_record(make_invoice() | fields)
 
     if isinstance(read, Invoice):
-        for number in numbers_in(dict(read.values)):
+        for number in numbers_in(in_columns(read)):
             assert number == number.quantize(Decimal("1E-9"), context=WIDE)
             assert abs(number) < 10**29
 
@@ -128,19 +132,9 @@ def test_every_text_of_a_row_can_be_stored(fields: dict[str, Any]) -> None:
     read = read_record(make_invoice() | fields)
 
     if isinstance(read, Invoice):
-        for text in texts_in(dict(read.values)):
+        for text in texts_in(in_columns(read)):
             assert "\x00" not in text
             assert text.encode().decode() == text
-
-
-@given(fields=CHANGED_FIELDS)
-def test_no_field_is_lost_on_the_way_to_a_row(fields: dict[str, Any]) -> None:
-    record = make_invoice() | fields
-
-    read = read_record(record)
-
-    if isinstance(read, Invoice):
-        assert len(read.values) == len(record.keys() | {"invoice_pdf"}) - 1
 
 
 @given(amount=FITTING)
@@ -175,7 +169,16 @@ def test_an_amount_is_written_so_that_a_column_takes_it(amount: Any, written: st
     [
         (MISSING, "is missing"),
         (None, "is missing"),
-        ("19.99", "is not a number"),
+        ("", "is not a number"),
+        ("broken", "is not a number"),
+        ("1e3", "is not a number"),
+        (" 1", "is not a number"),
+        ("1_000", "is not a number"),
+        ("1,000", "is not a number"),
+        ("\u0661", "is not a number"),
+        ("NaN", "is not a number"),
+        ("0.0000000001", "has more than 9 digits after the point"),
+        ("1" + "0" * 29, "has more than 29 digits before the point"),
         (True, "is not a number"),
         ([1], "is not a number"),
         ({}, "is not a number"),
@@ -194,38 +197,316 @@ def test_an_amount_that_cannot_be_stored_exactly_is_rejected(name: str, amount: 
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"),
+    ("currency", "reason"),
     [
-        ({"currency": MISSING}, "currency is missing"),
-        ({"currency": None}, "currency is missing"),
-        ({"currency": ""}, "currency is missing"),
-        ({"currency": 840}, "currency is not a text"),
-        ({"id": 7}, "id is not a text"),
-        ({"status": ["paid"]}, "status is not a text"),
-        ({"attempted": 1}, "attempted is not true or false"),
-        ({"auto_advance": "no"}, "auto_advance is not true or false"),
-        ({"attempt_count": Decimal("1.5")}, "attempt_count is not a whole number of 64 bits"),
-        ({"attempt_count": 2**63}, "attempt_count is not a whole number of 64 bits"),
-        ({"attempt_count": "3"}, "attempt_count is not a number"),
-        ({"created": "2026-01-01"}, "created is not a number"),
-        ({"created": 10**18}, "created lies outside the years 1 to 9999"),
-        ({"created": -(10**18)}, "created lies outside the years 1 to 9999"),
-        ({"created": Decimal("0.0000001")}, "created is finer than a microsecond"),
-        ({"description": "a\x00b"}, "description has a character that databases cannot store"),
-        ({"description": "\ud800"}, "description has a character that databases cannot store"),
-        ({"tax": Decimal("0.0000000001")}, "tax has more than 9 digits after the point"),
-        ({"tax": {"rate": 10**40}}, "tax.rate has more than 29 digits before the point"),
-        ({"tax": [Decimal("NaN")]}, "tax is not a finite number"),
-        ({"note": {"a": "\x00"}}, "note.a has a character that databases cannot store"),
-        ({"note": {"\x00": 1}}, "note has a character that databases cannot store"),
-        ({"\ud800": 1}, "a field's name has a character that databases cannot store"),
+        (MISSING, "currency is missing"),
+        (None, "currency is missing"),
+        ("", "currency is missing"),
+        (840, "currency is not a text"),
+        (["usd"], "currency is not a text"),
+        ("us\x00", "currency has a character that databases cannot store (NUL, or half of a pair)"),
+        ("\uf026d", "currency begins with a character by which dlt marks a type (U+F026 to U+F02E)"),
     ],
     ids=repr,
 )
-def test_a_record_that_no_column_holds_is_rejected_with_its_reason(
-    fields: dict[str, Any], reason: str
+def test_a_record_whose_currency_cannot_be_read_is_rejected(currency: Any, reason: str) -> None:
+    assert reject(make_invoice(currency=currency)).reason == reason
+
+
+TOLERATED: list[tuple[str, Any, Any, Any]] = [
+    *(
+        each
+        for name in ("amount_due", "amount_paid", "amount_remaining")
+        for each in (
+            (name, "1999", 1999, Decimal(1999)),
+            (name, "+1999", 1999, Decimal(1999)),
+            (name, "-19.99", Decimal("-19.99"), Decimal("-19.99")),
+            (name, "19.990", Decimal("19.99"), Decimal("19.99")),
+            (name, "007", 7, Decimal(7)),
+            (name, "-0", 0, Decimal(0)),
+        )
+    ),
+    *(
+        (name, sent, usual, usual)
+        for name in ("attempted", "auto_advance")
+        for usual, forms in (
+            (True, ("true", "True", "TRUE", "1", 1, Decimal(1))),
+            (False, ("false", "False", "0", 0, Decimal(0))),
+        )
+        for sent in forms
+    ),
+    ("attempt_count", "3", 3, 3),
+    ("attempt_count", "3.0", 3, 3),
+    ("attempt_count", str(2**63 - 1), 2**63 - 1, 2**63 - 1),
+    *((name, 7, "7", "7") for name in ("status", "created_by", "invoice_origin", "description")),
+    ("description", 0, "0", "0"),
+    ("description", -(10**40), f"-1{'0' * 40}", f"-1{'0' * 40}"),
+]
+"""A field, what is sent, how it is usually sent, and what the column holds in both cases."""
+
+
+@pytest.mark.parametrize(("name", "sent", "usual", "held"), TOLERATED, ids=repr)
+def test_what_says_the_same_in_another_json_type_is_read_and_is_no_change(
+    name: str, sent: Any, usual: Any, held: Any
 ) -> None:
-    assert reject(make_invoice(**fields)).reason.startswith(reason)
+    read, as_usual = invoice(make_invoice(**{name: sent})), invoice(make_invoice(**{name: usual}))
+
+    assert read.values[name] == held
+    assert type(read.values[name]) is type(held)
+    assert read == as_usual
+
+
+MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LATER = datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("sent", "usual", "time"),
+    [
+        *(
+            (sent, 1_767_225_600, MOMENT)
+            for sent in (
+                1_767_225_600_000,
+                Decimal("1767225600.000"),
+                Decimal("1767225600000.0"),
+                "1767225600",
+                "1767225600.0",
+                "1767225600000",
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T00:00:00+00:00",
+                "2026-01-01T00:00:00.000000000Z",
+                "2026-01-01T01:30:00+01:30",
+                "2025-12-31T19:00:00-0500",
+                "2026-01-01 00:00:00",
+                "2026-01-01T00:00",
+                "2026-01-01t00:00z",
+                "2026-01-01",
+            )
+        ),
+        *(
+            (sent, Decimal("1767225600.123"), LATER)
+            for sent in (
+                1_767_225_600_123,
+                "1767225600.123",
+                "1767225600123",
+                "2026-01-01T00:00:00.123Z",
+                "2026-01-01T00:00:00,123000Z",
+            )
+        ),
+        ("-1", -1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("has_id", [True, False])
+def test_the_same_moment_is_no_change_however_it_is_written(
+    sent: Any, usual: Any, time: datetime, has_id: bool
+) -> None:
+    invoice_id = "in_1" if has_id else None
+    read = invoice(make_invoice(id=invoice_id, created=sent))
+
+    assert read.values["created"] == time
+    assert read == invoice(make_invoice(id=invoice_id, created=usual))
+
+
+def test_seconds_have_the_hash_that_they_always_had() -> None:
+    assert hash_of(make_invoice()) == row_hash_of(make_invoice())
+
+
+@pytest.mark.parametrize(("sent", "key"), [(7, "7"), (0, "0"), ("7", "7")])
+def test_an_id_may_be_a_number(sent: Any, key: str) -> None:
+    read = invoice(make_invoice(id=sent))
+
+    assert (read.id, read.identity) == (key, key)
+    assert read == invoice(make_invoice(id=key))
+
+
+UNREAD: list[dict[str, Any]] = [
+    {"id": ["in_1"]},
+    {"id": True},
+    {"id": "in_\x00"},
+    {"status": ["paid"]},
+    {"status": Decimal("1.5")},
+    {"created_by": {"name": "Ada"}},
+    {"invoice_origin": False},
+    {"description": "a\x00b"},
+    {"description": "\ud800"},
+    {"description": "\uf0261.5"},
+    {"invoice_pdf": []},
+    {"attempted": 2},
+    {"attempted": "yes"},
+    {"attempted": Decimal("0.5")},
+    {"auto_advance": ""},
+    {"auto_advance": []},
+    {"attempt_count": Decimal("1.5")},
+    {"attempt_count": 2**63},
+    {"attempt_count": "three"},
+    {"attempt_count": True},
+    {"created": True},
+    {"created": ""},
+    {"created": "yesterday"},
+    {"created": "2026-02-30"},
+    {"created": "2026-01-01T25:00"},
+    {"created": "2026-01-01T00:00:00.1234567Z"},
+    {"created": "0001-01-01T00:00:00+01:00"},
+    {"created": "2026-W01-1"},
+    {"created": "2026-01-01T00:00:00+24:00"},
+    {"created": 10**18},
+    {"created": -(10**18)},
+    {"created": Decimal("0.0000001")},
+    {"created": Decimal("NaN")},
+    {"created": HugeNumber("1e9999")},
+    {"status": twice(("a", 1), ("a", 1))},
+]
+"""Optional fields that no column can hold, as they are sent."""
+
+
+@pytest.mark.parametrize("fields", UNREAD, ids=repr)
+def test_an_optional_field_that_cannot_be_read_is_null_and_kept_as_it_was_sent(
+    fields: dict[str, Any],
+) -> None:
+    (name,) = fields
+    read = invoice(make_invoice(**fields))
+
+    assert read.values["more_fields"] == fields
+    assert read.values["more_fields"][name] is fields[name]
+    if name == "id":
+        assert read.id is None
+        assert read.identity.startswith("anonymous:")
+    else:
+        assert read.values[name] is None
+
+
+def nested(kind: type, levels: int) -> Any:
+    deep: Any = 1
+    for _ in range(levels):
+        deep = [deep] if kind is list else {"a": deep}
+    return deep
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tax": Decimal("NaN")},
+        {"tax": Decimal("-Infinity")},
+        {"tax": [Decimal("NaN")]},
+        {"tax": Decimal("0.0000000001")},
+        {"tax": {"rate": 10**40}},
+        {"tax": HugeNumber("1e9999")},
+        {"note": {"a": "\x00"}},
+        {"note": {"\x00": 1}},
+        {"note": twice(("a", 1), ("a", 1))},
+        {"note": [{"b": twice(("\x1b", 1), ("\x1b", 1))}]},
+        {"\x00": 1},
+        {"\ud800": 1, "\uf026\x1b": [2]},
+        {"deep": nested(list, 21)},
+        {"deep": nested(dict, 21)},
+        {"deep": nested(list, 199)},
+        {"deep": nested(dict, 199)},
+    ],
+    ids=lambda fields: repr(fields)[:40],
+)
+def test_an_unknown_field_that_cannot_be_read_is_kept_as_it_was_sent(fields: dict[str, Any]) -> None:
+    read = invoice(make_invoice(**fields))
+
+    assert read.values["more_fields"] == fields
+    assert read.values.keys() == {*DOCUMENTED, "more_fields"} - {"id"}
+    assert all(read.values["more_fields"][name] is value for name, value in fields.items())
+
+
+def test_fields_that_cannot_be_read_are_kept_side_by_side() -> None:
+    read = invoice(make_invoice(description="\x00", attempted=[], tax=NAN, net=1))
+
+    assert read.values["more_fields"] == {"description": "\x00", "attempted": [], "tax": NAN}
+    assert read.values["net"] == 1
+
+
+def test_a_field_that_cannot_be_read_takes_its_name_from_no_other() -> None:
+    unreadable = [10**40]
+    read = invoice(make_invoice(accountId="x", api_accountId=unreadable, version=unreadable, api_version=1))
+
+    assert read.values["api_accountId"] == "x"
+    assert read.values["api_version"] == 1
+    assert read.values["more_fields"] == {
+        "api_api_accountId": unreadable,
+        "api_api_version": unreadable,
+    }
+
+
+def test_a_change_of_what_cannot_be_read_is_a_change() -> None:
+    one, other = make_invoice(description="a\x00"), make_invoice(description="b\x00")
+
+    assert hash_of(one) != hash_of(other)
+    assert hash_of(one) != hash_of(make_invoice(description=None))
+
+
+OPTIONAL = sorted(set(DOCUMENTED) - {"amount_due", "amount_paid", "amount_remaining", "currency"})
+ODD = JSON | st.sampled_from(
+    [
+        *("true", "FALSE", "0", "1", "7", "-1", "1.0", "2026-01-01", "2026-01-01T00:00:00.1234567Z"),
+        *(HugeNumber("1e9999"), twice(("a", 1), ("a", 2)), Decimal(f"1{'0' * 99}"), 10**11, "null", ""),
+    ]
+)
+
+
+@given(
+    fields=st.dictionaries(st.sampled_from(OPTIONAL), ODD, max_size=4),
+    unknown=st.dictionaries(st.text(max_size=6), ODD, max_size=4),
+    digits=st.none() | st.just(15),
+)
+def test_whatever_the_optional_fields_are_it_is_an_invoice_and_nothing_is_lost(
+    fields: dict[str, Any], unknown: dict[str, Any], digits: int | None
+) -> None:
+    record = {**unknown, **make_invoice(), **fields}
+
+    read = read_record(record, digits)
+
+    assert isinstance(read, Invoice)
+    row = {**read.values, "id": read.id}
+    unread = dict(row.pop("more_fields", {}))
+    for name in OPTIONAL:
+        if name in unread:
+            assert row[name] is None
+            assert unread.pop(name) is record[name]
+        else:
+            assert says(row[name], record.get(name)), name
+    others = [value for name, value in row.items() if name not in DOCUMENTED] + list(unread.values())
+    assert len(others) == len(record.keys() - DOCUMENTED)
+    assert sorted(map(leaves_of, others)) == sorted(
+        leaves_of(value) for name, value in record.items() if name not in DOCUMENTED
+    )
+
+
+def says(held: Any, sent: Any) -> bool:
+    """Whether a column says what was sent, in whatever JSON type that was."""
+    if isinstance(held, bool):
+        return str(sent).lower() in (("true", "1") if held else ("false", "0"))
+    if isinstance(held, datetime):
+        return (isinstance(sent, str) and sent.startswith("2026")) or held == invoice_time(sent)
+    if isinstance(held, int) and isinstance(sent, str):
+        return held == Decimal(sent)
+    return (
+        held == (str(sent) if type(sent) is int and isinstance(held, str) else sent or None) or held == sent
+    )
+
+
+def invoice_time(sent: Any) -> datetime:
+    seconds = Decimal(sent) / (1000 if Decimal(sent) >= 10**11 else 1)
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=int(seconds * 10**6))
+
+
+def leaves_of(value: Any) -> list[str]:
+    """The single values in a value; a name inside may become another."""
+    return sorted(
+        str(Decimal(leaf).normalize(WIDE)) if type(leaf) is int or isinstance(leaf, Decimal) else repr(leaf)
+        for leaf in inner_values(value)
+    )
+
+
+def inner_values(value: Any) -> list[Any]:
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return [leaf for item in items for leaf in inner_values(item)]
+    return [value]
 
 
 @pytest.mark.parametrize("record", [None, True, 3, Decimal("1.5"), "in_1", [], [make_invoice()]], ids=repr)
@@ -238,14 +519,10 @@ def test_what_is_not_an_object_is_rejected(record: Any) -> None:
     [
         (twice(("id", 1), ("tax", 1), ("tax", 1)), "the record has the field tax twice"),
         (twice(("\x1b", 1), ("\x1b", 1)), r"the record has the field \x1b twice"),
-        (make_invoice(tax=twice(("a", 1), ("a", 1))), "tax has the field a twice"),
-        (make_invoice(tax=[{"b": twice(("\x1b", 1), ("\x1b", 1))}]), r"tax.b has the field \x1b twice"),
-        (make_invoice(**{"\x1b": {"\x1b": 10**30}}), r"\x1b.\x1b has more than 29 digits before the point"),
-        (make_invoice(tax=HugeNumber("1e9999")), "tax has an exponent that no column holds"),
     ],
     ids=repr,
 )
-def test_what_no_column_can_say_is_rejected(record: Any, reason: str) -> None:
+def test_a_record_that_names_a_field_twice_is_rejected(record: Any, reason: str) -> None:
     assert reject(record).reason == reason
 
 
@@ -253,13 +530,14 @@ def test_what_no_column_can_say_is_rejected(record: Any, reason: str) -> None:
     ("record", "kept"),
     [
         (make_invoice(id="in_7", currency=None), "in_7"),
-        (make_invoice(id="in_\x00"), None),
+        (make_invoice(id="in_\x00", currency=None), None),
         (make_invoice(id="", currency=None), None),
-        (make_invoice(id=7), None),
+        (make_invoice(id=7, currency=None), "7"),
         (make_invoice(id=None, currency=None), None),
         (make_invoice(id=MISSING, currency=None), None),
         (twice(("a", 1), ("id", "in_7"), ("a", 2)), "in_7"),
-        (twice(("a", 1), ("id", 7), ("a", 2)), None),
+        (twice(("a", 1), ("id", 7), ("a", 2)), "7"),
+        (twice(("a", 1), ("id", [7]), ("a", 2)), None),
         (twice(("a", 1), ("id", ""), ("a", 2)), None),
         (twice(("id", "in_7"), ("id", "in_7")), None),
         (twice(("a", "in_7"), ("a", "in_7")), None),
@@ -294,32 +572,29 @@ def test_a_number_that_the_destination_keeps_is_no_reason_to_reject(number: Any,
     assert isinstance(read_record(record, digits), Invoice)
 
 
-def test_a_number_with_more_digits_than_the_destination_keeps_is_rejected() -> None:
-    read = read_record(make_invoice(tax=[{"rate": Decimal("1.23456")}]), 5)
+def test_an_amount_with_more_digits_than_the_destination_keeps_is_rejected() -> None:
+    read = read_record(make_invoice(amount_due="1.23456"), 5)
 
     assert isinstance(read, Reject)
-    assert read.reason == "rate has more than 5 digits, the most that this destination keeps"
+    assert read.reason == "amount_due has more than 5 digits, the most that this destination keeps"
+
+
+def test_another_number_with_more_digits_than_the_destination_keeps_stays_as_it_was_sent() -> None:
+    sent = [{"rate": Decimal("1.23456")}]
+
+    read = read_record(make_invoice(tax=sent, net=Decimal("1.2345")), 5)
+
+    assert isinstance(read, Invoice)
+    assert read.values["more_fields"] == {"tax": sent}
+    assert read.values["net"] == Decimal("1.2345")
 
 
 @pytest.mark.parametrize("kind", [list, dict])
 def test_a_field_has_at_most_20_levels(kind: type) -> None:
-    def nested(levels: int) -> Any:
-        deep: Any = 1
-        for _ in range(levels):
-            deep = [deep] if kind is list else {"a": deep}
-        return make_invoice(deep=deep)
+    deep = nested(kind, 20)
 
-    assert invoice(nested(20)).values["deep"] == nested(20)["deep"]
-    assert reject(nested(21)).reason.endswith(" is nested deeper than 20 levels")
-
-
-@pytest.mark.parametrize("kind", [list, dict])
-def test_a_record_nested_hundreds_of_levels_deep_is_rejected(kind: type) -> None:
-    deep: Any = 1
-    for _ in range(500):
-        deep = [deep] if kind is list else {"a": deep}
-
-    assert isinstance(read_record(make_invoice(deep=deep)), Reject)
+    assert invoice(make_invoice(deep=deep)).values["deep"] == deep
+    assert "deep" not in invoice(make_invoice(deep=nested(kind, 21))).values
 
 
 @pytest.mark.parametrize(
@@ -508,6 +783,7 @@ def test_the_same_number_written_otherwise_is_the_same_to_the_hash(number: int, 
 def test_any_other_change_changes_the_hash(name: str, value: Any) -> None:
     before = make_invoice()
     assume(name != "invoice_pdf")
+    assume(name not in {"attempted", "auto_advance"} or str(value) not in {"0", "1"})
     assume(not same(before[name], value))
 
     assert hash_of(before) != hash_of(before | {name: value})
@@ -546,7 +822,7 @@ def test_the_hash_stays_the_same_between_versions_of_this_package() -> None:
     assert hash_of(record) == "5ea0d8fe3997289f9d7ce141dffc8a00"
 
 
-WIDE = Context(prec=100)
+WIDE = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def hash_of(record: Any) -> str:
@@ -563,6 +839,10 @@ def same(one: Any, other: Any) -> bool:
         return True
     kinds = {type(one), type(other)}
     return bool(one == other) and (len(kinds) == 1 or kinds == {int, Decimal})
+
+
+def in_columns(read: Invoice) -> dict[str, Any]:
+    return {name: value for name, value in read.values.items() if name != "more_fields"}
 
 
 def numbers_in(value: Any) -> list[Decimal]:

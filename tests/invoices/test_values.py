@@ -30,6 +30,10 @@ from cf_invoice_source.invoices.values import UnstorableValue
         (Decimal("1E+28"), f"1{'0' * 28}.000000000"),
         (Decimal("0.123456789"), "0.123456789"),
         (Decimal("0.1234567890"), "0.123456789"),
+        ("19.99", "19.99"),
+        ("+007", "7"),
+        ("-0.0", "0"),
+        ("0.1234567890", "0.123456789"),
         (Decimal(f"{'9' * 29}.999999999"), f"{'9' * 29}.999999999"),
     ],
     ids=str,
@@ -51,6 +55,16 @@ def test_a_number_is_written_without_an_exponent(number: Any, written: str) -> N
         (Decimal("0.0000000001"), "has more than 9 digits after the point"),
         (Decimal("1.0000000001"), "has more than 9 digits after the point"),
         (Decimal("-Infinity"), "is not a finite number"),
+        ("", "is not a number"),
+        (" 1", "is not a number"),
+        ("1e3", "is not a number"),
+        ("1.", "is not a number"),
+        (".5", "is not a number"),
+        ("1_0", "is not a number"),
+        ("\u0661", "is not a number"),
+        ("9" * 100, "is not a number"),
+        ("1" + "0" * 29, "has more than 29 digits before the point"),
+        ("0.0000000001", "has more than 9 digits after the point"),
         (HugeNumber(f"1e{'9' * 30}"), "has an exponent that no column holds"),
     ],
     ids=str,
@@ -69,6 +83,8 @@ def test_a_number_that_does_not_fit_is_refused(number: Any, reason: str) -> None
         (-(2**63), -(2**63)),
         (Decimal("3.0"), 3),
         (Decimal("3E+2"), 300),
+        ("3", 3),
+        ("-3.0", -3),
     ],
 )
 def test_a_whole_number_of_64_bits_is_read(given: Any, read: int | None) -> None:
@@ -84,12 +100,24 @@ def test_any_other_number_is_refused_as_a_whole_one(given: Any) -> None:
         values.integer("attempt_count", given)
 
 
-@pytest.mark.parametrize("given", [True, False, None])
-def test_true_and_false_are_read(given: bool | None) -> None:
-    assert values.flag("attempted", given) is given
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        *((each, each) for each in (True, False, None)),
+        *((each, True) for each in ("true", "True", "TRUE", "1", 1, Decimal(1))),
+        *((each, False) for each in ("false", "False", "FALSE", "0", 0, Decimal(0))),
+    ],
+    ids=repr,
+)
+def test_true_and_false_are_read(given: Any, read: bool | None) -> None:
+    assert values.flag("attempted", given) is read
 
 
-@pytest.mark.parametrize("given", [0, 1, "true", Decimal(1), []], ids=repr)
+@pytest.mark.parametrize(
+    "given",
+    [2, -1, "yes", "", " true", "null", Decimal("1.5"), [], ["true"], {}, HugeNumber("1e9999")],
+    ids=repr,
+)
 def test_what_is_neither_true_nor_false_is_refused(given: Any) -> None:
     with pytest.raises(UnstorableValue, match=r"^attempted is not true or false$"):
         values.flag("attempted", given)
@@ -132,7 +160,12 @@ def test_a_text_that_dlt_would_take_for_another_type_is_refused(given: str) -> N
         values.text("note", given)
 
 
-@pytest.mark.parametrize("given", [1, True, [], {}], ids=repr)
+@pytest.mark.parametrize(("given", "read"), [(0, "0"), (-7, "-7"), (10**40, f"1{'0' * 40}")])
+def test_a_whole_number_is_read_as_a_text(given: int, read: str) -> None:
+    assert values.text("note", given) == read
+
+
+@pytest.mark.parametrize("given", [True, False, Decimal("1.5"), HugeNumber("1e9999"), [], {}], ids=repr)
 def test_what_is_no_text_is_refused(given: Any) -> None:
     with pytest.raises(UnstorableValue, match=r"^note is not a text$"):
         values.text("note", given)
@@ -147,6 +180,11 @@ def test_what_is_no_text_is_refused(given: Any) -> None:
         (Decimal("100000000000.001"), datetime(1973, 3, 3, 9, 46, 40, 1, tzinfo=timezone.utc)),
         (-62_135_596_800, datetime(1, 1, 1, tzinfo=timezone.utc)),
         (253_402_300_799_999, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=timezone.utc)),
+        ("-0.5", datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=timezone.utc)),
+        ("1970-01-01T00:00:00.000001Z", datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=timezone.utc)),
+        ("1970-01-01T00:00:00.00000100Z", datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=timezone.utc)),
+        ("1970-01-01 02:00:00.5+02:00", datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=timezone.utc)),
+        ("9999-12-31T23:59:59.999999Z", datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc)),
     ],
     ids=str,
 )
@@ -163,6 +201,17 @@ def test_a_time_is_exact_to_the_microsecond(given: Any, time: datetime) -> None:
         (-62_135_596_801, "lies outside the years 1 to 9999"),
         (253_402_300_800_000, "lies outside the years 1 to 9999"),
         (10**28, "lies outside the years 1 to 9999"),
+        ("253402300800000", "lies outside the years 1 to 9999"),
+        ("1970-01-01T00:00:00.0000001Z", "is finer than a microsecond"),
+        ("0001-01-01T00:00:00+01:00", "is no time"),
+        ("9999-12-31T23:59:59-01:00", "is no time"),
+        ("2026-02-30", "is no time"),
+        ("2026-01-01T00:00:00Z ", "is no time"),
+        ("2026-01-01\n", "is no time"),
+        ("2026-W01-1", "is no time"),
+        ("\u0662\u0660\u0662\u0666-01-01", "is no time"),
+        ("", "is no time"),
+        ([], "is not a number"),
     ],
     ids=str,
 )

@@ -1,5 +1,6 @@
 """Things that tests are made of: valid by default, so that a test says only what matters to it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -92,27 +93,67 @@ def expected_row(account_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
     Written once more, in the plainest way, so that it does not repeat a mistake of the package.
     """
-    created = record.get("created")
     return {
         "account_id": account_id,
-        "id": record["id"],
+        "id": _text(record["id"]),
         "amount_due": Decimal(record["amount_due"]),
         "amount_paid": Decimal(record["amount_paid"]),
         "amount_remaining": Decimal(record["amount_remaining"]),
         "currency": record["currency"],
-        "status": record.get("status"),
-        "created": None if created is None else datetime(1970, 1, 1, tzinfo=timezone.utc) + _since(created),
-        "created_by": record.get("created_by"),
-        "invoice_origin": record.get("invoice_origin"),
-        "description": record.get("description"),
-        "attempt_count": record.get("attempt_count"),
-        "attempted": record.get("attempted"),
-        "auto_advance": record.get("auto_advance"),
+        "status": _text(record.get("status")),
+        "created": _time(record.get("created")),
+        "created_by": _text(record.get("created_by")),
+        "invoice_origin": _text(record.get("invoice_origin")),
+        "description": _text(record.get("description")),
+        "attempt_count": _count(record.get("attempt_count")),
+        "attempted": _flag(record.get("attempted")),
+        "auto_advance": _flag(record.get("auto_advance")),
         "deleted": None,
     }
 
 
-def _since(created: int | Decimal) -> timedelta:
-    """Exact to the microsecond: what is finer is no row."""
-    is_milliseconds = created >= 100_000_000_000
-    return timedelta(microseconds=int(created * 1_000 if is_milliseconds else created * 1_000_000))
+def _text(sent: Any) -> str | None:
+    """Whole numbers count; what no database can store, or dlt would change, does not."""
+    if type(sent) is int:
+        return str(sent)
+    if not isinstance(sent, str) or re.search("[\x00\ud800-\udfff]|^[\uf026-\uf02e](?s:.)", sent):
+        return None
+    return sent
+
+
+def _number(sent: Any) -> Decimal | None:
+    is_number = isinstance(sent, int | Decimal) and not isinstance(sent, bool)
+    if is_number or (isinstance(sent, str) and re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", sent)):
+        return Decimal(sent) if Decimal(sent).is_finite() else None
+    return None
+
+
+def _count(sent: Any) -> int | None:
+    count = _number(sent)
+    if count is None or abs(count) > 2**64 or count != int(count) or not -(2**63) <= count < 2**63:
+        return None
+    return int(count)
+
+
+def _flag(sent: Any) -> bool | None:
+    if isinstance(sent, list | dict):
+        return None
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(sent).lower())
+
+
+def _time(sent: Any) -> datetime | None:
+    """Exact to the microsecond: what is finer, or outside the years 1 to 9999, is null."""
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    if isinstance(sent, str) and re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}", sent):
+        time = datetime.fromisoformat(sent.replace("Z", "+00:00"))
+        return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    number = _number(sent)
+    if number is None or abs(number) > 10**16 or (number and number.adjusted() < -9):
+        return None
+    microseconds = number * (1_000 if number >= 100_000_000_000 else 1_000_000)
+    if microseconds != int(microseconds):
+        return None
+    try:
+        return epoch + timedelta(microseconds=int(microseconds))
+    except OverflowError:
+        return None
