@@ -15,7 +15,7 @@ from cf_invoice_source import Report
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.simulator import Account, Record, Simulator, World
 from tests.conftest import Command, Load, Warehouse
-from tests.make import expected_row, make_invoices
+from tests.support.make import expected_row, make_invoices
 
 INVOICES = 33
 PER_PAGE = 5
