@@ -22,13 +22,7 @@ from cf_invoice_source.warehouse.status_queries import StatusQueries
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was looked at.
-
-    Attributes:
-        what: credentials, settings, token, accounts, account or destination.
-        state: Whether a load could go on from here; skipped where that cannot be said.
-        request: The request that was refused; empty where none was.
-    """
+    """One thing that was looked at, and whether a load could go on from there."""
 
     what: str
     state: Literal["passed", "failed", "skipped"]
@@ -52,10 +46,7 @@ class Check:
 
 
 def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: Sequence[str] = ()) -> Check:
-    """Look at everything that a load needs, and leave nothing behind; one cross does not hide the next.
-
-    Without account IDs, the accounts are those of the settings, else all that can be seen.
-    """
+    """Look at everything that a load needs, and leave nothing behind; one cross does not hide the next."""
     with settings_of(pipeline_name):
         make_ref = partial(DatasetRef.of, pipeline_name, destination, dataset_name)
         return Check(tuple(_Checks(pipeline_name, account_ids).look_at_all(make_ref)))
@@ -66,7 +57,7 @@ class _SkippedError(Exception):
 
 
 class _Checks:
-    """Looks at one thing after the other, and keeps what a later one needs."""
+    """Looks at one thing after the other, each after what it needs, and keeps what a later one needs."""
 
     def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
         self._rows: list[Row] = []
@@ -76,7 +67,6 @@ class _Checks:
         self._job: Job | None = None
 
     def look_at_all(self, make_ref: Callable[[], DatasetRef]) -> list[Row]:
-        """Give a row for each thing, in an order in which each comes after what it needs."""
         self._look("credentials", self._find_credentials)
         self._look("settings", self._find_settings)
         self._look("token", self._find_token)
@@ -87,7 +77,6 @@ class _Checks:
         return self._rows
 
     def _look(self, what: str, find: Callable[[], str], account_id: str = "") -> None:
-        """Add a row: what is found, what is wrong, or what has to be mended first."""
         try:
             with translated_errors():
                 row = Row(what, "passed", find(), account_id=account_id)
@@ -126,9 +115,8 @@ class _Checks:
             raise _SkippedError("Cloudflare verifies tokens only, not a global API key")
         token = self._ask_about_token()
         if token.status != "active":
-            raise SettingsError(
-                f"The API token is not active: it is {token.status}.", remedy=f"renew it at {TOKEN_PAGE}"
-            )
+            cause = f"The API token is not active: it is {token.status}."
+            raise SettingsError(cause, remedy=f"renew it at {TOKEN_PAGE}")
         return f"active, expires {token.expires_on}" if token.expires_on else "active"
 
     def _ask_about_token(self) -> Token:

@@ -1,23 +1,23 @@
-"""Words to arguments to one run to an exit code; no rules of its own.
-
-dlt is imported late: help, usage errors and the version answer at once.
-"""
+"""Words to arguments to one run to an exit code. dlt is imported late: help and version answer at once."""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
+import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from io import TextIOWrapper
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click import Option
 
-from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.settings import (
     DATASET_NAME,
     DEMO_PIPELINE_NAME,
@@ -54,7 +54,7 @@ _ACCOUNTS = Option(
     ["--account", "account_id"], metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
 )
 _TYPE = Option(
-    ["--type", "invoice_type"],
+    ["--type"],
     type=click.Choice(INVOICE_TYPES),
     help="Which invoices.  [default: as set, else all]",
 )
@@ -91,15 +91,14 @@ _OUTPUT = (
 
 @cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    account_id: tuple[str, ...],
-    invoice_type: str | None,
-    full: bool,
-    accept_deletions: bool,
+    destination: str,
+    dataset_name: str,
+    pipeline_name: str,
     wait_s: float,
     demo: bool,
     as_json: bool,
     debug: bool,
-    **names: str,
+    **settings: Any,
 ) -> None:
     """Load what is new and what has changed, and verify the copy.
 
@@ -107,25 +106,18 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY; accounts from --account, else from dlt's settings
     (.dlt/config.toml), else from CLOUDFLARE_ACCOUNT_ID, else they are all that can be seen.
     """
-    if demo and account_id:
+    if demo and settings["account_id"]:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
     with _consoles(as_json, debug) as (stdout, stderr):
-        from cf_invoice_source.cli.progress import Spinner
-        from cf_invoice_source.cli.screen import show_report
+        from cf_invoice_source.cli.screen import Spinner, show_report
         from cf_invoice_source.runner import load as run
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
         from cf_invoice_source.warehouse.locks import pipeline_lock
 
-        settings: dict[str, Any] = {
-            "account_id": account_id,
-            "type": invoice_type,
-            "full": full,
-            "accept_deletions": accept_deletions,
-        }
         given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
-        if demo and names["pipeline_name"] == PIPELINE_NAME:  # made-up data never lies beside real invoices
-            names["pipeline_name"] = DEMO_PIPELINE_NAME
-        ref = DatasetRef.of(**names)
+        if demo and pipeline_name == PIPELINE_NAME:  # made-up data never lies beside real invoices
+            pipeline_name = DEMO_PIPELINE_NAME
+        ref = DatasetRef.of(pipeline_name, destination, dataset_name)
         with pipeline_lock(ref.pipeline_name, wait_s=wait_s):
             pipeline = ref.pipeline(Spinner(stderr))
             report = _load_demo(pipeline, stderr, given) if demo else run(pipeline, **given)
@@ -174,7 +166,7 @@ def main() -> None:
     # What is imported is no garbage, and a process that ends frees all: to look takes a fifth of a short run.
     gc.disable()
     atexit.register(gc.freeze)
-    end_on_signals()
+    _end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer
@@ -183,6 +175,37 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+
+
+_WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
+
+
+def _end_on_signals() -> None:
+    """End this process on Ctrl-C and SIGTERM: one line, and exit code 130 or 143, whatever it waits for.
+
+    A thread does it, told by the interpreter itself: the main thread may be deep in a database's driver, and
+    other threads in a request that nobody answers; neither would see an exception soon. A load may end
+    anywhere (it may be killed, after all), so nothing has to be unwound. What is ignored stays ignored.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    for number in _WORDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    Thread(target=_end_when_told, args=(reader,), daemon=True, name="signals").start()
+
+
+def _end_when_told(reader: socket.socket) -> None:
+    while (number := reader.recv(1)[0]) not in _WORDS:
+        pass
+    # Rub out what the spinner or a ^C left on the line, and show the cursor again.
+    clean = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""
+    try:
+        os.write(2, f"{clean}{_WORDS[signal.Signals(number)]}\n".encode())
+    finally:
+        # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
+        os._exit(128 + number)
 
 
 def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]) -> Report:
@@ -250,9 +273,11 @@ def _configure_log() -> bool:
 
 
 def _end(result: Report | Status, stderr: Console, *, as_json: bool, **verdict: bool | None) -> NoReturn:
-    from cf_invoice_source.cli.screen import document, show_problems
+    from cf_invoice_source.cli.screen import document, show_line
 
-    show_problems(stderr, result)
+    for account in result.accounts:
+        if account.problem:
+            show_line(stderr, f"Account {account.account_id}: {account.problem}")
     if as_json:
         click.echo(document(verdict, result))
     if result.has_failed:

@@ -1,4 +1,4 @@
-"""What a person sees: a summary, or an error on one screen; and the same as one JSON document."""
+"""What a person sees: progress, a summary, or an error on one screen; and the same as one JSON document."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlt.common import logger
+from dlt.common.runtime.collector import NullCollector
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.status import Status as StatusLine
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -21,6 +23,34 @@ if TYPE_CHECKING:
     from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Report
+
+
+class Spinner(NullCollector):
+    """Shows the step and the rows so far on one line, which goes away at the end; nothing off a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: StatusLine | None = None
+        self._doing = ""
+        self._rows = 0
+
+    def update(self, name: str, inc: int = 1, *_more: Any, **_named: Any) -> None:
+        """Count rows of tables; dlt's own counters begin with a capital letter."""
+        if self._status and name.islower():
+            self._rows += inc
+            self._status.update(f"{self._doing}: {self._rows:,} rows")
+
+    def _start(self, step: str) -> None:
+        self._rows = 0
+        doing = {"extract": "Asking Cloudflare", "normalize": "Preparing rows", "load": "Loading"}
+        self._doing = next((text for name, text in doing.items() if name in step.lower()), step)
+        self._status = self._console.status(self._doing)
+        self._status.start()
+
+    def _stop(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
 
 
 def show_line(console: Console, text: str, style: str = "") -> None:
@@ -59,19 +89,10 @@ def show_status(console: Console, status: Status) -> None:
     show_line(console, f"Looked into {status.destination}, dataset {status.dataset_name}.")
 
 
-def show_problems(console: Console, result: Report | Status) -> None:
-    """Print what a person has to know of each account: for stderr, so that cron mails it."""
-    for account in result.accounts:
-        if account.problem:
-            show_line(console, f"Account {account.account_id}: {account.problem}")
-
-
 def show_check(console: Console, check: Check) -> None:
     """Print a tick or a cross for everything that was looked at, and beside each cross what to do."""
-    table = Table(box=None, show_header=False, pad_edge=False, collapse_padding=True, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    columns = (Column(no_wrap=True), Column(no_wrap=True), Column(overflow="fold"))
+    table = Table.grid(*columns, padding=(0, 2, 0, 0))
     for row in check.rows:
         said = Text(f"{row.account_id}: {row.said}" if row.account_id else row.said)
         lines = Text("\n").join([said, *_details(row.remedy, row.request, row.cf_ray)])
@@ -162,14 +183,8 @@ def _table(console: Console, rows: Sequence[Mapping[str, Text]]) -> Table:
         others = sum(widths.values()) - widths["account"] + 2 * (len(widths) - 1)
         if others + min(id_width, widths["account"]) > console.width:
             widths.pop(name, None)
-    table = Table(
-        title="AI Gateway invoices",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.title, table.title_justify = "AI Gateway invoices", "left"
     for name in widths:
         table.add_column(
             name,

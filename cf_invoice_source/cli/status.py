@@ -21,12 +21,7 @@ from cf_invoice_source.warehouse.status_queries import StatusQueries
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An exact amount.
-
-    Attributes:
-        currency: ISO 4217 code in capitals; as stored where ISO does not know it.
-        is_minor: Whether it is in minor units still, because the currency is not known.
-    """
+    """An exact amount; where ISO 4217 does not know the currency, it is in minor units still."""
 
     currency: str
     amount: Decimal
@@ -35,14 +30,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What is loaded of one account.
-
-    Attributes:
-        newest: The newest `created`, in UTC; None where no invoice has one.
-        open: What remains to be paid of the invoices whose status is open, by currency.
-        last_full_sync_at: When the whole list was last read and verified, in UTC.
-        unverified_reason: Why the rows are not known to be the list of the last sync; empty when they are.
-    """
+    """What is loaded of one account: `open` is what remains to be paid, by currency; times are in UTC."""
 
     account_id: str
     invoices: int
@@ -66,14 +54,7 @@ class AccountStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is loaded.
-
-    Attributes:
-        destination: Where the dataset lies, without secrets.
-        pending_packages: Load packages of an interrupted run, which the next load finishes.
-        accounts: Each account that something is known of, by ID.
-        absent: How many of the accounts asked for are not among them.
-    """
+    """What is loaded of each account, and of how many that were asked for there is nothing (`absent`)."""
 
     pipeline_name: str
     dataset_name: str
@@ -97,14 +78,7 @@ class Status:
 def read_status(
     ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
 ) -> Status:
-    """Read what is loaded of these accounts, or of all. Nothing is created, even where nothing is there.
-
-    An account whose last verified sync is more than `max_age_h` hours old is not verified.
-
-    Raises:
-        SettingsError: The destination's settings are missing or wrong, or an account ID is none.
-        DestinationError: The destination cannot be read.
-    """
+    """Read what is loaded of these accounts, or of all. None stays verified beyond `max_age_h` hours."""
     wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
@@ -136,9 +110,13 @@ def _accounts(
 
     def unverified_reason(account_id: str) -> str:
         remembered = [accounts[account_id] for accounts in bookmarks.values() if account_id in accounts]
+        differences = [difference(bookmark, counts[account_id]) for bookmark in remembered] or [
+            "not compared: no pipeline has stored a bookmark of it with the rows"
+        ]
         sync = syncs.get(account_id)
         reason = sync.unverified_reason if sync else "no sync is on record"
-        reason = reason or _differences(remembered, counts[account_id])
+        # Of the bookmarks of all pipelines that load the account, one must agree with what is held.
+        reason = reason or ("" if "" in differences else differences[0])
         return reason or ("" if max_age_h is None else _age(verified.get(account_id), max_age_h))
 
     return tuple(
@@ -153,14 +131,6 @@ def _accounts(
         )
         for account_id in sorted(counts.keys() | syncs.keys() | set().union(*bookmarks.values()))
     )
-
-
-def _differences(remembered: Sequence[Bookmark], held: tuple[int, int]) -> str:
-    """Compare what is held of an account with the bookmarks of all pipelines that load it: one must agree."""
-    if not remembered:
-        return "not compared: no pipeline has stored a bookmark of it with the rows"
-    differences = [difference(bookmark, held) for bookmark in remembered]
-    return "" if "" in differences else differences[0]
 
 
 def _age(verified_at: datetime | None, max_age_h: float) -> str:
