@@ -343,6 +343,20 @@ def test_before_the_checks_are_past_a_package_has_final_invoices_and_claims_noth
     ]
 
 
+def test_a_full_walk_that_goes_on_claims_nothing_before_its_checks_are_past_and_compares_all() -> None:
+    truth = a_truth(20)
+    for place in (7, 19):
+        truth.records[place]["status"] = "open"
+    interrupted = walk(truth, package_rows=14, packages=1)
+
+    walked = walk(truth, interrupted.bookmark, package_rows=1)
+
+    assert walked.batches[0].figures.sync_mode == "full"
+    assert walked.batches[0].records
+    assert walked.batches[0].bookmark is None
+    assert walked.bookmark.full_sync_at == NOW_S
+
+
 def test_what_was_given_before_a_check_has_failed_counts_but_not_as_compared() -> None:
     """A failed check changes all else: what is new, what is gone, the numbers of records without id."""
     truth = a_truth(20)
