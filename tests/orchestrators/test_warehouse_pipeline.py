@@ -1,6 +1,6 @@
 """Many accounts, several workers, one PostgreSQL. ACCOUNTS sets how many accounts the workers share.
 
-    ACCOUNTS=1000 pytest -s tests/orchestrators/test_warehouse_pipeline.py -k share
+    ACCOUNTS=1000 pytest -s -m slow tests/orchestrators/test_warehouse_pipeline.py -k share
 
 takes as long as it would with Cloudflare: the simulator, too, grants 1,200 requests in 5 minutes.
 """
