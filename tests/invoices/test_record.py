@@ -484,9 +484,9 @@ def says(held: Any, sent: Any) -> bool:
         return (isinstance(sent, str) and sent.startswith("2026")) or held == invoice_time(sent)
     if isinstance(held, int) and isinstance(sent, str):
         return held == Decimal(sent)
-    return (
-        held == (str(sent) if type(sent) is int and isinstance(held, str) else sent or None) or held == sent
-    )
+    if isinstance(held, str) and type(sent) is int:
+        return held == str(sent)
+    return same(held, sent) or (held is None and sent == "")
 
 
 def invoice_time(sent: Any) -> datetime:
