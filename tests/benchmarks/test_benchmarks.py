@@ -25,6 +25,7 @@ def measure(*names: str) -> list[Result]:
     return list(compare(names, size=400, latency_ms=0, rounds=1, runs=("first", "changed"), limit_s=60))
 
 
+@pytest.mark.slow
 def test_our_command_is_measured_with_the_requests_that_the_server_saw_and_the_rows_that_the_file_has() -> (
     None
 ):

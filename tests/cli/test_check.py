@@ -692,6 +692,7 @@ def test_rights_on_the_two_datasets_alone_are_enough(loaded: Database, command: 
     assert ended.exit_code == 0
 
 
+@pytest.mark.slow
 def test_tables_that_may_not_be_read_are_a_cross(loaded: Database, command: Command) -> None:
     schemas = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices%'")
     env = as_role(loaded, *(f"ALL ON SCHEMA {name}" for (name,) in schemas))
@@ -701,6 +702,7 @@ def test_tables_that_may_not_be_read_are_a_cross(loaded: Database, command: Comm
     assert "permission denied for table" in destination_cross(ended)
 
 
+@pytest.mark.slow
 def test_the_staging_dataset_is_tried_too_where_it_is_missing(loaded: Database, command: Command) -> None:
     env = as_role(loaded, "ALL ON SCHEMA cf_invoices", "ALL ON ALL TABLES IN SCHEMA cf_invoices")
     [(staging,)] = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices_staging%'")

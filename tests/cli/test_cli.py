@@ -91,6 +91,7 @@ def test_a_load_shows_its_accounts_and_where_the_rows_are(
     assert ended.stderr == ""
 
 
+@pytest.mark.quick("40")
 @pytest.mark.parametrize("columns", [30, 40, 60])
 def test_on_a_narrow_screen_accounts_are_shortened_and_the_verdict_stays(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, columns: int
@@ -116,6 +117,7 @@ def test_the_default_file_lies_in_the_working_directory_under_a_name_that_duckdb
     assert Warehouse(place / "cloudflare_invoices.duckdb").ids() == ["in_1"]
 
 
+@pytest.mark.slow
 def test_accounts_by_option_beat_the_environment(
     simulator: Simulator, world: World, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -127,6 +129,7 @@ def test_accounts_by_option_beat_the_environment(
     assert {row["account_id"] for row in warehouse.rows()} == {other.id for other in others}
 
 
+@pytest.mark.quick("manual-*")
 @pytest.mark.parametrize(("option", "ids"), [("auto", ["in_1"]), ("manual", ["in_2"])])
 def test_the_type_by_option(
     simulator: Simulator,
@@ -146,6 +149,7 @@ def test_the_type_by_option(
     assert warehouse.ids() == ids
 
 
+@pytest.mark.slow
 def test_the_dataset_by_option(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -267,6 +271,7 @@ NOT_ANSWERED: dict[str, tuple[Break, str, str]] = {
 }
 
 
+@pytest.mark.quick("wrong token", "HTML with 200", "503 for ever", "unreachable host", "bad account")
 @pytest.mark.parametrize(
     ("break_it", "cause", "remedy", "has_ray"),
     [(*case, True) for case in ANSWERED.values()] + [(*case, False) for case in NOT_ANSWERED.values()],
@@ -434,6 +439,7 @@ def test_the_next_healthy_run_after_a_failure_is_exact(
 PASSING = {"503": status(503), "cut body": cut_body(), "dropped connection": drop_connection()}
 
 
+@pytest.mark.quick("cut body")
 @pytest.mark.parametrize("passing", PASSING.values(), ids=PASSING)
 def test_what_passes_is_not_noticed(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, passing: Fault
@@ -776,6 +782,7 @@ def test_the_demo_needs_no_account_and_its_second_run_shows_invoices_being_paid(
     assert set(after) - set(before)
 
 
+@pytest.mark.slow
 def test_the_demo_does_not_share_a_file_with_real_invoices_even_if_told_to(
     place: Path, command: Command
 ) -> None:
@@ -784,6 +791,7 @@ def test_the_demo_does_not_share_a_file_with_real_invoices_even_if_told_to(
     assert [path.name for path in place.glob("*.duckdb")] == ["cloudflare_invoices_demo.duckdb"]
 
 
+@pytest.mark.slow
 def test_the_demo_says_that_its_data_is_made_up(warehouse: Warehouse, command: Command) -> None:
     ended = command("load", "--demo")
 

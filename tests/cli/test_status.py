@@ -122,6 +122,7 @@ def test_the_screen_says_it_too(
     assert f"duckdb:///{warehouse.path}" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_quiet_run_is_the_last_sync_and_the_full_one_stays_on_record(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -180,6 +181,7 @@ def test_open_amounts_are_exact_and_in_major_units(
     assert document(command)["accounts"][0]["open"] == [told]
 
 
+@pytest.mark.slow
 def test_an_unknown_currency_is_shown_in_minor_units_and_says_so(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -214,6 +216,7 @@ def test_the_screen_names_every_account_whatever_the_amounts(
     assert max(map(len, told.splitlines()[:-2])) <= columns
 
 
+@pytest.mark.slow
 def test_all_accounts_are_told_or_those_asked_for(
     simulator: Simulator, world: World, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -229,6 +232,7 @@ def test_all_accounts_are_told_or_those_asked_for(
     assert [each["account_id"] for each in one["accounts"]] == [other.id]
 
 
+@pytest.mark.slow
 def test_dataset_and_pipeline_name_mean_what_they_mean_to_load(
     simulator: Simulator, account: Account, place: Path, command: Command
 ) -> None:
@@ -241,6 +245,7 @@ def test_dataset_and_pipeline_name_mean_what_they_mean_to_load(
     assert told["accounts"][0]["invoices"] == 1
 
 
+@pytest.mark.slow
 def test_settings_under_the_name_of_the_pipeline_count(
     simulator: Simulator, account: Account, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +288,7 @@ def test_it_works_offline_and_on_a_fresh_machine(
     assert not (tmp_path / "dlt" / "pipelines").exists()
 
 
+@pytest.mark.slow
 def test_a_database_in_the_working_directory_of_the_pipeline_is_found(
     simulator: Simulator, account: Account, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +386,7 @@ def test_a_database_without_the_dataset_has_nothing_loaded(
     assert ended.stdout.startswith("Nothing is loaded yet.")
 
 
+@pytest.mark.slow
 def test_an_account_that_is_not_there_is_not_repeated(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -396,6 +403,7 @@ def test_an_account_that_is_not_there_is_not_repeated(
     assert secret not in nothing.output + one.output
 
 
+@pytest.mark.quick("invoices-*")
 @pytest.mark.parametrize(
     ("table", "invoices", "reason"),
     [
@@ -481,6 +489,7 @@ def test_a_copy_that_somebody_changed_is_not_verified(
     assert "the tables hold 2 invoices and 0 rejected records, verified were 3 and 0" in ended.stderr
 
 
+@pytest.mark.slow
 def test_an_account_whose_last_sync_failed_is_exit_code_1_and_beats_3(
     simulator: Simulator, world: World, account: Account, warehouse: Warehouse, command: Command
 ) -> None:

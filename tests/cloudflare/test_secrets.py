@@ -133,6 +133,7 @@ def tables_of(warehouse: Warehouse) -> Iterator[tuple[str, str]]:
 # In the process
 
 
+@pytest.mark.quick("token-True")
 @pytest.mark.parametrize("is_refused", [False, True])
 def test_trace_state_source_and_errors_hold_no_secret(
     load: Load,
@@ -259,6 +260,7 @@ AWAY = {
 }
 
 
+@pytest.mark.quick("another host-302", "another port-307")
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("away", AWAY.values(), ids=AWAY)
 def test_no_redirect_is_followed_with_a_credential(

@@ -204,6 +204,7 @@ def test_an_account_that_is_no_longer_listed_keeps_its_rows_and_is_mentioned(
     assert not report.has_failed
 
 
+@pytest.mark.slow
 def test_the_command_mentions_it_for_people_and_for_machines(left: Account, command: Command) -> None:
     for_people = command("load")
     for_machines = command("load", "--json")
@@ -213,6 +214,7 @@ def test_the_command_mentions_it_for_people_and_for_machines(left: Account, comm
     assert (for_people.exit_code, for_machines.exit_code) == (0, 0)
 
 
+@pytest.mark.slow
 def test_an_account_that_is_just_not_named_is_not_mentioned(
     load: Load, left: Account, others: list[Account]
 ) -> None:
@@ -276,6 +278,7 @@ BROKEN: dict[str, Fault] = {
 }
 
 
+@pytest.mark.quick("5-refused")
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("nth", [0, 5, -1])
 def test_an_account_that_is_refused_or_broken_does_not_stop_the_others(

@@ -110,6 +110,7 @@ def test_new_invoices_cost_their_pages_and_nothing_new_costs_one_request(
     assert is_exact(report, accounts)
 
 
+@pytest.mark.slow
 def test_unsettled_invoices_and_rejects_cost_one_request_for_each_further_page_that_holds_one(
     load: Load, simulator: Simulator, lists: Lists
 ) -> None:
@@ -212,6 +213,7 @@ def test_each_arrival_during_a_walk_costs_at_most_one_request_more(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_shrink_costs_at_most_one_more_full_walk(load: Load, simulator: Simulator, lists: Lists) -> None:
     simulator.max_per_page = 3
     accounts = lists(dict.fromkeys((2, 3, 4), 12))
@@ -231,6 +233,7 @@ def test_a_shrink_costs_at_most_one_more_full_walk(load: Load, simulator: Simula
     assert is_exact(report, accounts)
 
 
+@pytest.mark.slow
 def test_a_list_that_never_rests_is_walked_four_times_and_then_once_to_load_what_can_be_seen(
     load: Load, simulator: Simulator, lists: Lists
 ) -> None:

@@ -23,6 +23,7 @@ def test_the_tables_are_made_without_an_account_and_without_a_sign_in(warehouse:
     assert warehouse.columns()["id"] == ("VARCHAR", False)
 
 
+@pytest.mark.slow
 def test_what_is_there_stays_and_what_is_missing_comes_back(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:

@@ -82,7 +82,7 @@ def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_verified_later(
     assert (kinds(healed), healed.is_verified) == (["full"], True)
 
 
-@pytest.mark.quick("total_count is one too small")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what", ["has_more is always false", "total_count is one too large", "total_count is one too small"]
 )
@@ -120,6 +120,7 @@ def test_a_list_that_is_oldest_first_is_read_page_by_page_and_again_each_time(
     assert second.is_verified
 
 
+@pytest.mark.slow
 def test_a_draft_that_is_deleted_leaves_the_copy_of_a_list_that_is_oldest_first(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:

@@ -112,6 +112,7 @@ WAYS: dict[str, tuple[Any, Callable[[Any], object]]] = {
 }
 
 
+@pytest.mark.quick("an argument of run")
 @pytest.mark.parametrize("way", WAYS)
 def test_dlts_refresh_is_refused_and_changes_nothing(
     load: Load, listed: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, way: str

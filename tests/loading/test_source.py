@@ -76,6 +76,7 @@ def test_the_link_to_the_pdf_is_kept_and_null_where_there_is_none(
     assert links["in_2"].startswith("https://pay.stripe.com/")
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing_but_links(load: Load, account: Account, warehouse: Warehouse) -> None:
     account.records += make_invoices(60) + [make_invoice(id=None, extra={"net": 5}) for _ in range(2)]
     load()
@@ -102,6 +103,7 @@ def test_a_second_run_brings_what_has_changed(load: Load, account: Account, ware
     }
 
 
+@pytest.mark.slow
 def test_row_hashes_are_equal_only_where_invoices_are(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -158,6 +160,7 @@ def test_the_tables_are_there_when_the_account_has_no_invoices(load: Load, wareh
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_an_account_that_was_empty_loads_later(load: Load, account: Account, warehouse: Warehouse) -> None:
     load()
     account.records += make_invoices(2)
@@ -195,6 +198,7 @@ def test_unknown_fields_become_columns(load: Load, account: Account, warehouse: 
     assert rows == {"in_1": (Decimal("1.5"), "🙂", True), "in_2": (None, None, None)}
 
 
+@pytest.mark.slow
 def test_the_numbers_of_unknown_fields_stay_exact_over_runs(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -283,6 +287,7 @@ def test_fields_of_the_api_do_not_overwrite_columns_of_ours(
 # Invoices without an id
 
 
+@pytest.mark.slow
 def test_invoices_without_id_are_kept_once_over_runs(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -296,6 +301,7 @@ def test_invoices_without_id_are_kept_once_over_runs(
     assert len(set(before.values())) == 3
 
 
+@pytest.mark.slow
 def test_equal_invoices_without_id_are_numbered_from_the_oldest(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -380,6 +386,7 @@ def test_each_request_asks_for_one_page_of_fifty(load: Load, simulator: Simulato
     ]
 
 
+@pytest.mark.quick("0-1", "51-3")
 @pytest.mark.parametrize(("count", "pages"), [(0, 1), (1, 1), (50, 1), (51, 3), (100, 3)])
 def test_a_first_load_asks_for_exactly_the_pages_there_are_and_for_page_1_again(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse, count: int, pages: int
@@ -484,6 +491,7 @@ def test_a_list_that_always_says_that_more_follow_is_not_verified_but_loaded(
     assert len(warehouse.rows()) == 60
 
 
+@pytest.mark.quick("total_count is zero")
 @pytest.mark.parametrize(
     "lie",
     [
@@ -725,6 +733,7 @@ def test_a_first_load_that_fails_on_page_two_leaves_nothing_and_the_next_is_exac
     assert len(warehouse.rows()) == 120
 
 
+@pytest.mark.slow
 def test_a_later_load_that_fails_leaves_the_table_as_it_was(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:

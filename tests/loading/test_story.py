@@ -95,6 +95,7 @@ def test_each_status_on_the_way_of_an_invoice_is_one_change(
     }
 
 
+@pytest.mark.slow
 def test_an_old_invoice_that_is_paid_deep_in_the_list_is_found_paid(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -110,6 +111,7 @@ def test_an_old_invoice_that_is_paid_deep_in_the_list_is_found_paid(
     assert copy_of(warehouse) == truth_of(account)
 
 
+@pytest.mark.slow
 def test_a_change_holds_the_values_as_they_were_seen(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -207,6 +209,7 @@ def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_are_noticed
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_deletion_and_a_late_arrival_between_two_runs_are_noticed(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -226,6 +229,7 @@ def test_a_deletion_and_a_late_arrival_between_two_runs_are_noticed(
 # Invoices that lack something
 
 
+@pytest.mark.slow
 def test_one_of_several_equal_invoices_without_id_is_paid_and_only_that_one_changes(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -241,6 +245,7 @@ def test_one_of_several_equal_invoices_without_id_is_paid_and_only_that_one_chan
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_an_invoice_without_created_is_loaded_and_later_paid(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -275,6 +280,7 @@ def test_a_rejected_record_that_is_corrected_becomes_an_invoice_and_its_reject_i
     assert (before.is_verified, report.is_verified) == (False, True)
 
 
+@pytest.mark.slow
 def test_an_invoice_that_cannot_be_read_any_more_keeps_its_last_good_row_until_it_can(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -347,6 +353,7 @@ def test_a_first_load_that_was_interrupted_goes_on_where_it_was(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_first_load_during_which_the_list_moves_begins_anew_in_a_package_of_its_own(
     load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
@@ -436,6 +443,7 @@ def test_a_draft_behind_an_interrupted_walk_that_is_deleted_makes_it_begin_again
 # Full walks
 
 
+@pytest.mark.quick("one is due")
 @pytest.mark.parametrize(
     ("settings", "why"),
     [

@@ -88,6 +88,7 @@ def test_a_warehouse_of_an_earlier_release_goes_on_where_it_was(
     assert_equals_the_list(warehouse, account)
 
 
+@pytest.mark.slow
 def test_a_warehouse_from_before_bookmarks_and_changes_is_read_once_as_a_whole(
     load: Load, account: Account, warehouse: Warehouse, held: duckdb.DuckDBPyConnection
 ) -> None:

@@ -104,6 +104,7 @@ def test_invoices_that_are_missing_are_named_until_a_person_accepts_their_deleti
     assert command("load").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_draft_that_is_not_listed_any_more_is_deleted(
     load: Load, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -128,6 +129,7 @@ def extend(record: Any) -> None:
     record["tax"] = 7
 
 
+@pytest.mark.quick("amend")
 @pytest.mark.parametrize("amend", [amend, extend])
 def test_a_final_invoice_that_has_changed_leads_to_a_full_walk_in_the_same_run(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse, amend: Callable[[Any], None]
@@ -145,6 +147,7 @@ def test_a_final_invoice_that_has_changed_leads_to_a_full_walk_in_the_same_run(
     assert {int(row[column]) for row in warehouse.rows()} == {7 if amend is extend else 1}
 
 
+@pytest.mark.slow
 def test_a_field_that_no_invoice_had_before_leads_to_a_full_walk_once(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -169,6 +172,7 @@ def test_a_field_that_no_invoice_had_before_leads_to_a_full_walk_once(
 # Clocks
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_wrong_for_a_while_decides_nothing(
     load: Load, listed: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +214,7 @@ def test_the_number_of_a_sync_says_which_is_the_last_whatever_the_clock_says(
 # Neighbours
 
 
+@pytest.mark.slow
 def test_a_package_that_was_left_is_finished_though_another_pipeline_has_loaded_other_accounts(
     load: Load, simulator: Simulator, world: World, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -242,6 +247,7 @@ def test_a_package_that_was_left_is_dropped_where_another_pipeline_has_loaded_th
     assert [change for change in changes(warehouse) if change[0] == "in_new"] == [("in_new", 1, "new")]
 
 
+@pytest.mark.slow
 def test_bookmarks_of_another_source_in_the_pipeline_stay_as_they_are(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -269,6 +275,7 @@ def test_bookmarks_of_another_source_in_the_pipeline_stay_as_they_are(
     assert resources["bookmarks"] == feeds
 
 
+@pytest.mark.slow
 def test_a_dataset_of_the_name_that_dlt_gives_its_staging_tables_is_not_touched(
     load: Load, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -286,6 +293,7 @@ def test_a_dataset_of_the_name_that_dlt_gives_its_staging_tables_is_not_touched(
 # What is there, not what the schema says
 
 
+@pytest.mark.slow
 def test_an_imported_schema_makes_no_table_that_counts_as_known_and_is_not_there(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -331,6 +339,7 @@ def test_a_passing_fault_of_the_database_is_not_taken_for_damage(
 # Status, whatever the pipeline is called
 
 
+@pytest.mark.slow
 def test_status_compares_with_the_bookmarks_of_every_pipeline_in_the_dataset(
     listed: Account, warehouse: Warehouse, command: Command
 ) -> None:

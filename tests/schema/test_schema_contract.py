@@ -41,6 +41,7 @@ def run(contract: Any, way: str) -> LoadInfo:
 WAYS = pytest.mark.parametrize("way", ["source", "run"])
 
 
+@pytest.mark.quick("contract0")
 @pytest.mark.parametrize(
     "contract", [{"columns": "evolve"}, {"data_type": "freeze"}, {"data_type": "discard_row"}, {}]
 )
@@ -54,6 +55,7 @@ def test_new_fields_come_in_where_columns_and_tables_may_evolve(
     assert warehouse.query("SELECT net FROM cf_invoices.invoices__lines") == [(1,)]
 
 
+@pytest.mark.quick("contract0-*")
 @pytest.mark.parametrize(
     ("contract", "told"),
     [
@@ -76,6 +78,7 @@ def test_a_field_that_is_not_allowed_stops_the_load_before_anything_is_lost(
     assert warehouse.ids() == ["in_1", "in_2", "in_3"]
 
 
+@pytest.mark.slow
 @WAYS
 def test_a_run_of_dlts_own_that_is_stopped_leaves_no_package_to_stumble_over(
     loaded: Account, warehouse: Warehouse, way: str
@@ -88,6 +91,7 @@ def test_a_run_of_dlts_own_that_is_stopped_leaves_no_package_to_stumble_over(
     assert warehouse.ids() == ["in_1", "in_2", "in_3"]
 
 
+@pytest.mark.slow
 def test_what_is_frozen_and_known_goes_on_loading(load: Load, loaded: Account, warehouse: Warehouse) -> None:
     load()
     loaded.records[0] |= {"tax": 2, "lines": [{"net": 5}], "status": "open"}
@@ -100,6 +104,7 @@ def test_what_is_frozen_and_known_goes_on_loading(load: Load, loaded: Account, w
     assert warehouse.query("SELECT net FROM cf_invoices.invoices__lines") == [(5,)]
 
 
+@pytest.mark.slow
 def test_a_value_that_has_no_column_but_the_one_for_the_rest_is_stopped_too(
     load: Load, loaded: Account, warehouse: Warehouse
 ) -> None:
@@ -121,6 +126,7 @@ def test_a_record_that_is_set_aside_needs_no_column(
     assert report.accounts[0].unverified_reason == ""
 
 
+@pytest.mark.quick("source")
 @WAYS
 def test_discard_value_leaves_out_the_new_column_and_keeps_the_invoice(
     loaded: Account, warehouse: Warehouse, way: str
@@ -132,6 +138,7 @@ def test_discard_value_leaves_out_the_new_column_and_keeps_the_invoice(
     assert "invoices__lines" not in warehouse.tables()
 
 
+@pytest.mark.slow
 def test_a_copy_without_the_discarded_values_is_verified_and_stays_quiet(
     load: Load, loaded: Account, warehouse: Warehouse
 ) -> None:
@@ -143,6 +150,7 @@ def test_a_copy_without_the_discarded_values_is_verified_and_stays_quiet(
     assert len(warehouse.rows("invoice_changes")) == 3
 
 
+@pytest.mark.quick("run")
 @WAYS
 def test_a_contract_that_would_drop_invoices_is_refused(
     loaded: Account, warehouse: Warehouse, simulator: Simulator, way: str
@@ -158,6 +166,7 @@ def test_a_contract_that_would_drop_invoices_is_refused(
     assert warehouse.ids() == ["in_1", "in_2", "in_3"]
 
 
+@pytest.mark.quick("freeze")
 @pytest.mark.parametrize("mode", ["freeze", "discard_value", "discard_row"])
 def test_without_new_tables_a_first_load_says_how_to_make_them(
     load: Load, account: Account, warehouse: Warehouse, simulator: Simulator, mode: str

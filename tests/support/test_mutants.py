@@ -41,6 +41,7 @@ def test_a_mutant_is_named_by_its_file_its_function_and_what_is_changed() -> Non
     assert mutant.line == 3
 
 
+@pytest.mark.slow
 def test_every_mutant_that_cannot_be_caught_is_there_and_has_a_reason() -> None:
     names = {mutant.key for room in ROOMS for mutant in mutants_in(room)}
     lines = EQUIVALENT.read_text().splitlines()
