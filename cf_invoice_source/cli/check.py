@@ -17,7 +17,7 @@ from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
 from cf_invoice_source.warehouse.probe import try_writing
-from cf_invoice_source.warehouse.status_queries import StatusQueries
+from cf_invoice_source.warehouse.reader import StatusQueries
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from cf_invoice_source.invoices.syncs import Sync, problem_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.status_queries import StatusQueries
+from cf_invoice_source.warehouse.reader import StatusQueries
 
 
 @dataclass(frozen=True, slots=True)

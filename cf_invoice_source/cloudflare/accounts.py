@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,10 @@ def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
 def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Read account IDs, each once, from a list or from a text of the environment: with commas, or in JSON."""
     if isinstance(given, str):
-        given = _split(given) if given.strip() else ()
+        listed = None
+        with suppress(ValueError):
+            listed = json.loads(given)
+        given = listed if isinstance(listed, list) else given.split(",") if given.strip() else ()
     account_ids = [str(account_id).strip().lower() for account_id in given or ()]
     for number, account_id in enumerate(account_ids, 1):
         if not _ACCOUNT_ID.fullmatch(account_id):  # it is not shown: it may be a token in the wrong place
@@ -35,14 +39,6 @@ def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
                 remedy="an account ID has 32 hexadecimal characters; several are separated by commas",
             )
     return tuple(dict.fromkeys(account_ids))
-
-
-def _split(text: str) -> Sequence[str]:
-    try:
-        listed = json.loads(text)
-    except ValueError:
-        return text.split(",")
-    return listed if isinstance(listed, list) else text.split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,5 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
             if not found:
                 raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
             return tuple(found.values())
-    raise TryLaterError(
-        "The list of accounts changed while it was read, or is not as long as it says.",
-        remedy=f"run again, or {_HOW_TO_NAME}",
-    )
+    cause = "The list of accounts changed while it was read, or is not as long as it says."
+    raise TryLaterError(cause, remedy=f"run again, or {_HOW_TO_NAME}")

@@ -1,8 +1,4 @@
-"""From a decoded answer to what it tells, or to what is wrong with it.
-
-The shape is that of Cloudflare's published schema. An answer counts as a page only when the envelope says
-success and the list is there: a failure that looks like "no rows" would end a walk quietly.
-"""
+"""From a decoded answer, in the shape of Cloudflare's schema, to what it tells or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -26,7 +22,6 @@ _KINDS: Mapping[type, str] = {
     **dict.fromkeys((int, Decimal, HugeNumber), "a number of another kind"),
 }
 
-_MOST_ERRORS = 5
 _LONGEST_LINE = 300
 _MAX_DIGITS = 18  # so many a BIGINT surely holds
 
@@ -90,6 +85,7 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
     """Take the `result`, an object or a list, out of Cloudflare's envelope."""
     if not isinstance(document, Mapping):
         return _malformed("the answer", "an object", document)
+    # Success has to be said: a failure that looks like "no rows" would end a walk quietly.
     success, result = document.get("success"), document.get("result")
     if success is False:
         return Failed(tuple(read_errors(document)))
@@ -101,7 +97,7 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
 def read_errors(document: Any) -> Iterable[str]:
     """Say what an error envelope says, as "message (code)", whatever of it is there."""
     errors = document.get("errors") if isinstance(document, Mapping) else None
-    for error in errors[:_MOST_ERRORS] if isinstance(errors, list) else ():
+    for error in errors[:5] if isinstance(errors, list) else ():
         if isinstance(error, Mapping):
             message, code = error.get("message", "no message"), error.get("code", "unknown")
             yield f"{readable(message)} (code {readable(code)})"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from threading import local
@@ -15,13 +16,12 @@ from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
 
+from cf_invoice_source.cloudflare import answers
 from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accounts, read_accounts
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, Token, read_errors, read_page, read_token
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, why_unreachable
-from cf_invoice_source.errors import InvoiceSourceError, TryLaterError
+from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.settings import (
     ACCOUNTS,
@@ -29,6 +29,7 @@ from cf_invoice_source.settings import (
     LARGEST_ANSWER_BYTES,
     LONGEST_ANSWER_S,
     PER_PAGE,
+    PERMISSION,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
     VERSION,
@@ -36,10 +37,18 @@ from cf_invoice_source.settings import (
 )
 from cf_invoice_source.walk.page import Page
 
-_READ_BYTES = 2**16
+_REPORT = "update cf-invoice-source, or report it with the cf-ray"
+
+_REMEDIES: Mapping[int, str] = {
+    400: "check the account ID (32 hexadecimal characters), the type and the credentials",
+    401: "check that the token is complete, active and not expired",
+    403: f"give the token the permission {PERMISSION!r} for this account",
+    404: "check the account ID: 32 hexadecimal characters, shown in the dashboard's address",
+}
+"""What to do about the statuses that asking again does not mend."""
 
 Answer = TypeVar("Answer")
-_Reader = Callable[[Any], Answer | Failed | Malformed]
+_Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
 
 
 class Client:
@@ -48,11 +57,6 @@ class Client:
     dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
     whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. No redirect is
     followed, so the credential stays with the base URL's origin: https, or http on this machine.
-
-    Raises:
-        SettingsError: The base URL is neither, or Cloudflare refused the credentials, account or request.
-        TryLaterError: No usable answer, however often asked.
-        ApiChangedError: An answer in an unknown shape.
     """
 
     def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
@@ -72,16 +76,16 @@ class Client:
         """List the accounts that the credentials can see."""
         return find_accounts(lambda page: self._fetch(ACCOUNTS, read_accounts, page=page, per_page=PER_PAGE))
 
-    def token(self, account_id: str = "") -> Token:
+    def token(self, account_id: str = "") -> answers.Token:
         """Ask about the API token that signs the requests: one of this account, or else of a user."""
         path = VERIFY_ACCOUNT_TOKEN.format(account_id=account_id) if account_id else VERIFY_USER_TOKEN
-        return self._fetch(path, read_token)
+        return self._fetch(path, answers.read_token)
 
     def invoice_page(
         self, account_id: str, invoice_type: InvoiceType, page: int, stats: RequestStats | None = None
     ) -> Page[Any]:
         """Ask for one page of an account's invoices, from 1, newest first."""
-        path, read = INVOICE_HISTORY.format(account_id=account_id), partial(read_page, asked=page)
+        path, read = INVOICE_HISTORY.format(account_id=account_id), partial(answers.read_page, asked=page)
         try:
             return self._fetch(path, read, stats, type=invoice_type, page=page, per_page=PER_PAGE)
         except InvoiceSourceError as error:
@@ -96,12 +100,17 @@ class Client:
         try:
             document = decode(response.content)
         except ValueError as error:
-            raise not_json(response) from error
+            kind = answers.readable(response.headers.get("content-type", "no content type"))
+            size = f"{len(response.content):,} bytes"
+            cause = f"Cloudflare's answer is not JSON (content-type: {kind}, {size})."
+            remedy = "check the base URL and the proxy: something in between may have answered"
+            raise ApiChangedError(cause, remedy=remedy, **_about(response)) from error
         answer = read(document)
-        if isinstance(answer, Failed):
-            raise refused(response, answer.errors)
-        if isinstance(answer, Malformed):
-            raise malformed(response, answer.what)
+        if isinstance(answer, answers.Failed):
+            raise _refused(response, answer.errors)
+        if isinstance(answer, answers.Malformed):
+            cause = f"Cloudflare's answer is not of the published shape: {answer.what}."
+            raise ApiChangedError(cause, remedy=_REPORT, **_about(response))
         return answer
 
     def _send(self, url: str, stats: RequestStats) -> requests.Response:
@@ -123,7 +132,10 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                raise refused(response, _errors(response))
+                errors: Iterable[str] = ()
+                with suppress(ValueError):
+                    errors = answers.read_errors(decode(response.content))
+                raise _refused(response, errors)
 
     def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
@@ -131,11 +143,9 @@ class Client:
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False, hooks=hooks)
         except requests.RequestException as error:
-            raise TryLaterError(
-                f"Cloudflare could not be reached: {why_unreachable(error)}.",
-                remedy="check the network, the proxy and the base URL, then run again",
-                request=f"GET {url}",
-            ) from error
+            cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
+            remedy = "check the network, the proxy and the base URL, then run again"
+            raise TryLaterError(cause, remedy=remedy, request=f"GET {url}") from error
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -152,15 +162,13 @@ class Client:
 
 
 def read_bounded_body(response: requests.Response, **_settings: Any) -> None:
-    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect.
-
-    It is not to look: it reads the address even of one that it does not follow, and some make it fail.
-    """
+    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect."""
+    # It is not to look: it reads the address even of one that it does not follow, and some make it fail.
     response.headers.pop("location", None)
     deadline = time.monotonic() + LONGEST_ANSWER_S
     body = bytearray()
     try:
-        while part := response.raw.read1(_READ_BYTES, decode_content=True):
+        while part := response.raw.read1(2**16, decode_content=True):
             body += part
             if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
                 response.close()
@@ -180,8 +188,35 @@ def _environment(url: str) -> dict[str, Any]:
     return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
 
 
-def _errors(response: requests.Response) -> Iterable[str]:
-    try:
-        return read_errors(decode(response.content))
-    except ValueError:
-        return ()
+def _refused(response: requests.Response, errors: Iterable[str]) -> InvoiceSourceError:
+    """Make the error for an answer that is none, by its status."""
+    status, about = response.status_code, _about(response)
+    said = "; ".join(errors)
+    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):  # some servers repeat what they refuse
+        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
+        said = said.replace(secret, "***") if secret else said
+    said = said or f"HTTP {status} {answers.readable(response.reason or '')}".rstrip()
+    cause = f"Cloudflare refused the request: {said}."
+    if status in _REMEDIES:
+        return SettingsError(cause, remedy=_REMEDIES[status], **about)
+    if status == codes.too_many_requests or status >= codes.server_error:
+        cause = f"Cloudflare could not answer: {said}."
+        return TryLaterError(cause, remedy="run again in a few minutes", **about)
+    if status in {301, 302, 303, 307, 308}:
+        cause = f"The server redirects (HTTP {status}), and a credential is not sent on to another address."
+        return SettingsError(cause, remedy="set base_url to the API's own address", **about)
+    return ApiChangedError(cause, remedy=_REPORT, **about)
+
+
+def _about(response: requests.Response) -> dict[str, str]:
+    ray = answers.readable(response.headers.get("cf-ray", ""))
+    return {"request": f"GET {response.request.url}", "ray": ray}
+
+
+def _why_unreachable(error: Exception) -> str:
+    """Name a connection error by its cause, for urllib3 wraps it several times."""
+    cause: Any = error
+    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
+        cause = cause.args[0]
+    reason = getattr(cause, "reason", None)
+    return str(reason or cause).rpartition(": ")[2] or type(error).__name__

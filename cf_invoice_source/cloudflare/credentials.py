@@ -1,7 +1,4 @@
-"""Two ways to sign in, and where a credential may be sent: over https, or to this machine.
-
-A secret travels in an auth object only, never in a session's headers: dlt's client prints those at DEBUG.
-"""
+"""Two ways to sign in, and where a credential may be sent: over https, or to this machine."""
 
 from __future__ import annotations
 
@@ -73,6 +70,7 @@ class CloudflareCredentials(CredentialsConfiguration):
         raise SettingsError("There are no Cloudflare credentials.", remedy=_HOW_TO_SIGN_IN)
 
 
+# A secret travels in an auth object only, never in a session's headers: dlt's client prints those at DEBUG.
 class _HeaderAuth(AuthBase):
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
@@ -115,15 +113,14 @@ def where_found(credentials: CloudflareCredentials, pipeline_name: str) -> str:
 def _usable(what: str, value: str) -> str:
     """Refuse what cannot be a header's value, without showing it."""
     if value.startswith("<"):
-        cause = f"The {what} is still the placeholder of the example file."
-        raise SettingsError(cause, remedy=_HOW_TO_SIGN_IN)
-    if any(char.isspace() for char in value):
-        cause = f"The {what} has a space or a line end in it."
-        raise SettingsError(cause, remedy="copy it again, without what stands around it")
-    if not (value.isascii() and value.isprintable()):
-        cause = f"The {what} has a character that cannot be sent."
-        raise SettingsError(cause, remedy="copy it again: it is plain ASCII")
-    return value
+        wrong, remedy = "is still the placeholder of the example file", _HOW_TO_SIGN_IN
+    elif any(char.isspace() for char in value):
+        wrong, remedy = "has a space or a line end in it", "copy it again, without what stands around it"
+    elif not (value.isascii() and value.isprintable()):
+        wrong, remedy = "has a character that cannot be sent", "copy it again: it is plain ASCII"
+    else:
+        return value
+    raise SettingsError(f"The {what} {wrong}.", remedy=remedy)
 
 
 def chosen_base_url(given: str | None) -> str:
@@ -142,10 +139,8 @@ def safe_base_url(base_url: str) -> str:
         is_safe = False
     if is_safe:
         return base_url.rstrip("/")
-    raise SettingsError(
-        "The base URL must be an https:// address (http:// only on this machine), without user or query.",
-        remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out",
-    )
+    cause = "The base URL must be an https:// address (http:// only on this machine), without user or query."
+    raise SettingsError(cause, remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out")
 
 
 def is_on_this_machine(base_url: str) -> bool:

@@ -18,23 +18,16 @@ from cf_invoice_source.walk.page import Page
 R = TypeVar("R")
 _Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
-_LOOK_UP_S = 0.2
-"""How long a signal may have to wait while an answer is waited for."""
-
 
 class RequestPool:
-    """A few threads that send requests, started as they are needed.
-
-    They are daemons, unlike those of the standard library's pool: a request that hangs must not keep a
-    process alive that was told to end.
-    """
+    """A few threads that send requests, started as they are needed."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._started = 0
         self._idle = Semaphore(0)
         self._jobs: _Jobs = SimpleQueue()
-        self.close = finalize(self, _end, self._jobs, size)
+        self.close = finalize(self, self._jobs.put, None)
         """Let each thread end after what it is doing; what is still waiting in the queue comes first."""
 
     def submit(self, fetch_page: Callable[[], Page[R]]) -> Future[Page[R]]:
@@ -44,6 +37,8 @@ class RequestPool:
         if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
             name = f"cloudflare-{self._started}"
+            # A daemon, unlike those of the standard library's pool: a request that hangs must not keep a
+            # process alive that was told to end.
             Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
         return future
 
@@ -58,25 +53,17 @@ def _work(jobs: _Jobs, idle: Semaphore) -> None:
                 future.set_exception(error)
         del job, future, fetch  # while the thread waits, it keeps nothing
         idle.release()
-
-
-def _end(jobs: _Jobs, threads: int) -> None:
-    for _ in range(threads):
-        jobs.put(None)
+    jobs.put(None)  # for the next thread
 
 
 @dataclass(slots=True)
 class PageFetcher(Generic[R]):
-    """The pages of one account's list, of which `ahead` may be asked for at once; `submit` has a thread ask.
-
-    Attributes:
-        requests: Pages asked for, whether or not they were taken.
-    """
+    """The pages of one account's list: `ahead` may be asked for at once, and `submit` has a thread ask."""
 
     fetch_page: Callable[[int], Page[R]]
     submit: Callable[[Callable[[], Page[R]]], Future[Page[R]]]
     ahead: int = PAGES_AHEAD
-    requests: int = 0
+    requests: int = 0  # pages asked for, whether or not they were taken
     _coming: dict[int, Future[Page[R]]] = field(default_factory=dict)
 
     @property
@@ -105,6 +92,6 @@ class PageFetcher(Generic[R]):
 def first_ready(coming: Sequence[Future[Any]]) -> int:
     """Wait for the first of some pages, and say which it is. A signal ends the wait."""
     while not any(future.done() for future in coming):
-        wait(coming, _LOOK_UP_S, FIRST_COMPLETED)
+        wait(coming, 0.2, FIRST_COMPLETED)  # so many seconds may a signal have to wait
         raise_if_signalled()
     return next(index for index, future in enumerate(coming) if future.done())

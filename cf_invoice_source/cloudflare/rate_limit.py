@@ -17,9 +17,6 @@ MAX_REFUSALS = 5
 LONGEST_WAIT_S = 900.0
 """More than this is not waited for at once: three of Cloudflare's windows of 5 minutes."""
 
-_SHORTEST_WAIT_S = 1.0
-"""What follows a 429 at least, even if it says that no wait is needed."""
-
 _LIMIT = re.compile(r"[^;,]*;\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
 
 _SAME_END_S = 2.0
@@ -41,22 +38,14 @@ class Window:
     While nothing is known, requests may go at once. When a window ends, and after a 429, one goes first and
     the others wait for what its answer says: a server that counts in a sliding window has not forgotten all
     that was sent in the last one. Times are seconds of the caller's clock.
-
-    Attributes:
-        begun_at: When the request was sent that went first.
-        is_probing: Whether it is still on its way.
-        reported: What is left, as the answer said that was counted last; infinity while nothing is known.
-        ends_at: When the window ends, as that answer said.
-        held_until: Until when an answer 429 asked to send nothing.
-        on_their_way: Requests sent and not answered: the server may not have counted them yet.
     """
 
-    begun_at: float = -inf
-    is_probing: bool = False
-    reported: float = inf
-    ends_at: float = -inf
-    held_until: float = -inf
-    on_their_way: int = 0
+    begun_at: float = -inf  # when the request was sent that went first
+    is_probing: bool = False  # whether it is still on its way
+    reported: float = inf  # what is left, as the answer said that was counted last; infinity: not known
+    ends_at: float = -inf  # when the window ends, as that answer said
+    held_until: float = -inf  # until when an answer 429 asked to send nothing
+    on_their_way: int = 0  # requests sent and not answered: the server may not have counted them yet
 
     @property
     def left(self) -> float:
@@ -84,16 +73,13 @@ class Window:
         return replace(self, reported=self.reported - 1, is_probing=is_probing)
 
     def answered(self, quota: Quota | None, sent_at: float) -> Window:
-        """Take over what an answer says.
-
-        Without a word, the request may have been counted all the same; if it went first, nothing is known.
-        Answers may be late, and come in another order than the server counted the requests. The later the end
-        that one tells of, the later it was counted; of those that tell of the same end, the one with the
-        least left was.
-        """
+        """Take over what an answer says."""
+        # Without a word, the request may have been counted all the same; if it went first, nothing is known.
         after = replace(self.retried(sent_at), on_their_way=self.on_their_way - 1)
         if quota is None:
             return replace(after, reported=inf) if self.is_probing and not after.is_probing else after
+        # Answers may be late, and come in another order than the server counted the requests. The later the
+        # end that one tells of, the later it was counted; with the same end, the one with the least left was.
         ends_at = sent_at + quota.reset_s
         if ends_at > self.ends_at + _SAME_END_S:
             return replace(after, reported=quota.left, ends_at=ends_at)
@@ -115,16 +101,13 @@ def read_quota(header: str) -> Quota | None:
 
 
 def wait_after_refusal(retry_after: str, quota: Quota | None, *, refusals: int, now_s: float) -> float | None:
-    """Say how many seconds to wait after an answer 429, the request's `refusals`-th; None to give up.
-
-    `retry_after` counts before `quota`; for the HTTP date that it may be, `now_s` is in unix seconds.
-    """
+    """Say how many seconds to wait after an answer 429, the request's `refusals`-th; None to give up."""
     if refusals >= MAX_REFUSALS:
         return None
-    asked_s = _seconds(retry_after.strip(), now_s)
+    asked_s = _seconds(retry_after.strip(), now_s)  # which counts before the quota
     if asked_s is None:
         asked_s = quota.reset_s if quota and not quota.left else 2.0**refusals
-    return None if asked_s > LONGEST_WAIT_S else max(_SHORTEST_WAIT_S, asked_s)
+    return None if asked_s > LONGEST_WAIT_S else max(1.0, asked_s)  # even if it says that no wait is needed
 
 
 def _seconds(text: str, now_s: float) -> float | None:

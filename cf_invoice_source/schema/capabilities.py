@@ -13,32 +13,22 @@ TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a destination does with a row that has the key of another one, or is marked deleted.
-
-    Attributes:
-        is_readable: Whether rows can be read back.
-        replaces: Whether a row takes the place of the one with its key; else both stay.
-        deletes: Whether a row that is marked deleted goes; else it stays, marked and empty.
-        nests: Whether a list in a row can have a table of its own, and a table be made without a row.
-        grows: Whether a table can get new columns.
-        digits: How many significant digits of a number it keeps; None for all that its columns have.
-    """
+    """What a destination does with a row that has the key of another one, or is marked deleted."""
 
     is_readable: bool = True
-    replaces: bool = True
-    deletes: bool = True
-    nests: bool = True
-    grows: bool = True
-    digits: int | None = None
+    replaces: bool = True  # a row takes the place of the one with its key; else both stay
+    deletes: bool = True  # a row that is marked deleted goes; else it stays, marked and empty
+    nests: bool = True  # a list in a row can have a table of its own, and a table be made without a row
+    grows: bool = True  # a table can get new columns
+    digits: int | None = None  # the significant ones that it keeps of a number; None for all
 
     @property
     def unverified_reason(self) -> str:
         """Why the tables are never known to be the list; empty where they can be."""
         if not self.is_readable:
             return "this destination cannot be read back"
-        if not self.replaces:
-            return "this destination only adds rows: invoices holds old ones, too, invoice_changes is exact"
-        return ""
+        only_adds = "this destination only adds rows: invoices holds old ones, too, invoice_changes is exact"
+        return "" if self.replaces else only_adds
 
     @property
     def limit(self) -> str:
@@ -48,13 +38,12 @@ class Capabilities:
                 "This destination cannot be read back: each row that is asked for is written again, "
                 "changes are not noted, and nothing is verified"
             )
-        if not self.replaces:
-            return (
-                "This destination only adds rows: the table invoices will hold old ones, too. Take the "
-                "newest row of each invoice from invoice_changes (README, Destinations), or choose another "
-                "destination; files can be Delta or Iceberg tables (table_format)"
-            )
-        return ""
+        only_adds = (
+            "This destination only adds rows: the table invoices will hold old ones, too. Take the "
+            "newest row of each invoice from invoice_changes (README, Destinations), or choose another "
+            "destination; files can be Delta or Iceberg tables (table_format)"
+        )
+        return "" if self.replaces else only_adds
 
 
 EVERYTHING = Capabilities()

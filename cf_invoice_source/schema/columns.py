@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from dlt.common.schema import Schema
 
@@ -20,13 +20,8 @@ _KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
 """dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
 
 
-class _Position(NamedTuple):
-    """Where dlt puts a value: into a column of a row of a table; a list into a table that has its name."""
-
-    table: str
-    row: tuple[Any, ...]
-    column: str
-    kind: str | None
+_Position = tuple[str, tuple[Any, ...], str, str | None]
+"""Where dlt puts a value: table, row, column and its type; a list into a table that has the column's name."""
 
 
 @dataclass(slots=True)
@@ -66,16 +61,11 @@ class Columns:
 
     def _take(self, name: str, value: Any, taken: set[tuple[Any, ...]]) -> bool:
         """Take a field's columns, in both tables that have it, unless one of them will not do."""
-        positions = [
-            position
-            for table in (INVOICES, CHANGES)
-            for position in self._positions((table,), (), (), name, value)
-        ]
-        wanted = {position[:3] for position in positions}
-        can_hold = self.capabilities.grows and (
-            self.capabilities.nests or all(position.kind != LIST for position in positions)
-        )
-        if not can_hold or len(wanted) < len(positions) or wanted & taken:
+        tables = (INVOICES, CHANGES)
+        positions = [each for table in tables for each in self._positions((table,), (), (), name, value)]
+        wanted = {(table, row, column) for table, row, column, _ in positions}
+        can_nest = self.capabilities.nests or all(kind != LIST for *_, kind in positions)
+        if not (self.capabilities.grows and can_nest) or len(wanted) < len(positions) or wanted & taken:
             return False
         kinds: dict[str, dict[str, str]] = {}
         for table, _, column, kind in positions:
@@ -90,19 +80,17 @@ class Columns:
         return True
 
     def _check(self, kinds: Mapping[str, Mapping[str, str]], field: str) -> None:
-        """Check what a field needs against the schema contract; a table that is new was checked above it."""
+        # A table that is new was checked above it.
         for table in kinds.keys() & self.schema.tables.keys():
             check_growth(self.schema, table, field, self._columns(table), kinds[table])
 
     def _columns(self, table: str) -> dict[str, str]:
-        """What is known of the columns of a table, and of the tables below it: their types."""
         if table not in self._known:
             tables = self.schema.tables
             columns = tables[table]["columns"] if table in tables else {}
-            self._known[table] = {
-                **{name: kind for name, column in columns.items() if (kind := column.get("data_type"))},
-                **{name: LIST for name, below in tables.items() if below.get("parent") == table},
-            }
+            kinds = {name: kind for name, column in columns.items() if (kind := column.get("data_type"))}
+            below = {name: LIST for name, each in tables.items() if each.get("parent") == table}
+            self._known[table] = {**kinds, **below}
         return self._known[table]
 
     def _positions(
@@ -118,7 +106,7 @@ class Columns:
         elif isinstance(value, list):
             below = (*table, *path, naming.normalize_tables_path(name))
             named = naming.shorten_fragments(*below)
-            yield _Position(table_name, row, named if all(at) else "", LIST)
+            yield table_name, row, named if all(at) else "", LIST
             for index, item in enumerate(value):
                 only = LIST if isinstance(item, list) else "value"
                 fields = item if isinstance(item, Mapping) else {only: item}
@@ -126,4 +114,4 @@ class Columns:
                     yield from self._positions(below, (*row, named, index), (), inner, each)
         else:
             column = naming.shorten_fragments(*at) if all(at) else ""
-            yield _Position(table_name, row, column, _KINDS.get(type(value)))
+            yield table_name, row, column, _KINDS.get(type(value))

@@ -43,10 +43,9 @@ def check_contract(schema: Schema) -> None:
 def check_growth(
     schema: Schema, table: str, field: str, known: Iterable[str], needed: Mapping[str, str]
 ) -> None:
-    """Check that a field may have what it needs in a table that is there, before it is part of a package.
+    """Check that a field may have what it needs, columns and tables below (`LIST`), in a table that is there.
 
-    dlt looks only when it normalizes the package, and then each further run stumbles over that. Known and
-    needed are columns of the table and tables below it; `LIST` in place of a type stands for a table.
+    dlt looks only when it normalizes the package, and then each further run stumbles over that.
     """
     contract = _contract_of(schema, table)
     new = {"tables" if needed[name] == LIST else "columns" for name in needed.keys() - set(known)}
@@ -72,14 +71,12 @@ def _contract_of(schema: Schema, table: str) -> TSchemaContractDict:
     return contract
 
 
-_MIRROR = ({"disposition": "merge"}, {"disposition": "merge", "strategy": "delete-insert"})
-"""The merge that dlt runs in every destination, with its strategy named or not."""
-
-
 def check_write_disposition(given: Any) -> None:
     """Check that a write disposition, as a setting or a hint of dlt gives it, makes `invoices` a mirror."""
     named = dict(given) if isinstance(given, Mapping) else {"disposition": given or "merge"}
-    if {name: value for name, value in named.items() if value is not None} not in _MIRROR:
+    named = {name: value for name, value in named.items() if value is not None}
+    # The merge that dlt runs in every destination, with its strategy named or not.
+    if {"strategy": "delete-insert"} | named != {"disposition": "merge", "strategy": "delete-insert"}:
         asked = named.get("strategy") or named.get("disposition")
         raise SettingsError(
             f"invoices mirrors Cloudflare's list: it is loaded with merge, not with {asked}.",

@@ -12,9 +12,7 @@ from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TA
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 
 
-def table_hints(
-    capabilities: Capabilities, table_format: TableFormat | None = None
-) -> dict[str, dict[str, Any]]:
+def table_hints(capabilities: Capabilities, table_format: TableFormat | None = None) -> Mapping[str, Any]:
     """Give what `dlt.mark.make_hints` takes for each table, by its name."""
     hints = {}
     for table_name, table in TABLES.items():
@@ -36,9 +34,7 @@ def table_hints(
 
 
 def incomplete_tables(known: Mapping[str, TTableSchema]) -> list[str]:
-    """Name the tables that a schema's tables lack, or that an earlier version made without some column.
-
-    What no row ever came to was not made yet: a schema that was imported knows more than there is.
-    """
+    """Name the tables that a schema's tables lack, or that an earlier version made without some column."""
+    # What no row ever came to was not made yet: a schema that was imported knows more than there is.
     columns = {name: table["columns"].keys() for name, table in known.items() if has_table_seen_data(table)}
     return [name for name, table in TABLES.items() if table.columns.keys() - columns.get(name, set())]

@@ -45,14 +45,10 @@ class DatasetRef:
         try:
             FileStorage.validate_file_name_component(pipeline_name)
         except ValueError:
-            raise SettingsError(
-                "The name of the pipeline cannot be that of a directory.",
-                remedy="use letters, digits and underscores",
-            ) from None
-        settings = resolve_configuration(
-            PipelineConfiguration(pipeline_name=pipeline_name),
-            sections=(known_sections.PIPELINES, pipeline_name),
-        )
+            cause = "The name of the pipeline cannot be that of a directory."
+            raise SettingsError(cause, remedy="use letters, digits and underscores") from None
+        configuration = PipelineConfiguration(pipeline_name=pipeline_name)
+        settings = resolve_configuration(configuration, sections=(known_sections.PIPELINES, pipeline_name))
         working_dir = Path(settings.pipelines_dir or get_dlt_pipelines_dir()) / pipeline_name
         try:
             factory = cast("AnyDestination", Destination.from_reference(destination))
@@ -108,31 +104,25 @@ class DatasetRef:
         for table in tables:
             schema.update_table(table)
         with settings_of(self.pipeline_name):
-            return self._dataset(schema).destination_client
+            return dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
 
     @contextmanager
     def reading(self) -> Iterator[dlt.Dataset | None]:
-        """Open the dataset to be read; None where its database file is not there.
-
-        A DuckDB file is opened read-only: several may read it at once, and nobody by mistake writes to it.
-        """
+        """Open the dataset to be read; None where it is not there."""
         with settings_of(self.pipeline_name):
             credentials = self.client().config.credentials
             file = database_file(credentials)
             if file and not file.exists():
                 yield None
                 return
-            if isinstance(credentials, DuckDbCredentials):
+            if isinstance(credentials, DuckDbCredentials):  # several may read it then, and none write to it
                 credentials.read_only = True
                 self.destination.config_params["credentials"] = credentials
-            dataset = self._dataset(SECTION)
+            dataset = dlt.dataset(self.destination, self.dataset_name, schema=SECTION)
             is_there = False
             with translated_driver_errors(), suppress(DestinationUndefinedEntity):
                 is_there = bool(dataset.schema)  # this connects
             yield dataset if is_there else None
-
-    def _dataset(self, schema: dlt.Schema | str) -> dlt.Dataset:
-        return dlt.dataset(self.destination, self.dataset_name, schema=schema)
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:

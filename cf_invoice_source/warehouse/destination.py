@@ -16,15 +16,9 @@ from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.schema.capabilities import Capabilities
 
-_SQLITE_DIGITS = 15
-"""What a REAL of SQLite surely gives back (https://www.sqlite.org/floatingpoint.html)."""
-
 
 def destination_capabilities(client: JobClientBase, table_format: str | None = None) -> Capabilities:
-    """Look at a destination, by a client with the schema that is loaded there, if one is.
-
-    Without a format that the user chose, that of the tables that are there counts, then the preferred one.
-    """
+    """Look at a destination, by a client with the schema that is loaded there, if one is."""
     table_format = table_format or get_table_format(client.schema.tables, INVOICES)
     table = new_table(INVOICES, write_disposition="merge", table_format=cast("TTableFormat", table_format))
     strategy = resolve_merge_strategy({INVOICES: table}, table, client.capabilities)
@@ -35,7 +29,7 @@ def destination_capabilities(client: JobClientBase, table_format: str | None = N
         deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
         grows=not is_iceberg,  # and from 0.10 on it fails where a column came after the rows
         nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
-        digits=_SQLITE_DIGITS if is_sqlite(client) else None,
+        digits=15 if is_sqlite(client) else None,  # of a REAL (https://www.sqlite.org/floatingpoint.html)
     )
 
 

@@ -16,9 +16,6 @@ from dlt.common.exceptions import DltException, MissingDependencyException
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
 
-_TORN = ("Could not read enough bytes", "not a valid DuckDB database file")
-"""What DuckDB says of a file that it began, but had no room for."""
-
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 _WHERE_TO_SET = (
@@ -74,7 +71,6 @@ def _explained(error: Exception) -> Exception:
 
 
 def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
-    """Explain a missing or wrong setting, or a missing package; an error of ours is explained already."""
     if isinstance(cause, InvoiceSourceError):
         return cause
     if isinstance(cause, ConfigFieldMissingException):
@@ -99,25 +95,21 @@ def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
 
 
 def _destination_failed(error: BaseException, kept: str = "") -> DestinationError:
-    """Say what the destination's own error says, in its first line."""
     text = str(error).rpartition("The actual reason given is: ")[2].strip()
     first_line = (text.splitlines() or [type(error).__name__])[0]
     check = "check its address, rights, locks and disk space"
-    if any(sign in first_line for sign in _TORN):
+    torn = ("Could not read enough bytes", "not a valid DuckDB database file")  # begun, but without room
+    if any(sign in first_line for sign in torn):
         check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
-    return DestinationError(
-        f"The destination failed: {first_line}",
-        remedy=f"{check}, then run again: {kept}nothing is loaded twice",
-    )
-
-
-_WRAPPED = ("exception", "client_exception", "inner_exc", "__cause__")
-"""Where dlt's errors, DuckDB's and Python's keep what went wrong below them."""
+    remedy = f"{check}, then run again: {kept}nothing is loaded twice"
+    return DestinationError(f"The destination failed: {first_line}", remedy=remedy)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Walk down from what dlt raised to what went wrong first."""
+    # Where dlt's errors, DuckDB's and Python's keep what went wrong below them.
+    wrapped = ("exception", "client_exception", "inner_exc", "__cause__")
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = next(filter(None, (getattr(cause, name, None) for name in _WRAPPED)), None)
+        cause = next(filter(None, (getattr(cause, name, None) for name in wrapped)), None)

@@ -1,7 +1,4 @@
-"""One load at a time: of one pipeline, whose working directory two would spoil, and into one DuckDB file.
-
-A lock is a file that the operating system holds for a process: it ends with the process, however that ends.
-"""
+"""One load at a time: of one pipeline, whose working directory two would spoil, and into one DuckDB file."""
 
 from __future__ import annotations
 
@@ -60,6 +57,7 @@ def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextMan
 
 @contextmanager
 def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) -> Iterator[None]:
+    # The operating system holds it for a process: it ends with the process, however that ends.
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
     lock = FileLock(path, is_singleton=True)
     try:
@@ -70,10 +68,9 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
                 notify(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
             lock.acquire(timeout=wait_s)
     except Timeout as error:
-        raise TryLaterError(
-            f"Another load {what} is still under way, after {wait_s:,.0f} seconds.",
-            remedy="run again when it has ended; nothing was asked for or written",
-        ) from error
+        cause = f"Another load {what} is still under way, after {wait_s:,.0f} seconds."
+        remedy = "run again when it has ended; nothing was asked for or written"
+        raise TryLaterError(cause, remedy=remedy) from error
     except OSError as error:
         raise unwritable from error
     try:

@@ -17,44 +17,29 @@ from cf_invoice_source.warehouse.staging import name_staging
 
 
 def try_writing(ref: DatasetRef) -> str | None:
-    """Make something under a name of its own, and take it away; what is there already is not touched.
-
-    Returns:
-        What was tried; None where this kind of destination cannot be tried without leaving something behind.
-    """
+    """Make something, take it away and say what it was; None where it could not be taken away."""
     name_staging(ref.destination, ref.client().config, ref.pipeline_name)
     scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
     client = ref.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
-        return _try_directory(Path(credentials.database), scratch, read_only=credentials.read_only)
+        beside = Path(credentials.database).with_name(f"{scratch}.duckdb")
+        try:
+            duckdb.connect(str(beside), read_only=credentials.read_only).close()
+        finally:
+            beside.unlink(missing_ok=True)
+        return "can be written: a file can be made"
     if isinstance(client, FilesystemClient):
-        return _try_files(client, scratch)
+        directory = client.dataset_path.rstrip("/")
+        if client.is_local_filesystem:  # where directories are real, take the nearest one that is there
+            directory = str(next(filter(Path.exists, (Path(directory), *Path(directory).parents))))
+        client.fs_client.write_text(f"{directory}/{scratch}", "")
+        client.fs_client.rm_file(f"{directory}/{scratch}")
+        return "can be written: a file was made and removed"
     # SQLAlchemy writes no CREATE TABLE of its own, and opening its SQLite databases makes files.
     if isinstance(client, SqlJobClientBase) and client.config.destination_type != "sqlalchemy":
         return _try_sql(client, scratch)
     return None
-
-
-def _try_directory(database: Path, scratch: str, *, read_only: bool) -> str:
-    """Make another DuckDB file beside the one that the first load will make."""
-    beside = database.with_name(f"{scratch}.duckdb")
-    try:
-        duckdb.connect(str(beside), read_only=read_only).close()
-    finally:
-        beside.unlink(missing_ok=True)
-    return "can be written: a file can be made"
-
-
-def _try_files(client: FilesystemClient, scratch: str) -> str:
-    """Write a file into the dataset; where directories are real, into the nearest one that is there."""
-    directory = client.dataset_path.rstrip("/")
-    if client.is_local_filesystem:
-        directory = str(next(path for path in (Path(directory), *Path(directory).parents) if path.exists()))
-    file = f"{directory}/{scratch}"
-    client.fs_client.write_text(file, "")
-    client.fs_client.rm_file(file)
-    return "can be written: a file was made and removed"
 
 
 def _try_sql(client: SqlJobClientBase, scratch: str) -> str:

@@ -1,37 +1,38 @@
-"""Reads our tables of one dataset by SQL, in the dialect and with the quotes of its database."""
+"""Reads our tables of one dataset by SQL, in the dialect of its database; and what people ask of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, cast
 
+import dlt
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
+from dlt.common.time import ensure_datetime_in_tz
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import MixedTypesError
+from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
+from cf_invoice_source.walk.bookmark import Bookmark, from_dict
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
-
-_ROWS_AT_ONCE = 1_000
 
 
 class TableReader:
-    """Asks queries about our tables, each row in its newest form. A table that is not there reads as empty.
-
-    Without a format that the user chose, the tables have the one they were made in.
-    """
+    """Queries our tables, each row in its newest form. A table that is not there reads as empty."""
 
     def __init__(self, connect: Callable[[], JobClientBase], table_format: TableFormat | None = None) -> None:
         self._connect = connect
-        self.table_format = table_format
+        self.table_format = table_format  # None for the one that the tables were made in
         self._client: JobClientBase | None = None
         self._sql_client: SqlClientBase[Any] | None = None
 
@@ -46,10 +47,7 @@ class TableReader:
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any] | None]:
-        """Keep one connection for everything that is read inside: to open one costs more than a query.
-
-        It is None where the destination cannot be read.
-        """
+        """Keep one connection, which is dear, for all that is read inside; None where nothing can be read."""
         sql_client = self._sql_client or sql_client_of(self._job_client())
         if self._sql_client or not sql_client:
             yield sql_client
@@ -59,15 +57,11 @@ class TableReader:
             try:
                 yield client
             finally:
-                self._sql_client = None
-                self._client = None  # it remembers what the tables were
+                self._sql_client = self._client = None  # it remembers what the tables were
 
     def stored_states(self) -> dict[str, Any]:
-        """Give the state that each pipeline stored with the rows, by its name.
-
-        dlt itself takes the one with the latest load ID, which is a time of some machine's clock; here the
-        highest version counts.
-        """
+        """Give the state that each pipeline stored with the rows, by its name."""
+        # dlt itself takes the one with the latest load ID, which is a time of some machine's clock.
         newest = self._query(
             "SELECT s.{pipeline_name}, s.{state} FROM {_dlt_pipeline_state} s JOIN (SELECT {pipeline_name}, "
             "max({version}) AS {version} FROM {_dlt_pipeline_state} GROUP BY {pipeline_name}) latest "
@@ -76,7 +70,6 @@ class TableReader:
         return {pipeline_name: decompress_state(state) for pipeline_name, state in newest}
 
     def _query(self, select: str, *args: Any) -> list[Any]:
-        """Fetch all rows of a SELECT; see `_stream`."""
         return list(self._stream(select, *args))
 
     def _stream(self, select: str, *args: Any) -> Iterator[Any]:
@@ -89,14 +82,13 @@ class TableReader:
                 return
             query = select.format_map(self._names(client))
             with suppress(DestinationUndefinedEntity), client.execute_query(query, *args) as cursor:
-                for rows in cursor.iter_fetch(_ROWS_AT_ONCE):
+                for rows in cursor.iter_fetch(1_000):
                     yield from rows
 
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
         """Quote columns as the database wants it, and select the rows of each table that count."""
-        columns = {"_dlt_load_id", "pipeline_name", "state"}.union(
-            *(each.columns for each in TABLES.values())
-        )
+        ours = [column for table in TABLES.values() for column in table.columns]
+        columns = ("_dlt_load_id", "pipeline_name", "state", *ours)
         names = {column: client.escape_column_name(column) for column in columns}
         for name, table in TABLES.items():
             rows = client.make_qualified_table_name(name)
@@ -115,10 +107,8 @@ class TableReader:
         """Check that there are no invoices of another type."""
         types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
         if others := types - {invoice_type}:
-            raise MixedTypesError(
-                f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}.",
-                remedy="load each type into a dataset of its own, with --dataset",
-            )
+            cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
+            raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
@@ -126,10 +116,72 @@ class TableReader:
         by_account = " GROUP BY {account_id}"
         invoices = dict(self._query(select + "{invoices}" + by_account))
         rejects = dict(self._query(select + "{invoice_rejects} WHERE {resolved_at} IS NULL" + by_account))
-        counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        for account_id in invoices.keys() | rejects.keys():
-            counts[account_id] = (invoices.get(account_id, 0), rejects.get(account_id, 0))
-        return counts
+        accounts = invoices.keys() | rejects.keys()
+        counts = {each: (invoices.get(each, 0), rejects.get(each, 0)) for each in accounts}
+        return defaultdict(lambda: (0, 0), counts)
+
+
+class StatusQueries(TableReader):
+    """Reads our tables, whoever loaded them. A table that is not there reads as empty."""
+
+    def __init__(self, dataset: dlt.Dataset) -> None:
+        super().__init__(lambda: dataset.destination_client)
+
+    def newest(self) -> dict[str, datetime | None]:
+        """Give the newest `created` of each account that has invoices."""
+        rows = self._query("SELECT {account_id}, max({created}) FROM {invoices} GROUP BY {account_id}")
+        return {account_id: _time(created) for account_id, created in rows}
+
+    def open_amounts(self) -> Iterator[tuple[str, str, Decimal]]:
+        """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
+        select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
+        for account_id, currency, amount in self._query(select):
+            yield account_id, currency, Decimal(str(amount))  # SQLite gives floats
+
+    def last_syncs(self) -> dict[str, Sync]:
+        """Give the row of each account's last sync."""
+        syncs = {}
+        for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
+            values = dict(zip(SYNC_COLUMNS, row, strict=True))
+            values |= {name: _time(values[name]) for name in ("started_at", "finished_at")}
+            syncs[values["account_id"]] = Sync(**values)
+        return syncs
+
+    def last_full_syncs(self) -> dict[str, datetime | None]:
+        """Say when each account's list was last read as a whole, and verified."""
+        columns = ("account_id", "verified", "sync_mode", "started_at")
+        rows = self._latest(columns, "account_id", "verified", "sync_mode")
+        found: dict[str, datetime | None] = {}
+        for account_id, verified, sync_mode, started_at in rows:
+            if verified and sync_mode != "incremental":
+                found[account_id] = max(filter(None, (found.get(account_id), _time(started_at))))
+        return found
+
+    def last_verified_syncs(self) -> dict[str, datetime | None]:
+        """Say when each account was last verified."""
+        rows = self._latest(("account_id", "verified", "finished_at"), "account_id", "verified")
+        return {account_id: _time(finished_at) for account_id, verified, finished_at in rows if verified}
+
+    def _latest(self, columns: tuple[str, ...], *by: str) -> Iterator[Any]:
+        """Give the sync with the highest number of each group: clocks do not say which was the last."""
+        selected = ", ".join(f"s.{{{column}}}" for column in columns)
+        grouped = ", ".join(f"{{{column}}}" for column in by)
+        same = " AND ".join(f"s.{{{column}}} = latest.{{{column}}}" for column in (*by, "sync_number"))
+        yield from self._query(
+            f"SELECT {selected} FROM {{invoice_syncs}} s JOIN (SELECT {grouped}, max({{sync_number}}) AS "
+            f"{{sync_number}} FROM {{invoice_syncs}} GROUP BY {grouped}) latest ON {same}"
+        )
+
+    def bookmarks(self) -> dict[str, dict[str, Bookmark]]:
+        """Give what each pipeline remembers of its accounts, by its name."""
+        return {
+            pipeline_name: {key: from_dict(stored) for key, stored in bookmarks_in(state).items()}
+            for pipeline_name, state in self.stored_states().items()
+        }
+
+
+def _time(stored: Any) -> datetime | None:
+    return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)  # some give a text
 
 
 def bookmarks_in(state: Any) -> Mapping[str, Any]:

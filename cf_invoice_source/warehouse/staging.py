@@ -24,7 +24,6 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     dlt empties the staging tables of a dataset before it fills and merges them: pipelines that load into one
     dataset at once would lose each other's rows, and the bookmarks would go ahead without them. And a dataset
     of the name that dlt gives them by default may be somebody's own.
-
     To be called before anything is loaded, also what was left behind: a package that was begun with other
     staging tables cannot be finished.
     """

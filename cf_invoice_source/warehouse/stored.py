@@ -23,16 +23,11 @@ from cf_invoice_source.warehouse.destination import check_format
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
+    # JSON, because DuckDB 1.5 looks for a module, in vain, for each value of a list.
     "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
     "postgres": ("SELECT unnest(%s)", list),
 }
-"""Dialects that look up any number of keys in one pass over a table: how, and the list as they take it.
-
-Not a list for DuckDB, because DuckDB 1.5 looks for a module, in vain, for each value of one.
-"""
-
-_CHUNK = 1_000
-"""Keys in one query elsewhere."""
+"""Dialects that look up any number of keys in one pass over a table: how, and the list as they take it."""
 
 
 class StoredRows(TableReader):
@@ -43,7 +38,6 @@ class StoredRows(TableReader):
         self._pipeline = pipeline
 
     def _connect_to_ours(self) -> JobClientBase:
-        """Make a client that finds our tables, whether this pipeline or another one has made them."""
         schema = self._pipeline.schemas.get(SECTION)  # the default schema may be another source's
         if schema and INVOICES in schema.tables:
             return self._pipeline.destination_client(SECTION)
@@ -75,9 +69,7 @@ class StoredRows(TableReader):
 
     def purge_deleted(self) -> None:
         """Take away the deleted invoices that Iceberg keeps."""
-        if self.capabilities.deletes:
-            return
-        client = self._connect_to_ours()
+        client = None if self.capabilities.deletes else self._connect_to_ours()
         if isinstance(client, FilesystemClient):
             with suppress(DestinationUndefinedEntity):
                 table = client.load_open_table("iceberg", INVOICES)
@@ -92,11 +84,9 @@ class StoredRows(TableReader):
         return stored is not None and bool(stored["_state_version"] < self._pipeline.state["_state_version"])
 
     def is_overtaken(self) -> bool:
-        """Whether somebody has loaded since what a package that was left here would write over.
-
-        That is this pipeline on another machine, as its state tells, or another one with the same accounts.
-        Versions decide: the clocks of machines differ.
-        """
+        """Whether somebody has loaded since what a package that was left here would write over."""
+        # That is this pipeline on another machine, as its state tells, or another one with the same accounts.
+        # Versions decide: the clocks of machines differ.
         ours, others = self._pipeline.state, self.stored_states()
         stored = others.pop(self._pipeline.pipeline_name, None)
         if stored and stored["_state_version"] >= ours["_state_version"]:
@@ -125,42 +115,36 @@ class StoredRows(TableReader):
         """
         row_hashes: dict[str, str] = {}
         final = set[str]()
-        for row in self._rows(_ROW if is_as_listed else ("id", "row_hash", "status"), account_id, ids):
+        columns = _ROW if is_as_listed else ("id", "row_hash", "status")
+        for row in self._by_id(columns, INVOICES, account_id, ids):
             invoice_id, row_hash = row["id"], row["row_hash"] or ""
             if row["status"] in FINAL_STATUSES:
                 final.add(invoice_id)
             # A row that is there twice, or that was made by hand, is not the one that we wrote.
             is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
             row_hashes[invoice_id] = row_hash if is_ours else ""
+        none: tuple[int, str | None] = (0, None)
         latest: dict[str, tuple[int, str | None]] = {}
-        changes = "SELECT {id}, {version}, {change}, {row_hash} FROM {invoice_changes}"
-        for invoice_id, version, change, change_hash in self._by_id(changes, account_id, ids):
-            if version > latest.get(invoice_id, (0, None))[0]:
-                latest[invoice_id] = (version, None if change == "deleted" else change_hash)
+        for change in self._by_id(("id", "version", "change", "row_hash"), CHANGES, account_id, ids):
+            if change["version"] > latest.get(change["id"], none)[0]:
+                change_hash = None if change["change"] == "deleted" else change["row_hash"]
+                latest[change["id"]] = (change["version"], change_hash)
         return {
-            invoice_id: Stored(
-                row_hashes.get(invoice_id), *latest.get(invoice_id, (0, None)), invoice_id in final
-            )
-            for invoice_id in row_hashes.keys() | latest.keys()
+            each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
+            for each in row_hashes.keys() | latest.keys()
         }
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
-        return {row["id"]: row for row in self._rows(_ROW, account_id, ids)}
+        return {row["id"]: row for row in self._by_id(_ROW, INVOICES, account_id, ids)}
 
     def accounts(self) -> set[str]:
         """Name the accounts of which anything is held."""
-        return {
-            row[0]
-            for table in (INVOICES, CHANGES, REJECTS)
-            for row in self._query(f"SELECT DISTINCT {{account_id}} FROM {{{table}}}")
-        }
+        selects = [f"SELECT DISTINCT {{account_id}} FROM {{{each}}}" for each in (INVOICES, CHANGES, REJECTS)]
+        return {row[0] for select in selects for row in self._query(select)}
 
     def ids(self, account_id: str) -> Iterator[str]:
-        """List an account's invoices: those with a row, and those whose latest change says they have one.
-
-        Some come twice. Take all before the next question.
-        """
+        """List an account's invoices, by rows and by latest changes: most come twice. See `_stream`."""
         rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
         live = (
             "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
@@ -168,54 +152,47 @@ class StoredRows(TableReader):
             "ON c.{id} = latest.{id} AND c.{version} = latest.newest "
             "WHERE c.{account_id} = %s AND c.{change} <> 'deleted'"
         )
-        for found in (self._stream(rows, account_id), self._stream(live, account_id, account_id)):
-            for (invoice_id,) in found:
-                yield invoice_id
+        yield from (row[0] for row in self._stream(rows, account_id))
+        yield from (row[0] for row in self._stream(live, account_id, account_id))
 
     def rejects(self, account_id: str) -> set[str]:
         """List the keys, "<record_hash>:<occurrence>", of an account's current rejects."""
-        return {_key(row) for row in self._unresolved(("record_hash", "occurrence"), account_id)}
+        return {_key(row) for row in self._rows(("record_hash", "occurrence"), REJECTS, _CURRENT, account_id)}
 
     def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
         """Fetch the rows of these rejects."""
-        found = self._unresolved(TABLES[REJECTS].columns, account_id) if keys else ()
+        found = self._rows(TABLES[REJECTS].columns, REJECTS, _CURRENT, account_id) if keys else ()
         return [row for row in found if _key(row) in keys]
 
-    def _unresolved(self, columns: Collection[str], account_id: str) -> Iterator[dict[str, Any]]:
-        where = " WHERE {account_id} = %s AND {resolved_at} IS NULL"
-        for row in self._query(_select(columns, REJECTS) + where, account_id):
+    def _rows(self, columns: Collection[str], table: str, where: str, *args: Any) -> Iterator[dict[str, Any]]:
+        names = ", ".join(f"{{{column}}}" for column in columns)
+        for row in self._stream(f"SELECT {names} FROM {{{table}}} WHERE {where}", *args):
             yield dict(zip(columns, row, strict=True))
 
-    def _rows(
-        self, columns: Collection[str], account_id: str, ids: Collection[str]
+    def _by_id(
+        self, columns: Collection[str], table: str, account_id: str, ids: Collection[str]
     ) -> Iterator[dict[str, Any]]:
-        for row in self._by_id(_select(columns, INVOICES), account_id, ids):
-            yield dict(zip(columns, row, strict=True))
-
-    def _by_id(self, select: str, account_id: str, ids: Collection[str]) -> Iterator[Any]:
         if not ids:
             return
-        where = f"{select} WHERE {{account_id}} = %s AND {{id}} IN "
+        where = "{account_id} = %s AND {id} IN "
         if one_list := _AS_ONE_LIST.get(self._job_client().capabilities.sqlglot_dialect):
             keys, written = one_list
-            yield from self._stream(f"{where}({keys})", account_id, written(list(ids)))
+            yield from self._rows(columns, table, f"{where}({keys})", account_id, written(list(ids)))
             return
         remaining = iter(ids)
-        while chunk := list(islice(remaining, _CHUNK)):
+        while chunk := list(islice(remaining, 1_000)):
             markers = ", ".join(["%s"] * len(chunk))
-            yield from self._stream(f"{where}({markers})", account_id, *chunk)
+            yield from self._rows(columns, table, f"{where}({markers})", account_id, *chunk)
 
 
 def _can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
-    """Whether a query works, where the connection does: a passing fault is no damage.
-
-    Each database says in its own way that a column is missing. So a query that fails is asked once more, and
-    in between another one, which must work.
-    """
+    """Whether a query works, where the connection does: a passing fault is no damage."""
     try:
         client.execute_sql(select)
     except DestinationUndefinedEntity:
         return False
+    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
+    # and in between another one, which must work.
     except Exception:  # noqa: BLE001 - see above
         client.execute_sql("SELECT 1")
         with suppress(Exception):
@@ -226,10 +203,7 @@ def _can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
 
 
 _ROW = tuple(TABLES[INVOICES].columns)
-
-
-def _select(columns: Collection[str], table: str) -> str:
-    return f"SELECT {', '.join(f'{{{column}}}' for column in columns)} FROM {{{table}}}"
+_CURRENT = "{account_id} = %s AND {resolved_at} IS NULL"
 
 
 def _key(reject: Mapping[str, Any]) -> str:

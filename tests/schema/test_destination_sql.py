@@ -29,8 +29,8 @@ from sqlglot.optimizer.scope import traverse_scope
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.source import empty_tables
+from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import separate_staging
-from cf_invoice_source.warehouse.status_queries import StatusQueries
 from cf_invoice_source.warehouse.stored import StoredRows
 
 CREDENTIALS: Mapping[str, Mapping[str, str]] = {
