@@ -105,7 +105,7 @@ def test_a_setting_that_is_given_as_none_is_not_looked_up(monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_settings_of_a_pipeline_come_before_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`loading.job.read_job`, `warehouse.target.settings_of`."""
+    """`loading.job.read_job`, `warehouse.dataset_ref.settings_of`."""
     monkeypatch.setenv("SOURCES__MINE__DAYS", "1")
     monkeypatch.setenv("WATCHED__SOURCES__MINE__DAYS", "2")
 
@@ -195,7 +195,7 @@ def test_the_loader_says_whether_it_passes_over_refused_rows(monkeypatch: pytest
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_directory_of_a_pipeline_is_a_setting_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`warehouse.target._pipelines_dir`."""
+    """`warehouse.dataset_ref._pipelines_dir`."""
     from dlt.common.configuration import resolve_configuration
     from dlt.common.configuration.specs import known_sections
     from dlt.pipeline.configuration import PipelineConfiguration
@@ -213,7 +213,7 @@ def test_the_directory_of_a_pipeline_is_a_setting_of_it(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["a/b", "../a", "a\\b"])
 def test_a_name_that_leads_elsewhere_is_no_file_name(name: str) -> None:
-    """`warehouse.target._is_file_name`."""
+    """`warehouse.dataset_ref._is_file_name`."""
     from dlt.common.storages import FileStorage
 
     FileStorage.validate_file_name_component("a_b")
@@ -258,7 +258,7 @@ def test_dlt_says_whether_a_pipeline_is_there_without_making_one(warehouse: Ware
 
 @pytest.mark.usefixtures("dlt_here")
 def test_an_unknown_destination_is_an_error_of_dlt() -> None:
-    """`warehouse.target.DatasetRef.of`."""
+    """`warehouse.dataset_ref.DatasetRef.of`."""
     from dlt.common.destination import Destination
     from dlt.common.exceptions import DltException
 
@@ -307,7 +307,7 @@ def test_a_destination_that_is_told_so_loads_one_job_at_a_time() -> None:
 
 @pytest.mark.usefixtures("dlt_here")
 def test_relative_paths_of_a_file_begin_in_the_directory_that_is_set(tmp_path: Path) -> None:
-    """`warehouse.target.DatasetRef.of`."""
+    """`warehouse.dataset_ref.DatasetRef.of`."""
     from dlt.common.configuration.specs import ConnectionStringCredentials
     from dlt.common.destination import Destination
     from dlt.common.storages import WithLocalFiles
@@ -332,7 +332,7 @@ def test_relative_paths_of_a_file_begin_in_the_directory_that_is_set(tmp_path: P
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_client_of_a_dataset_has_its_schema_and_opens_nothing(warehouse: Warehouse) -> None:
-    """`warehouse.target.DatasetRef.client`, `warehouse.stored.StoredRows._connect_to_ours`."""
+    """`warehouse.dataset_ref.DatasetRef.client`, `warehouse.stored.StoredRows._connect_to_ours`."""
     from dlt.common.destination.client import WithStateSync
     from dlt.common.schema.utils import new_column, new_table
     from dlt.destinations.job_client_impl import SqlJobClientBase
@@ -353,7 +353,7 @@ def test_the_client_of_a_dataset_has_its_schema_and_opens_nothing(warehouse: War
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_text_of_a_configuration_has_no_password() -> None:
-    """`warehouse.target.DatasetRef.location`, `runner.load`."""
+    """`warehouse.dataset_ref.DatasetRef.location`, `runner.load`."""
     destination = dlt.destinations.postgres("postgresql://loader:made-up@nowhere/finance")
 
     said = str(dlt.dataset(destination, "mine", schema=dlt.Schema("s")).destination_client.config)
@@ -549,7 +549,7 @@ def test_a_table_is_made_by_the_statements_of_its_database_and_undone_with_its_t
 
 
 def test_a_file_that_is_opened_to_be_read_is_not_written(dlt_here: None, warehouse: Warehouse) -> None:
-    """`warehouse.target.DatasetRef.reading`."""
+    """`warehouse.dataset_ref.DatasetRef.reading`."""
     from dlt.destinations.exceptions import DatabaseException
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
     from dlt.destinations.sql_client import WithSqlClient
@@ -598,7 +598,7 @@ def test_another_pipeline_finds_the_schema_that_is_stored_with_the_tables(loaded
 
 
 def test_an_empty_database_has_an_empty_schema_and_no_state(pipeline: dlt.Pipeline) -> None:
-    """`warehouse.target._is_there`, `warehouse.stored`, `warehouse.overview`."""
+    """`warehouse.dataset_ref._is_there`, `warehouse.stored`, `warehouse.overview`."""
     from dlt.common.destination.exceptions import DestinationUndefinedEntity
     from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
@@ -1022,7 +1022,7 @@ def pending(pipeline: dlt.Pipeline) -> tuple[int, int, bool]:
 
 
 def stored_packages(pipeline: dlt.Pipeline) -> tuple[int, int]:
-    """Count as `warehouse.target.DatasetRef.pending_packages` does, without the pipeline."""
+    """Count as `warehouse.dataset_ref.DatasetRef.pending_packages` does, without the pipeline."""
     from dlt.common.storages import (
         LoadStorage,
         LoadStorageConfiguration,
@@ -1042,7 +1042,7 @@ def stored_packages(pipeline: dlt.Pipeline) -> tuple[int, int]:
 
 
 def test_a_pipeline_and_its_directory_know_what_is_pending(pipeline: dlt.Pipeline) -> None:
-    """`loading.packages.finish_pending`, `warehouse.target.DatasetRef.pending_packages`."""
+    """`loading.packages.finish_pending`, `warehouse.dataset_ref.DatasetRef.pending_packages`."""
     counts = [pending(pipeline)]
     on_disk = []
     for step in (lambda: pipeline.extract(remembering(1)), pipeline.normalize, pipeline.load):
@@ -1322,50 +1322,50 @@ The API reference there lists every module's docstrings: to stand in it promises
 """
 
 UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
-    "AnyDestination": ("warehouse.destination", "the type of `pipeline.destination`"),
-    "ConfigSectionContext": ("loading.job", "a source's settings are read outside of it"),
+    "AnyDestination": ("warehouse.dlt_names", "the type of `pipeline.destination`"),
+    "ConfigSectionContext": ("warehouse.dlt_names", "a source's settings are read outside of it"),
     "ConfigValueCannotBeCoercedException": ("warehouse.dlt_errors", "its message shows the value"),
-    "ConfigurationException": ("warehouse.dlt_errors", "a setting is wrong, not the destination"),
+    "ConfigurationException": ("warehouse.dlt_names", "a setting is wrong, not the destination"),
     "DatabaseException": ("warehouse.duckdb_file", "a driver's error, whatever it is"),
-    "Destination": ("warehouse.target", "a destination by its name, as `dlt.pipeline` finds it"),
-    "DestinationClientConfiguration": ("warehouse.destination", "the type of `client.config`"),
+    "Destination": ("warehouse.dataset_ref", "a destination by its name, as `dlt.pipeline` finds it"),
+    "DestinationClientConfiguration": ("warehouse.dlt_names", "the type of `client.config`"),
     "DestinationClientDwhConfiguration": ("warehouse.staging", "the default name of a staging dataset"),
     "DestinationException": ("warehouse.dlt_errors", "tells a destination's error from others"),
-    "DestinationUndefinedEntity": ("warehouse.reader", "a missing table reads as empty"),
-    "DltException": ("warehouse.dlt_errors", "tells dlt's errors from bugs of ours"),
+    "DestinationUndefinedEntity": ("warehouse.dlt_names", "a missing table reads as empty"),
+    "DltException": ("warehouse.dlt_names", "tells dlt's errors from bugs of ours"),
     "EnvironProvider": ("cloudflare.credentials", "names the variable that holds a credential"),
-    "FileStorage": ("warehouse.target", "dlt's rule for the name of a pipeline"),
-    "FilesystemClient": ("warehouse.destination", "files are tables only by a schema"),
+    "FileStorage": ("warehouse.dataset_ref", "dlt's rule for the name of a pipeline"),
+    "FilesystemClient": ("warehouse.dlt_names", "files are tables only by a schema"),
     "FilesystemSqlClient": ("warehouse.open_tables", "reads without DuckDB's extensions"),
-    "JobClientBase": ("warehouse.destination", "the type of `pipeline.destination_client()`"),
-    "LoadStorage": ("warehouse.target", "pending packages, without making the pipeline"),
-    "LoadStorageConfiguration": ("warehouse.target", "as above"),
+    "JobClientBase": ("warehouse.dlt_names", "the type of `pipeline.destination_client()`"),
+    "LoadStorage": ("warehouse.dataset_ref", "pending packages, without making the pipeline"),
     "LoaderConfiguration": ("loading.job", "whether refused rows are passed over"),
-    "NormalizeStorage": ("warehouse.target", "as above"),
-    "NormalizeStorageConfiguration": ("warehouse.target", "as above"),
-    "NullCollector": ("cli.progress", "the base of a progress of one's own"),
-    "PipelineConfiguration": ("warehouse.target", "where a pipeline's files are, without making it"),
+    "NormalizeStorage": ("warehouse.dataset_ref", "where packages lie that wait to be normalized"),
+    "NullCollector": ("cli.screen", "the base of a progress of one's own"),
+    "PipelineConfiguration": ("warehouse.dataset_ref", "where a pipeline's files are, without making it"),
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
-    "TCollectorArg": ("warehouse.target", "the type of `progress`"),
+    "TCollectorArg": ("warehouse.dataset_ref", "the type of `progress`"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
     "TSchemaEvolutionMode": ("schema.contract", "as above"),
     "TTableFormat": ("warehouse.destination", "the type of `table_format`"),
-    "WithLocalFiles": ("warehouse.target", "which destinations have relative paths"),
-    "WithSqlClient": ("warehouse.destination", "which destinations answer SQL"),
-    "WithStateSync": ("warehouse.stored", "which destinations keep schema and state"),
-    "ensure_datetime_in_tz": ("warehouse.overview", "timestamps as any database gives them"),
+    "WithLocalFiles": ("warehouse.dataset_ref", "which destinations have relative paths"),
+    "WithSqlClient": ("warehouse.dlt_names", "which destinations answer SQL"),
+    "ensure_datetime_in_tz": ("warehouse.reader", "timestamps as any database gives them"),
     "generate_dlt_ids": ("loading.row_file", "`_dlt_id` of rows that pass dlt's normalizer by"),
     "get_resolved_traces": ("cloudflare.credentials", "where a credential was found"),
-    "inject_section": ("loading.job", "settings of a pipeline come first"),
-    "known_sections": ("loading.job", "dlt's names of its sections"),
-    "load_pipeline_state_from_destination": ("warehouse.overview", "bookmarks, without the pipeline"),
+    "inject_section": ("warehouse.dlt_names", "settings of a pipeline come first"),
+    "known_sections": ("warehouse.dlt_names", "dlt's names of its sections"),
+    "PIPELINE_STATE_TABLE_NAME": ("warehouse.reader", "where dlt stores what is remembered"),
+    "decompress_state": ("warehouse.reader", "the state as dlt stores it"),
+    "get_table_format": ("warehouse.destination", "the format that a table is in"),
+    "has_table_seen_data": ("schema.hints", "whether a table was made"),
     "logger": ("cli.screen", "an error is a line of dlt's log"),
     "new_column": ("warehouse.probe", "a table as dlt describes it"),
-    "new_table": ("warehouse.destination", "a table as dlt describes it"),
+    "new_table": ("warehouse.dlt_names", "a table as dlt describes it"),
     "raise_if_signalled": ("cloudflare.prefetch", "dlt keeps signals from us"),
-    "resolve_configuration": ("loading.job", "a spec is filled outside of a source"),
+    "resolve_configuration": ("warehouse.dlt_names", "a spec is filled outside of a source"),
     "resolve_merge_strategy": ("warehouse.destination", "whether and how a destination merges"),
 }
 """The other names that we import: the one module that may, and why."""
@@ -1376,7 +1376,7 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "_iceberg_setup_statements": ("warehouse.open_tables", "loads an extension of DuckDB"),
     "_state_version": ("warehouse.stored", "which of two states is newer"),
     "caps_params": ("warehouse.staging", "one job at a time, for SQLite"),
-    "config_params": ("warehouse.staging", "settings of a destination that is there already"),
+    "config_params": ("warehouse.dlt_names", "settings of a destination that is there already"),
     "create_view_select": ("warehouse.open_tables", "how a table of files is read"),
     "data_tables": ("warehouse.stored", "tables that have seen rows"),
     "dataset_path": ("warehouse.probe", "where files would be written"),
@@ -1395,34 +1395,6 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "x-normalizer": ("schema.contract", "a frozen table still takes its first columns"),
 }
 """Attributes, methods and keys that no guide uses, likewise."""
-
-ALSO_IN: Mapping[str, set[str]] = {
-    "AnyDestination": {"warehouse.staging", "warehouse.target"},
-    "ConfigSectionContext": {"warehouse.target"},
-    "ConfigurationException": {"warehouse.target"},
-    "DestinationClientConfiguration": {"warehouse.staging"},
-    "DestinationUndefinedEntity": {"warehouse.overview", "warehouse.stored", "warehouse.target"},
-    "DltException": {"loading.packages", "warehouse.staging", "warehouse.target"},
-    "FilesystemClient": {"warehouse.probe", "warehouse.stored"},
-    "JobClientBase": {
-        "warehouse.duckdb_file",
-        "warehouse.locks",
-        "warehouse.reader",
-        "warehouse.stored",
-        "warehouse.target",
-    },
-    "TSchemaContractDict": {"loading.job"},
-    "WithSqlClient": {"warehouse.duckdb_file"},
-    "WithStateSync": {"warehouse.overview"},
-    "config_params": {"warehouse.target"},
-    "inject_section": {"warehouse.target"},
-    "known_sections": {"warehouse.target"},
-    "load_open_table": {"warehouse.stored"},
-    "logger": {"cli.main"},
-    "new_table": {"warehouse.probe"},
-    "resolve_configuration": {"warehouse.target"},
-}
-"""Where a name stands besides, until it is in one place."""
 
 OURS = {name: ast.parse(path.read_text()) for name, path in FILES.items() if "simulator" not in name}
 
@@ -1455,7 +1427,7 @@ def modules_with(uses: Callable[[ast.AST], set[str]], names: Iterable[str]) -> d
 
 
 def allowed(names: Mapping[str, tuple[str, str]]) -> dict[str, set[str]]:
-    return {name: {module} | ALSO_IN.get(name, set()) for name, (module, _reason) in names.items()}
+    return {name: {module} for name, (module, _reason) in names.items()}
 
 
 def module_of(home: str) -> Any:

@@ -255,8 +255,8 @@ def _consoles(as_json: bool, debug: bool, verdict: str = "verified") -> Iterator
 def _configure_log() -> bool:
     """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
     import dlt
-    from dlt.common import logger
 
+    from cf_invoice_source.cli.screen import logger
     from cf_invoice_source.errors import SettingsError
 
     try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dlt.common import logger
+from dlt.common import logger as logger  # noqa: PLC0414 - handed on
 from dlt.common.runtime.collector import NullCollector
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len

@@ -8,11 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import dlt
-from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.resolve import inject_section
-from dlt.common.configuration.specs import BaseConfiguration, known_sections
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.schema.typing import TSchemaContractDict
+from dlt.common.configuration import configspec
+from dlt.common.configuration.specs import BaseConfiguration
 from dlt.load.configuration import LoaderConfiguration
 
 from cf_invoice_source.cloudflare.accounts import named_accounts
@@ -20,8 +17,14 @@ from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import CloudflareCredentials, chosen_base_url
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.schema.capabilities import TABLE_FORMATS, TableFormat
-from cf_invoice_source.schema.contract import check_write_disposition, read_contract
+from cf_invoice_source.schema.contract import TSchemaContractDict, check_write_disposition, read_contract
 from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
+from cf_invoice_source.warehouse.dlt_names import (
+    ConfigSectionContext,
+    inject_section,
+    known_sections,
+    resolve_configuration,
+)
 
 _LONGEST_DAYS = 36_500
 

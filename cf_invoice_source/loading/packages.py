@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import dlt
-from dlt.common.exceptions import DltException
 from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
@@ -14,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.dlt_names import DltException
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _ATTEMPTS = 6

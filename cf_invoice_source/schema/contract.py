@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TSchemaContractDict, TSchemaContractEntities, TSchemaEvolutionMode
+from dlt.common.schema.typing import TSchemaContractDict as TSchemaContractDict  # noqa: PLC0414 - handed on
+from dlt.common.schema.typing import TSchemaContractEntities, TSchemaEvolutionMode
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import TABLES

@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import cast
 
 import dlt
-from dlt.common.configuration import known_sections, resolve_configuration
-from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.configuration.resolve import inject_section
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.destination import AnyDestination, Destination
-from dlt.common.destination.client import JobClientBase
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.common.exceptions import DltException
+from dlt.common.destination import Destination
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
@@ -28,6 +21,18 @@ from dlt.pipeline.progress import TCollectorArg
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
+from cf_invoice_source.warehouse.dlt_names import (
+    AnyDestination,
+    ConfigSectionContext,
+    ConfigurationException,
+    DestinationUndefinedEntity,
+    DltException,
+    JobClientBase,
+    inject_section,
+    known_sections,
+    resolve_configuration,
+    settings_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,9 @@ class DatasetRef:
             ) from None
         if issubclass(factory.spec, WithLocalFiles):
             # dlt remembers where a pipeline ran first; for a command, relative paths begin where it runs now.
-            factory.config_params |= {
-                "local_dir": str(Path.cwd()),
-                "pipeline_name": pipeline_name,
-                "pipeline_working_dir": str(working_dir),
-            }
+            settings_in(factory).update(
+                local_dir=str(Path.cwd()), pipeline_name=pipeline_name, pipeline_working_dir=str(working_dir)
+            )
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
     def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
@@ -117,7 +120,7 @@ class DatasetRef:
                 return
             if isinstance(credentials, DuckDbCredentials):  # several may read it then, and none write to it
                 credentials.read_only = True
-                self.destination.config_params["credentials"] = credentials
+                settings_in(self.destination)["credentials"] = credentials
             dataset = dlt.dataset(self.destination, self.dataset_name, schema=SECTION)
             is_there = False
             with translated_driver_errors(), suppress(DestinationUndefinedEntity):

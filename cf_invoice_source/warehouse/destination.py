@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from dlt.common.destination import AnyDestination
-from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.schema.typing import TTableFormat
-from dlt.common.schema.utils import get_table_format, new_table
-from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
-from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
+from dlt.common.schema.utils import get_table_format
+from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.schema.capabilities import Capabilities
+from cf_invoice_source.warehouse.dlt_names import (
+    AnyDestination,
+    FilesystemClient,
+    JobClientBase,
+    WithSqlClient,
+    new_table,
+)
 
 
 def destination_capabilities(client: JobClientBase, table_format: str | None = None) -> Capabilities:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
-    ConfigurationException,
     ConfigValueCannotBeCoercedException,
 )
 from dlt.common.destination.exceptions import DestinationException
-from dlt.common.exceptions import DltException, MissingDependencyException
+from dlt.common.exceptions import MissingDependencyException
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
+from cf_invoice_source.warehouse.dlt_names import ConfigurationException, DltException
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from dlt.common.destination.client import JobClientBase
 from dlt.destinations.exceptions import DatabaseException
-from dlt.destinations.sql_client import SqlClientBase, WithSqlClient
+from dlt.destinations.sql_client import SqlClientBase
+
+from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
 
 WHILE_LOADING = {"memory_limit": "128MB", "threads": "1"}
 """DuckDB takes most of a machine if it may: 500 MiB while it tidies up a million invoices. Packages of 20,000

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from dlt.common.destination.client import JobClientBase
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
@@ -14,6 +13,7 @@ from cf_invoice_source.errors import DestinationError, InvoiceSourceError, Setti
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
 from cf_invoice_source.warehouse.dataset_ref import database_file
+from cf_invoice_source.warehouse.dlt_names import JobClientBase
 
 
 def pipeline_lock(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.destinations.impl.filesystem.sql_client import FilesystemSqlClient
+
+from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient
 
 
 class OpenTables(FilesystemSqlClient):
@@ -48,3 +51,11 @@ class OpenTables(FilesystemSqlClient):
         self._conn.execute(f"CREATE OR REPLACE TABLE {copy} AS SELECT {columns} FROM rows_of_a_table")
         self._conn.unregister("rows_of_a_table")
         return name, f"SELECT {columns} FROM {copy}"
+
+
+def purge(client: FilesystemClient, table_name: str) -> None:
+    """Take away the rows that are marked deleted, which Iceberg keeps."""
+    with suppress(DestinationUndefinedEntity):
+        table = client.load_open_table("iceberg", table_name)
+        if table.scan(row_filter="deleted = true").count():
+            table.delete("deleted = true")

@@ -7,12 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import duckdb
-from dlt.common.schema.utils import new_column, new_table
+from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, new_table
 from cf_invoice_source.warehouse.staging import name_staging
 
 

@@ -11,8 +11,6 @@ from functools import cached_property
 from typing import Any, cast
 
 import dlt
-from dlt.common.destination.client import JobClientBase
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
 from dlt.common.time import ensure_datetime_in_tz
 from dlt.common.versioned_state import decompress_state
@@ -25,6 +23,7 @@ from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import Bookmark, from_dict
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
+from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, JobClientBase
 
 
 class TableReader:

@@ -7,12 +7,16 @@ from hashlib import sha256
 
 import dlt
 from dlt.common.configuration.container import Container
-from dlt.common.destination import AnyDestination
-from dlt.common.destination.client import DestinationClientConfiguration, DestinationClientDwhConfiguration
-from dlt.common.exceptions import DltException
+from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.pipeline import PipelineContext
 
 from cf_invoice_source.warehouse.destination import is_sqlite
+from cf_invoice_source.warehouse.dlt_names import (
+    AnyDestination,
+    DestinationClientConfiguration,
+    DltException,
+    settings_in,
+)
 
 _LAYOUT = "staging_dataset_name_layout"
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
@@ -28,7 +32,7 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     staging tables cannot be finished.
     """
     destination = pipeline.destination
-    if _LAYOUT in destination.config_params:
+    if _LAYOUT in settings_in(destination):
         return  # to find the settings takes dlt a while
     client = pipeline.destination_client()
     name_staging(destination, client.config, pipeline.pipeline_name)
@@ -43,7 +47,7 @@ def name_staging(
     """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
     if getattr(config, _LAYOUT, None) == _DEFAULT:
         digest = sha256(pipeline_name.encode()).hexdigest()[:8]
-        destination.config_params[_LAYOUT] = f"{_DEFAULT}_{digest}"
+        settings_in(destination)[_LAYOUT] = f"{_DEFAULT}_{digest}"
 
 
 def separate_staging_of_the_active_pipeline() -> None:

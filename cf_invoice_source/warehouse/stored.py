@@ -9,9 +9,6 @@ from itertools import islice
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import JobClientBase
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
-from dlt.destinations.impl.filesystem.filesystem import FilesystemClient
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.invoices.changes import Stored
@@ -20,6 +17,7 @@ from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.destination import check_format
+from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient, JobClientBase
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
@@ -71,10 +69,9 @@ class StoredRows(TableReader):
         """Take away the deleted invoices that Iceberg keeps."""
         client = None if self.capabilities.deletes else self._connect_to_ours()
         if isinstance(client, FilesystemClient):
-            with suppress(DestinationUndefinedEntity):
-                table = client.load_open_table("iceberg", INVOICES)
-                if table.scan(row_filter="deleted = true").count():
-                    table.delete("deleted = true")
+            from cf_invoice_source.warehouse.open_tables import purge  # noqa: PLC0415 - it needs DuckDB's
+
+            purge(client, INVOICES)
 
     def has_older_state(self) -> bool:
         """Whether the destination's state is older than the one on this machine: a backup was restored."""
