@@ -12,6 +12,9 @@ VERSION = 1
 ANONYMOUS = "anonymous:"
 """How the identity of an invoice without id begins."""
 
+REJECTED = "rejected:"
+"""How the identity of a rejected record without id begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -55,6 +58,12 @@ class HighWaterMark:
         if ordinal in self.unsettled:
             return bare(self.unsettled[ordinal])
         return self.rejected[ordinal].id if ordinal in self.rejected else None
+
+    def is_ambiguous(self) -> bool:
+        """Whether what stands at the mark has no id and an equal one below it: then it is no check."""
+        equal = self.anonymous.get(self.identity)
+        hashes = [f"{REJECTED}{reject.key.rpartition(':')[0]}" for reject in self.rejected.values()]
+        return hashes.count(self.identity) > 1 or (equal is not None and equal.count > 1)
 
 
 NOTHING = HighWaterMark()

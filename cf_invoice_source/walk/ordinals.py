@@ -8,11 +8,10 @@ the list can be read anywhere: only pages that cover a needed ordinal are worth 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, HighWaterMark
+from cf_invoice_source.walk.bookmark import NOTHING, HighWaterMark
 from cf_invoice_source.walk.coverage import Coverage, pages_covering
 from cf_invoice_source.walk.keys import Keys
 from cf_invoice_source.walk.page import Page, Record
@@ -30,48 +29,6 @@ class Trouble(Enum):
     """What the bookmark remembers has moved since: every ordinal is needed, what was seen still counts."""
     PAGING = "paging"
     """The server's counting cannot be trusted: only a walk by `has_more` will do."""
-
-
-@dataclass(frozen=True, slots=True)
-class WalkPlan:
-    """Where a walk begins: what is known already, and why a full walk is needed, if one is."""
-
-    mark: HighWaterMark
-    full_reason: str = ""
-    is_resumed: bool = False
-
-
-def plan(bookmark: Bookmark, total: int, *, full_reason: str, now_s: int, full_sync_every_s: int) -> WalkPlan:
-    """Say where a walk begins, once page 1 has told how long the list is.
-
-    `full_reason` says why a full walk is wanted from outside; empty where it is not.
-    """
-    unfinished = bookmark.unfinished
-    is_stale = _is_due(bookmark.unfinished_since, now_s, max(full_sync_every_s, _DAY_S))
-    if unfinished and not full_reason and not is_stale and total >= unfinished.ordinal:
-        return WalkPlan(unfinished, "an earlier full walk was interrupted", is_resumed=True)
-    why = full_reason or _why_full(bookmark, total, now_s, full_sync_every_s)
-    return WalkPlan(bookmark.mark if bookmark.mark and not why else NOTHING, why)
-
-
-def _why_full(bookmark: Bookmark, total: int, now_s: int, full_sync_every_s: int) -> str:
-    mark = bookmark.mark
-    if mark is None:
-        is_first = bookmark.invoices is None
-        return bookmark.lost or ("first run" if is_first else "the server's counting was not to be trusted")
-    if total < mark.ordinal:
-        return f"the list is shorter than before: {total:,} instead of {mark.ordinal:,}"
-    if bookmark.unlisted and total != mark.ordinal:
-        return "the list has changed since invoices were missing in it"
-    return "a full walk was due" if _is_due(bookmark.full_sync_at, now_s, full_sync_every_s) else ""
-
-
-def _is_due(at_s: int | None, now_s: int, every_s: int) -> bool:
-    """Whether it is time again. A moment that lies ahead is of a clock that was wrong: it does not count."""
-    return at_s is None or not 0 <= now_s - at_s < every_s
-
-
-_DAY_S = 24 * 3600
 
 
 def distrust(page: Page[Any]) -> str:
@@ -112,9 +69,10 @@ class Walk(Generic[R]):
         self._unconfirmed = 0
         self._good_answers = 0
         self._with_records = 0
-        self._deletable = set[int]()
+        self._has_anonymous = False
+        self._to_confirm = set[int]()
         self._look = SecondLook()
-        self._identities: dict[int, str] = {}
+        self._seen: dict[int, str] = {}
         self._ids = set[str]()
         self._held: dict[int, R] = {}
         self._fresh: list[int] = []
@@ -125,7 +83,7 @@ class Walk(Generic[R]):
         checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
         self._with_new_records = self._with_records if start is NOTHING else 0
-        self._needed = Coverage(self._identities, self._total, checks, start.ordinal + 1)
+        self._needed = Coverage(self._seen, self._total, checks, start.ordinal + 1)
         self._keys = Keys(start)
         self._given = 0
         self._last = (start.ordinal, start.identity)
@@ -137,7 +95,7 @@ class Walk(Generic[R]):
             return trouble
         top = page.total_count - (page.asked - 1) * page.per_page
         by_ordinal = {top - index: record for index, record in enumerate(page.records)}
-        unseen = [ordinal for ordinal in by_ordinal if ordinal not in self._identities]
+        unseen = [ordinal for ordinal in by_ordinal if ordinal not in self._seen]
         for ordinal, record in by_ordinal.items():
             if not self._note(ordinal, record):
                 return self._trouble(
@@ -147,6 +105,8 @@ class Walk(Generic[R]):
         self._with_records += bool(unseen)
         self._with_new_records += any(self._start.ordinal < ordinal <= self._total for ordinal in unseen)
         self._look.saw(by_ordinal.keys())
+        if self._has_anonymous and self._with_new_records > 1 and self._latest > self._total:
+            return self._trouble(Trouble.MOVED, "the list grew during the walk, and has records without id")
         for ordinal, record in by_ordinal.items():
             if why := self._contradiction(ordinal, record):
                 return self._trouble(Trouble.MARK, why)
@@ -183,17 +143,17 @@ class Walk(Generic[R]):
         most = min(most, self._good_answers)
         pages = pages_covering(self._needed.missing(), most, self._latest, self._per_page)
         if not pages:
-            pages = pages_covering(sorted(self._to_see_again()), most, self._latest, self._per_page)
+            pages = pages_covering(self._to_see_again(), most, self._latest, self._per_page)
         if not pages and self._unconfirmed:
             pages = [1]
         for page in pages:
             self._known_when_asked.setdefault(page, self._latest)
         return pages
 
-    def _to_see_again(self) -> set[int]:
+    def _to_see_again(self) -> Iterator[int]:
         if self._with_new_records > 1 and not self._look.round:
             lowest = max(1, self._total - self._per_page + 1)
-            self._look.begin(lowest, self._deletable)
+            self._look.begin(lowest, self._to_confirm)
         if self._look.round != self.round:
             self.round = self._look.round
             self._known_when_asked.clear()
@@ -272,9 +232,13 @@ class Walk(Generic[R]):
         return trouble
 
     def _note(self, ordinal: int, record: R) -> bool:
-        """Remember what stands where; False if that contradicts what was seen before."""
-        if ordinal in self._identities:
-            return self._identities[ordinal] == record.identity
+        """Remember what stands where; False if that contradicts what was seen before.
+
+        Without an id, only the whole record tells whether another one stands there now.
+        """
+        name = record.id or record.row_hash
+        if ordinal in self._seen:
+            return self._seen[ordinal] == name
         if record.id is not None:
             if record.id in self._ids:
                 return False
@@ -282,9 +246,10 @@ class Walk(Generic[R]):
         if ordinal <= self._total:
             self._held[ordinal] = record
             self._fresh.append(ordinal)
-        self._identities[ordinal] = record.identity
-        if record.is_deletable:
-            self._deletable.add(ordinal)
+        self._seen[ordinal] = name
+        self._has_anonymous = self._has_anonymous or record.id is None
+        if record.is_deletable or record.id is None:
+            self._to_confirm.add(ordinal)
         return True
 
     def _contradiction(self, ordinal: int, record: R) -> str:

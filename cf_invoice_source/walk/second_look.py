@@ -3,12 +3,13 @@
 A list that changes between two requests can hide a record: it moves to where was read already, while a late
 arrival or a new invoice keeps the total as it was. So where new records came from more than one answer, two
 things are asked for again after the last of them: the lowest ordinal of page 1, which moves when something
-turned up late below it, and then every record that can be deleted.
+turned up late below it, and then every record that can be deleted. And every record without id, for such a
+one can be an equal one that has moved there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 
 
 class SecondLook:
@@ -21,21 +22,29 @@ class SecondLook:
 
     def __init__(self) -> None:
         self.round = 0
-        self._rounds: list[set[int]] = []
+        self._rounds: list[list[int]] = []
+        self._seen = set[int]()
 
-    def begin(self, lowest_of_page_1: int, deletable: Iterable[int]) -> None:
+    def begin(self, lowest_of_page_1: int, others: Iterable[int]) -> None:
         """Begin with what was read so far."""
         self.round = 1
-        self._rounds = [{lowest_of_page_1}, set(deletable)]
+        self._rounds = [[lowest_of_page_1], sorted(others, reverse=True)]
 
-    def saw(self, ordinals: Collection[int]) -> None:
+    def saw(self, ordinals: Iterable[int]) -> None:
         """Take what an answer has shown off the list; go on to the next round when this one is over."""
-        for ordinals_to_see in self._rounds:
-            ordinals_to_see.difference_update(ordinals)
-        while self._rounds and not self._rounds[0]:
+        if not self._rounds:
+            return
+        self._seen.update(ordinals)
+        while self._rounds and not self._is_any_left(self._rounds[0]):
             del self._rounds[0]
             self.round += 1
 
-    def wanted(self) -> set[int]:
-        """Give the ordinals of this round that were not seen again yet."""
-        return self._rounds[0] if self._rounds else set()
+    def wanted(self) -> Iterator[int]:
+        """Give the ordinals of this round that were not seen again yet, the lowest first."""
+        for ordinals in self._rounds[:1]:
+            yield from (ordinal for ordinal in reversed(ordinals) if ordinal not in self._seen)
+
+    def _is_any_left(self, ordinals: list[int]) -> bool:
+        while ordinals and ordinals[-1] in self._seen:
+            ordinals.pop()
+        return bool(ordinals)

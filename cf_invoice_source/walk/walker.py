@@ -11,8 +11,9 @@ from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 from cf_invoice_source.walk.batches import Collected, PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark
 from cf_invoice_source.walk.has_more import Fetch, Listing, Refuse, Stop, is_same, next_step
-from cf_invoice_source.walk.ordinals import Trouble, Walk, plan
+from cf_invoice_source.walk.ordinals import Trouble, Walk
 from cf_invoice_source.walk.page import Page, PageSource, Record
+from cf_invoice_source.walk.plan import plan
 
 R = TypeVar("R", bound=Record)
 

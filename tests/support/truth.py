@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,16 +18,16 @@ class Truth:
     Attributes:
         records: The list.
         per_page: Records on a page.
-        all_have_ids: Whether every record has an id, whatever is asked for.
         asked: Pages asked for so far.
+        states: What the list held at each of these requests: row hashes by key.
         between: Called before each answer with the number of the request in this run: here the list can
             change while it is walked.
     """
 
     per_page: int = 3
-    all_have_ids: bool = False
     records: list[Any] = field(default_factory=list)
     asked: int = 0
+    states: list[dict[str, str]] = field(default_factory=list)
     between: Callable[[int], None] = lambda _number: None
     _ids: int = 0
     _clock: int = 1_700_000_000
@@ -35,6 +35,7 @@ class Truth:
     def page(self, number: int) -> Page[Any]:
         self.asked += 1
         self.between(self.asked)
+        self.states.append(self.invoices())
         first = (number - 1) * self.per_page
         records = tuple(dict(each) if isinstance(each, dict) else each for each in self.records)
         total = len(records)
@@ -56,10 +57,7 @@ class Truth:
 
     def arrive_broken(self) -> None:
         """Put a record in front that is no invoice."""
-        if self.all_have_ids:
-            self.arrive(amount="broken")
-        else:
-            self.records.insert(0, "no invoice")
+        self.records.insert(0, "no invoice")
 
     def arrive_late(self, place: int, *, status: str | None = "open", has_id: bool = True) -> None:
         """Put an invoice deep into the list, as old as the one that stands there."""
@@ -77,14 +75,9 @@ class Truth:
         )
 
     def swap(self, drop: int, place: int) -> None:
-        """Delete a draft and let an invoice turn up late in one step, so that the total stays the same.
-
-        Not where a record has no id: pages cannot tell whether such a one has moved or has an equal one
-        beside it. That is a limit of the walk, which the README names; the next full walk puts it right.
-        """
+        """Delete a draft and let an invoice turn up late in one step, so that the total stays the same."""
         self.delete_draft(drop)
-        if all(isinstance(each, dict) and each["id"] for each in self.records):
-            self.arrive_late(place)
+        self.arrive_late(place)
 
     def delete_draft(self, place: int) -> None:
         drafts = [
@@ -126,7 +119,7 @@ class Truth:
     def _record(self, status: str | None, created: int, *, has_id: bool, amount: Any) -> dict[str, Any]:
         self._ids += 1
         return {
-            "id": f"in_{self._ids}" if has_id or self.all_have_ids else None,
+            "id": f"in_{self._ids}" if has_id else None,
             "amount_due": amount,
             "amount_paid": 0,
             "amount_remaining": 0,
@@ -139,3 +132,16 @@ class Truth:
         chosen = [each for each in self.records if isinstance(each, dict) and fits(each)]
         if chosen:
             change(chosen[place % len(chosen)])
+
+
+def second_look(records: Sequence[Any], seen: Container[int], per_page: int) -> list[int]:
+    """The pages that end a walk over a list at rest, when several of these pages had something new.
+
+    First page 1, then each that has what can be deleted, or what has no id.
+    """
+    pages = {
+        index // per_page + 1
+        for index, item in enumerate(map(read_record, records))
+        if item.is_deletable or item.id is None
+    }
+    return [1, *sorted((page for page in pages - {1} if page in seen), reverse=True)]

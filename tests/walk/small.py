@@ -2,65 +2,85 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import count, product
 
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.walk.bookmark import Bookmark
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
 
+ANONYMOUS = "anonymous:4d"
+"""The identity of every record without id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A record with as little as a walk must know: a draft can be deleted, a paid one stays."""
+    """A record with as little as a walk must know.
 
-    id: str
-    is_draft: bool
+    A draft can be deleted, a paid one stays. Of those without id, all "alike" are equal, and "similar" ones
+    share their identity only.
+    """
+
+    name: str
+    kind: str
     created_us: None = None
     is_reject: bool = False
 
     @property
+    def id(self) -> str | None:
+        return self.name if self.kind in WITH_ID else None
+
+    @property
     def identity(self) -> str:
-        return self.id
+        return self.id or ANONYMOUS
 
     @property
     def row_hash(self) -> str:
-        return self.id
+        return "alike" if self.kind == "alike" else self.name
 
     @property
     def is_final(self) -> bool:
-        return not self.is_draft
+        return self.kind != "draft"
 
     @property
     def is_deletable(self) -> bool:
-        return self.is_draft
+        return self.kind == "draft"
 
+
+WITH_ID = ("draft", "paid")
 
 Records = tuple[Small, ...]
 """A list, newest first."""
 
 
 def a_list(kinds: Sequence[str]) -> Records:
-    """A list by the kinds of its records, newest first: "draft" or "paid"; in_1 is the oldest."""
-    return tuple(Small(f"in_{len(kinds) - index}", kind == "draft") for index, kind in enumerate(kinds))
+    """A list by the kinds of its records, newest first; in_1 is the oldest."""
+    return tuple(Small(f"in_{len(kinds) - index}", kind) for index, kind in enumerate(kinds))
 
 
-def every_kinds(most: int) -> list[tuple[str, ...]]:
+def every_kinds(most: int, kinds: Sequence[str] = WITH_ID) -> list[tuple[str, ...]]:
     """The kinds of every list of so many records at most."""
-    return [kinds for size in range(most + 1) for kinds in product(["draft", "paid"], repeat=size)]
+    return [each for size in range(most + 1) for each in product(kinds, repeat=size)]
 
 
-def changed(records: Records, name: str) -> Iterator[Records]:
-    """Every list that one change makes of another: a new record, a late one, a draft deleted."""
-    for is_draft in (True, False):
-        for index in range(len(records) + 1):
-            yield (*records[:index], Small(name, is_draft), *records[index:])
+def changed(records: Records, name: str, kinds: Sequence[str]) -> Iterator[Records]:
+    """Every list that one change makes of another: a new record, a late one with an id, a draft deleted."""
+    for kind in kinds:
+        for index in range(len(records) + 1 if kind in WITH_ID else 1):
+            yield (*records[:index], Small(name, kind), *records[index:])
     for index, record in enumerate(records):
-        if record.is_draft:
+        if record.is_deletable:
             yield (*records[:index], *records[index + 1 :])
+
+
+def keyed(records: Records) -> dict[str, str]:
+    """What a table must hold: row hashes by key."""
+    numbers = count(1)
+    return {record.id or f"{ANONYMOUS}:{next(numbers)}": record.row_hash for record in reversed(records)}
 
 
 @dataclass
@@ -100,11 +120,20 @@ class Walked:
 
     def wrong(self, table: Mapping[str, Small]) -> str:
         """Say how a verified table differs from the list as it was during the walk; empty if it does not."""
-        always = set.intersection(*({record.id for record in records} for records in self.listed))
-        ever = {record.id for records in self.listed for record in records}
-        if missing := always - table.keys():
+        states = list(map(keyed, self.listed))
+        if missing := set.intersection(*map(set, states)) - table.keys():
             return f"{missing} is missing"
-        return f"{table.keys() - ever} was never listed" if table.keys() - ever else ""
+        if made_up := table.keys() - set().union(*states):
+            return f"{made_up} was never listed"
+        hashes = Counter(record.row_hash for record in table.values())
+        counts = [Counter(state.values()) for state in states]
+        return "; ".join(
+            f"{row_hash} is there {hashes[row_hash]} times"
+            for row_hash in hashes.keys() | set().union(*counts)
+            if not min(each[row_hash] for each in counts)
+            <= hashes[row_hash]
+            <= max(each[row_hash] for each in counts)
+        )
 
 
 def _at_once(fetch: Callable[[], Page[Small]]) -> Future[Page[Small]]:
@@ -113,7 +142,9 @@ def _at_once(fetch: Callable[[], Page[Small]]) -> Future[Page[Small]]:
     return future
 
 
-def explore(start: Records, per_page: int, changes: int, *, is_second: bool) -> Iterator[tuple[Walked, str]]:
+def explore(
+    start: Records, per_page: int, changes: int, *, is_second: bool, kinds: Sequence[str] = WITH_ID
+) -> Iterator[tuple[Walked, str]]:
     """Walk for every schedule of so many changes that the walk really meets; give each with what is wrong."""
     table: dict[str, Small] = {}
     bookmark = Bookmark()
@@ -131,7 +162,7 @@ def explore(start: Records, per_page: int, changes: int, *, is_second: bool) -> 
             return
         latest_gap, latest = schedule[-1] if schedule else (1 if is_second else 2, start)
         for gap in range(latest_gap, walked.requests + 1):
-            for records in changed(latest, f"x{left}"):
+            for records in changed(latest, f"x{left}", kinds):
                 yield from descend([*schedule, (gap, records)], left - 1)
 
     yield from descend([], changes)

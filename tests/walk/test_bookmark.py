@@ -41,6 +41,42 @@ BOOKMARK = Bookmark(
 )
 
 
+# Whether a mark can be found again
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_ambiguous"),
+    [
+        pytest.param(NOTHING, False, id="nothing"),
+        pytest.param(MARK, False, id="an invoice with an id"),
+        pytest.param(
+            HighWaterMark(2, "anonymous:4d", anonymous={"anonymous:4d": Equal(1, None)}),
+            False,
+            id="an invoice without id, unlike any other",
+        ),
+        pytest.param(
+            HighWaterMark(2, "anonymous:4d", anonymous={"anonymous:4d": Equal(2, None)}),
+            True,
+            id="one of two invoices without id that are alike",
+        ),
+        pytest.param(
+            HighWaterMark(2, "rejected:ab", {}, {1: Rejected("cd:1", None), 2: Rejected("ab:1", None)}),
+            False,
+            id="a rejected record without id, unlike any other",
+        ),
+        pytest.param(
+            HighWaterMark(2, "rejected:ab", {}, {1: Rejected("ab:2", None), 2: Rejected("ab:1", None)}),
+            True,
+            id="one of two rejected records without id that are alike",
+        ),
+    ],
+)
+def test_a_mark_is_ambiguous_where_a_record_below_it_could_be_taken_for_it(
+    mark: HighWaterMark, is_ambiguous: bool
+) -> None:
+    assert mark.is_ambiguous() is is_ambiguous
+
+
 # What must stand where
 
 

@@ -1,6 +1,6 @@
 """Which page is needed next, and what the answers verify: the walk by ordinals, answer by answer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cf_invoice_source.invoices.record import Invoice, Item, Reject, read_record
-from cf_invoice_source.walk.bookmark import NOTHING, Bookmark, Equal, HighWaterMark, Rejected
+from cf_invoice_source.walk.bookmark import NOTHING, Equal, HighWaterMark, Rejected
 from cf_invoice_source.walk.coverage import Coverage, pages_covering
-from cf_invoice_source.walk.ordinals import Trouble, Walk, WalkPlan, distrust, plan
+from cf_invoice_source.walk.ordinals import Trouble, Walk, distrust
 from cf_invoice_source.walk.page import Page
 from tests.support.make import CREATED_S, make_invoice, make_page
+from tests.support.truth import second_look
 
 BROKEN = ["no invoice"]
 """What "!" stands for in a list."""
@@ -108,129 +109,6 @@ def go(names: Any, mark: HighWaterMark = NOTHING, *, per_page: int = 2, arrivals
             records.insert(0, make_invoice(id=f"late {len(records)}", created=hour(1000)))
         went.asked.append(number)
         page = page_of(records, number, per_page=per_page)
-
-
-# Where a walk begins
-
-MARK = HighWaterMark(8, "in_8", {3: "in_3"})
-UNFINISHED = HighWaterMark(5, "in_5")
-NOW_S, WEEK_S = 10_000_000, 604_800
-LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
-
-
-@pytest.mark.parametrize(
-    ("bookmark", "total", "why_full", "start"),
-    [
-        pytest.param(LOADED, 9, "", WalkPlan(MARK), id="grown"),
-        pytest.param(LOADED, 8, "", WalkPlan(MARK), id="as long as before"),
-        pytest.param(LOADED, 9, "asked for", WalkPlan(NOTHING, "asked for"), id="a full walk is wanted"),
-        pytest.param(
-            LOADED,
-            7,
-            "",
-            WalkPlan(NOTHING, "the list is shorter than before: 7 instead of 8"),
-            id="shorter than the mark",
-        ),
-        pytest.param(Bookmark(), 9, "", WalkPlan(NOTHING, "first run"), id="nothing is remembered"),
-        pytest.param(
-            Bookmark(invoices=8, full_sync_at=NOW_S),
-            9,
-            "",
-            WalkPlan(NOTHING, "the server's counting was not to be trusted"),
-            id="no mark, for the last walk went by has_more",
-        ),
-        pytest.param(
-            Bookmark(invoices=0, full_sync_at=NOW_S),
-            9,
-            "",
-            WalkPlan(NOTHING, "the server's counting was not to be trusted"),
-            id="no mark, and there was no invoice",
-        ),
-        pytest.param(
-            replace(LOADED, full_sync_at=None),
-            9,
-            "",
-            WalkPlan(NOTHING, "a full walk was due"),
-            id="never a full walk",
-        ),
-        pytest.param(
-            replace(LOADED, full_sync_at=NOW_S - WEEK_S),
-            9,
-            "",
-            WalkPlan(NOTHING, "a full walk was due"),
-            id="the last full walk is a week ago",
-        ),
-        pytest.param(
-            replace(LOADED, full_sync_at=NOW_S - WEEK_S + 1), 9, "", WalkPlan(MARK), id="a second less"
-        ),
-        pytest.param(
-            replace(LOADED, unfinished=UNFINISHED, unfinished_since=NOW_S - 9),
-            5,
-            "",
-            WalkPlan(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
-            id="an interrupted full walk goes on",
-        ),
-        pytest.param(
-            Bookmark(unfinished=UNFINISHED, unfinished_since=NOW_S - 9),
-            9,
-            "",
-            WalkPlan(UNFINISHED, "an earlier full walk was interrupted", is_resumed=True),
-            id="an interrupted first walk goes on",
-        ),
-        pytest.param(
-            Bookmark(unfinished=UNFINISHED, unfinished_since=NOW_S - 9),
-            4,
-            "",
-            WalkPlan(NOTHING, "first run"),
-            id="shorter than the interrupted walk",
-        ),
-        pytest.param(
-            replace(LOADED, unfinished=UNFINISHED, unfinished_since=NOW_S - 9),
-            9,
-            "asked for",
-            WalkPlan(NOTHING, "asked for"),
-            id="a wanted full walk does not go on where another one ended",
-        ),
-        pytest.param(
-            Bookmark(unfinished=UNFINISHED, unfinished_since=NOW_S - WEEK_S),
-            9,
-            "",
-            WalkPlan(NOTHING, "first run"),
-            id="an interrupted walk that began too long ago begins anew",
-        ),
-        pytest.param(
-            Bookmark(unfinished=UNFINISHED, unfinished_since=NOW_S + 1),
-            9,
-            "",
-            WalkPlan(NOTHING, "first run"),
-            id="an interrupted walk that begins in the future begins anew",
-        ),
-        pytest.param(
-            replace(LOADED, full_sync_at=NOW_S + 1),
-            9,
-            "",
-            WalkPlan(NOTHING, "a full walk was due"),
-            id="a full walk in the future is due",
-        ),
-        pytest.param(replace(LOADED, full_sync_at=NOW_S), 9, "", WalkPlan(MARK), id="a full walk just now"),
-        pytest.param(
-            replace(LOADED, unlisted=2),
-            9,
-            "",
-            WalkPlan(NOTHING, "the list has changed since invoices were missing in it"),
-            id="missing invoices may be listed again",
-        ),
-        pytest.param(
-            replace(LOADED, unlisted=2),
-            8,
-            "",
-            WalkPlan(MARK),
-            id="missing invoices cost no full walk at rest",
-        ),
-    ],
-)
-def test_where_a_walk_begins(bookmark: Bookmark, total: int, why_full: str, start: WalkPlan) -> None:
-    assert plan(bookmark, total, full_reason=why_full, now_s=NOW_S, full_sync_every_s=WEEK_S) == start
 
 
 # Whether a page agrees with itself
@@ -334,6 +212,12 @@ def test_no_ordinal_holds_two_invoices_without_id_that_differ() -> None:
     assert walk.take(page_of(["x", "d", anonymous(at=2), "b", "a"], asked=2)) is Trouble.MOVED
 
 
+def test_no_ordinal_holds_two_invoices_without_id_that_are_alike_but_for_what_may_change() -> None:
+    walk = walk_of(["d", anonymous(description="one"), "b", "a"])
+
+    assert walk.take(page_of(["x", "d", anonymous(description="other"), "b", "a"], asked=2)) is Trouble.MOVED
+
+
 def test_equal_invoices_without_id_may_stand_at_several_ordinals() -> None:
     walk = walk_of([anonymous()] * 4)
 
@@ -370,6 +254,24 @@ def test_a_list_that_grows_during_the_walk_is_no_trouble() -> None:
     walk = walk_of("dcba")
 
     assert walk.take(page_of("xdcba", asked=3)) is None
+
+
+@pytest.mark.parametrize("record", [anonymous(), "!"], ids=["an invoice", "rejected"])
+def test_a_list_that_grows_has_moved_where_several_answers_have_new_records_and_one_has_no_id(
+    record: Name,
+) -> None:
+    """An equal record may stand now where it stood."""
+    walk = walk_of(["d", "c", record, "a"])
+    assert walk.take(page_of(["d", "c", record, "a"], asked=2)) is None
+
+    assert walk.take(page_of(["x", "d", "c", record, "a"], asked=2)) is Trouble.MOVED
+    assert walk.why_troubled == "the list grew during the walk, and has records without id"
+
+
+def test_a_list_that_grows_is_no_trouble_where_only_page_1_has_new_records() -> None:
+    walk = walk_of(["d", anonymous(), "b", "A"], HighWaterMark(2, "b", {1: "a"}))
+
+    assert walk.take(page_of(["x", "d", anonymous(), "b", "A"], asked=3)) is None
 
 
 def test_a_page_that_contradicts_itself_cannot_be_counted_with() -> None:
@@ -510,13 +412,12 @@ def test_a_record_that_slid_to_the_next_page_is_not_fetched_twice() -> None:
 
 
 def test_a_record_that_slides_onto_a_page_fetched_later_is_given_and_counted_once() -> None:
-    records = [anonymous(at=1)] * 8
     second_look = [2]
 
-    went = go(records, per_page=3, arrivals=[1, 0])
+    went = go("hgfedcba", per_page=3, arrivals=[1, 0])
 
     assert went.asked == [3, 2, 3, *second_look]
-    assert [*went.items] == [f"{identity_of(records[0])}:{number}" for number in range(1, 9)]
+    assert [*went.items] == [*"abcdefgh"]
 
 
 def test_later_arrivals_are_neither_needed_nor_given() -> None:
@@ -949,14 +850,15 @@ def test_a_rejected_record_that_changes_is_another_one() -> None:
 # Whatever the list is, and however it grows
 
 
+WITH_ID = ["paid", "open", "draft", "broken"]
+WITHOUT_ID = ["no id", "no id, open", "!"]
+
+
 @st.composite
-def lists(draw: st.DrawFn) -> list[Any]:
+def lists(draw: st.DrawFn, kinds: Sequence[str] = (*WITH_ID, *WITHOUT_ID)) -> list[Any]:
     """Lists newest first, with ties in `created`, missing ids, and records that are no invoices."""
-    kinds = draw(
-        st.lists(st.sampled_from(["paid", "open", "no id", "no id, open", "broken", "!"]), max_size=14)
-    )
     records: list[Any] = []
-    for number, kind in enumerate(kinds):
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(kinds), max_size=14))):
         created = hour(number // 3)
         if kind == "!":
             records.insert(0, BROKEN)
@@ -970,16 +872,6 @@ def lists(draw: st.DrawFn) -> list[Any]:
 
 
 PER_PAGE = st.integers(1, 5)
-
-
-def second_look(records: list[Any], seen: Iterable[int], per_page: int) -> list[int]:
-    """The pages at the end of a walk that has seen these pages: 1, then those with what can be deleted."""
-    deletable = {
-        index // per_page + 1
-        for index, record in enumerate(records)
-        if index // per_page + 1 in seen and read_record(record).is_deletable
-    }
-    return [1, *sorted(deletable - {1}, reverse=True)]
 
 
 @given(records=lists(), per_page=PER_PAGE)
@@ -1028,7 +920,7 @@ def test_a_list_at_rest_costs_only_the_pages_with_something_needed_and_a_second_
 
 
 @given(
-    records=lists(),
+    records=lists(WITH_ID),
     per_page=PER_PAGE,
     arrivals=st.lists(st.integers(0, 4), min_size=6, max_size=6),
     data=st.data(),

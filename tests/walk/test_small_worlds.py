@@ -27,6 +27,22 @@ def test_what_is_verified_equals_the_list_as_it_was_during_the_walk(
     assert sum(walked.is_verified for walked, _ in explored) > len(explored) // 2
 
 
+ALIKE = [kinds for kinds in every_kinds(RECORDS, ["draft", "alike", "similar"]) if {*kinds} - {"draft"}]
+
+
+@pytest.mark.parametrize("is_second", [False, True], ids=["first run", "second run"])
+@pytest.mark.parametrize("per_page", [1, 2])
+@pytest.mark.parametrize("kinds", ALIKE, ids=" ".join)
+def test_what_is_verified_equals_the_list_though_some_records_have_no_id_and_are_alike(
+    kinds: Sequence[str], per_page: int, is_second: bool
+) -> None:
+    start = a_list(kinds)
+    explored = list(explore(start, per_page, CHANGES, is_second=is_second, kinds=["paid", "alike"]))
+
+    assert [(walked.states, wrong) for walked, wrong in explored if wrong] == []
+    assert sum(walked.is_verified for walked, _ in explored) > len(explored) // 2
+
+
 Begin = Callable[[SecondLook, int, Iterable[int]], None]
 
 

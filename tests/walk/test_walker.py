@@ -485,6 +485,23 @@ def test_records_without_id_are_numbered_anew_when_a_check_fails() -> None:
     assert len(walked.end.rejects) == len(walked.batches[0].rejects) == 2
 
 
+@pytest.mark.parametrize("per_page", [1, 3])
+def test_a_late_arrival_is_noticed_though_the_newest_two_known_are_alike_and_have_no_id(
+    per_page: int,
+) -> None:
+    """Each stands where the other stood."""
+    truth = Truth(per_page)
+    truth.arrive(status="paid", has_id=False)
+    truth.arrive(status="paid", has_id=False)
+    bookmark = loaded(truth)
+    truth.arrive_late(2, status="paid")
+
+    walked = walk(truth, bookmark)
+
+    assert walked.figures.full_reason == "the newest record known has no id, and there is another like it"
+    assert walked.rows == truth.invoices()
+
+
 def test_a_rejected_record_that_turns_into_an_invoice_without_id_is_not_lost() -> None:
     truth = a_truth(1)
     truth.arrive(status="paid", has_id=False, amount="broken", later_s=1)
@@ -606,6 +623,34 @@ def test_a_walk_begins_again_when_a_list_that_moves_could_hide_an_invoice_that_i
     assert walked.rows == truth.invoices()
     assert walked.asked[: len(asked) + 1] == [*asked, 1]
     assert walked.asked[len(asked) :] == walk(truth).asked
+
+
+@pytest.mark.parametrize(
+    ("records", "changes"),
+    [
+        pytest.param(
+            [{"has_id": False}, {"status": "draft"}, {}],
+            {3: then(delete_draft, lambda truth: truth.arrive_late(2, status="paid"))},
+            id="it moves up, and would be counted twice",
+        ),
+        pytest.param(
+            [{"has_id": False}, {"has_id": False}],
+            {2: then(arrive, arrive_late_at_the_end)},
+            id="one moves to where the other was, and would be missed",
+        ),
+    ],
+)
+def test_a_walk_begins_again_when_a_record_without_id_may_have_moved(
+    records: list[dict[str, Any]], changes: Changes
+) -> None:
+    truth = Truth(per_page=1)
+    for record in records:
+        truth.arrive(**{"status": "paid", **record})
+
+    walked = walk(truth, changes=changes)
+
+    assert walked.end.unverified_reason == ""
+    assert walked.rows == truth.invoices()
 
 
 def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
