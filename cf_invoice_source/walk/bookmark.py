@@ -136,9 +136,9 @@ def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
             invoices=_is(stored["invoices"], int, NoneType),
             rejects=_is(stored["rejects"], int),
             unlisted=_is(stored["unlisted"], int),
-            unlisted_ids=tuple(_is(key, str) for key in stored["unlisted_ids"]),
+            unlisted_ids=tuple(_is(key, str) for key in _is(stored["unlisted_ids"], list)),
             kept_rejects=_is(stored["kept_rejects"], int),
-            fields=tuple(_is(name, str) for name in stored["fields"]),
+            fields=tuple(_is(name, str) for name in _is(stored["fields"], list)),
             full_sync_at=_is(stored["full_sync_at"], int, NoneType),
         )
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cf_invoice_source.invoices.record import Invoice, read_record
+from cf_invoice_source.invoices.record import Invoice, Reject, read_record
 from cf_invoice_source.walk.page import Page
 
 
@@ -20,6 +20,7 @@ class Truth:
         per_page: Records on a page.
         asked: Pages asked for so far.
         states: What the list held at each of these requests: row hashes by key.
+        unreadable: Ids of invoices that could not be read at one of these requests.
         between: Called before each answer with the number of the request in this run: here the list can
             change while it is walked.
     """
@@ -28,6 +29,7 @@ class Truth:
     records: list[Any] = field(default_factory=list)
     asked: int = 0
     states: list[dict[str, str]] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
     between: Callable[[int], None] = lambda _number: None
     _ids: int = 0
     _clock: int = 1_700_000_000
@@ -36,6 +38,7 @@ class Truth:
         self.asked += 1
         self.between(self.asked)
         self.states.append(self.invoices())
+        self.unreadable |= self.broken()
         first = (number - 1) * self.per_page
         records = tuple(dict(each) if isinstance(each, dict) else each for each in self.records)
         total = len(records)
@@ -112,6 +115,10 @@ class Truth:
                 key = item.id or f"{item.identity}:{equal[item.identity]}"
                 hashes[key] = item.row_hash
         return hashes
+
+    def broken(self) -> set[str]:
+        """Ids of what cannot be read now: a row of it that is held stays as it was."""
+        return {item.id for item in map(read_record, self.records) if isinstance(item, Reject) and item.id}
 
     def reject_count(self) -> int:
         return len(self.records) - len(self.invoices())
