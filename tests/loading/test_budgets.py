@@ -45,7 +45,7 @@ def spent(simulator: Simulator, accounts: dict[Any, Account]) -> dict[Any, int]:
 
 
 def is_exact(report: Report, accounts: dict[Any, Account]) -> bool:
-    """Whether all was loaded, in the end, and is proven."""
+    """Whether all was loaded, in the end, and is verified."""
     lengths = [len(account.records) for account in accounts.values()]
     return report.is_verified and [account.invoices for account in report.accounts] == lengths
 
@@ -60,11 +60,16 @@ def pages_of(count: int, per_page: int) -> int:
     return -(-count // per_page)
 
 
+def second_look(new: int, per_page: int) -> int:
+    """Requests to see page 1 again, where new invoices came from several pages and none can be deleted."""
+    return 1 if new > per_page else 0
+
+
 # First loads
 
 
 @pytest.mark.parametrize("per_page", [1, 5, 50])
-def test_a_first_load_asks_for_each_page_once(
+def test_a_first_load_asks_for_each_page_once_and_for_page_1_again(
     load: Load, simulator: Simulator, lists: Lists, per_page: int
 ) -> None:
     simulator.max_per_page = per_page
@@ -73,7 +78,9 @@ def test_a_first_load_asks_for_each_page_once(
 
     report = load(account_id=ids(accounts))
 
-    assert spent(simulator, accounts) == {size: max(1, pages_of(size, per_page)) for size in sizes}
+    assert spent(simulator, accounts) == {
+        size: max(1, pages_of(size, per_page)) + second_look(size, per_page) for size in sizes
+    }
     assert is_exact(report, accounts)
 
 
@@ -84,7 +91,7 @@ def test_packages_cost_no_requests(load: Load, simulator: Simulator, lists: List
 
     report = load(account_id=ids(accounts), package_rows=4)
 
-    assert spent(simulator, accounts) == {10: 4, 12: 4}
+    assert spent(simulator, accounts) == {10: 4 + 1, 12: 4 + 1}
     assert is_exact(report, accounts)
 
 
@@ -106,7 +113,9 @@ def test_new_invoices_cost_their_pages_and_nothing_new_costs_one_request(
 
     report = load(account_id=ids(accounts))
 
-    assert spent(simulator, accounts) == {count: pages_of(count + 1, per_page) for count in counts}
+    assert spent(simulator, accounts) == {
+        count: pages_of(count + 1, per_page) + second_look(count, per_page) for count in counts
+    }
     assert is_exact(report, accounts)
 
 
@@ -184,8 +193,12 @@ def test_the_pages_that_were_read_before_a_check_failed_count_towards_the_full_w
 
     report = load(account_id=ids(accounts))
 
+    page_1_again, page_2_again_for_its_draft = 1, 1
     assert spent(simulator, accounts) == {
-        case: pages_of(len(account.records), 5) for case, account in accounts.items()
+        case: pages_of(len(account.records), 5)
+        + page_1_again
+        + (0 if isinstance(case, int) else page_2_again_for_its_draft)
+        for case, account in accounts.items()
     }
     assert is_exact(report, accounts)
 
@@ -209,7 +222,7 @@ def test_each_arrival_during_a_walk_costs_at_most_one_request_more(
     report = load(account_id=ids(accounts))
 
     costs = spent(simulator, accounts)
-    assert [arrivals for arrivals, cost in costs.items() if not 4 <= cost <= 4 + arrivals] == []
+    assert [arrivals for arrivals, cost in costs.items() if not 4 + 1 <= cost <= 4 + 1 + arrivals] == []
     assert report.is_verified
 
 
@@ -229,7 +242,7 @@ def test_a_shrink_costs_at_most_one_more_full_walk(load: Load, simulator: Simula
 
     report = load(account_id=ids(accounts))
 
-    assert max(spent(simulator, accounts).values()) <= 4 + 4
+    assert max(spent(simulator, accounts).values()) <= 4 + (4 + 1)
     assert is_exact(report, accounts)
 
 

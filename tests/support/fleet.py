@@ -17,7 +17,7 @@ class Fleet:
         well: All goes well there, with two pages of invoices.
         refused: Its invoices may not be read.
         rejecting: One of its records is no invoice.
-        doubtful: Its list never ends, by its own account: what is loaded is not proven.
+        doubtful: Its list never ends, by its own account: what is loaded is not verified.
     """
 
     simulator: Simulator
