@@ -222,7 +222,7 @@ def test_a_name_that_leads_elsewhere_is_no_file_name(name: str) -> None:
 
 
 def test_the_log_takes_what_an_error_says_in_fields_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cli.main._logs_are_json`, `cli.screen.log_error`."""
+    """`cli.main._configure_log`, `cli.screen.show_error`."""
     from dlt.common import logger
 
     records: list[logging.LogRecord] = []
@@ -1341,7 +1341,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "LoadStorage": ("warehouse.dataset_ref", "pending packages, without making the pipeline"),
     "LoaderConfiguration": ("loading.job", "whether refused rows are passed over"),
     "NormalizeStorage": ("warehouse.dataset_ref", "where packages lie that wait to be normalized"),
-    "NullCollector": ("cli.screen", "the base of a progress of one's own"),
+    "NullCollector": ("cli.progress", "the base of a progress of one's own"),
     "PipelineConfiguration": ("warehouse.dataset_ref", "where a pipeline's files are, without making it"),
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),

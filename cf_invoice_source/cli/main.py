@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import atexit
 import gc
-import os
-import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from io import TextIOWrapper
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click import Option
 
+from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.settings import (
     DATASET_NAME,
     DEMO_PIPELINE_NAME,
@@ -109,7 +106,8 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if demo and settings["account_id"]:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
     with _consoles(as_json, debug) as (stdout, stderr):
-        from cf_invoice_source.cli.screen import Spinner, show_report
+        from cf_invoice_source.cli.progress import Spinner
+        from cf_invoice_source.cli.screen import show_report
         from cf_invoice_source.runner import load as run
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
         from cf_invoice_source.warehouse.locks import pipeline_lock
@@ -166,7 +164,7 @@ def main() -> None:
     # What is imported is no garbage, and a process that ends frees all: to look takes a fifth of a short run.
     gc.disable()
     atexit.register(gc.freeze)
-    _end_on_signals()
+    end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer
@@ -175,37 +173,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-
-
-_WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
-
-
-def _end_on_signals() -> None:
-    """End this process on Ctrl-C and SIGTERM: one line, and exit code 130 or 143, whatever it waits for.
-
-    A thread does it, told by the interpreter itself: the main thread may be deep in a database's driver, and
-    other threads in a request that nobody answers; neither would see an exception soon. A load may end
-    anywhere (it may be killed, after all), so nothing has to be unwound. What is ignored stays ignored.
-    """
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    for number in _WORDS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda _number, _frame: None)
-    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
-    Thread(target=_end_when_told, args=(reader,), daemon=True, name="signals").start()
-
-
-def _end_when_told(reader: socket.socket) -> None:
-    while (number := reader.recv(1)[0]) not in _WORDS:
-        pass
-    # Rub out what the spinner or a ^C left on the line, and show the cursor again.
-    clean = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""
-    try:
-        os.write(2, f"{clean}{_WORDS[signal.Signals(number)]}\n".encode())
-    finally:
-        # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
-        os._exit(128 + number)
 
 
 def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]) -> Report:

@@ -1,4 +1,4 @@
-"""What a person sees: progress, a summary, or an error on one screen; and the same as one JSON document."""
+"""What a person sees: a summary, or an error on one screen; and the same as one JSON document."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlt.common import logger as logger  # noqa: PLC0414 - handed on
-from dlt.common.runtime.collector import NullCollector
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.status import Status as StatusLine
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -23,34 +21,6 @@ if TYPE_CHECKING:
     from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Report
-
-
-class Spinner(NullCollector):
-    """Shows the step and the rows so far on one line, which goes away at the end; nothing off a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status: StatusLine | None = None
-        self._doing = ""
-        self._rows = 0
-
-    def update(self, name: str, inc: int = 1, *_more: Any, **_named: Any) -> None:
-        """Count rows of tables; dlt's own counters begin with a capital letter."""
-        if self._status and name.islower():
-            self._rows += inc
-            self._status.update(f"{self._doing}: {self._rows:,} rows")
-
-    def _start(self, step: str) -> None:
-        self._rows = 0
-        doing = {"extract": "Asking Cloudflare", "normalize": "Preparing rows", "load": "Loading"}
-        self._doing = next((text for name, text in doing.items() if name in step.lower()), step)
-        self._status = self._console.status(self._doing)
-        self._status.start()
-
-    def _stop(self) -> None:
-        if self._status:
-            self._status.stop()
-            self._status = None
 
 
 def show_line(console: Console, text: str, style: str = "") -> None:

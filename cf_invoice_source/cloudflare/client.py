@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
@@ -21,7 +21,8 @@ from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accoun
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
+from cf_invoice_source.errors import InvoiceSourceError, TryLaterError
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.settings import (
     ACCOUNTS,
@@ -29,23 +30,12 @@ from cf_invoice_source.settings import (
     LARGEST_ANSWER_BYTES,
     LONGEST_ANSWER_S,
     PER_PAGE,
-    PERMISSION,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
     VERSION,
     InvoiceType,
 )
 from cf_invoice_source.walk.page import Page
-
-_REPORT = "update cf-invoice-source, or report it with the cf-ray"
-
-_REMEDIES: Mapping[int, str] = {
-    400: "check the account ID (32 hexadecimal characters), the type and the credentials",
-    401: "check that the token is complete, active and not expired",
-    403: f"give the token the permission {PERMISSION!r} for this account",
-    404: "check the account ID: 32 hexadecimal characters, shown in the dashboard's address",
-}
-"""What to do about the statuses that asking again does not mend."""
 
 Answer = TypeVar("Answer")
 _Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
@@ -100,17 +90,12 @@ class Client:
         try:
             document = decode(response.content)
         except ValueError as error:
-            kind = answers.readable(response.headers.get("content-type", "no content type"))
-            size = f"{len(response.content):,} bytes"
-            cause = f"Cloudflare's answer is not JSON (content-type: {kind}, {size})."
-            remedy = "check the base URL and the proxy: something in between may have answered"
-            raise ApiChangedError(cause, remedy=remedy, **_about(response)) from error
+            raise not_json(response) from error
         answer = read(document)
         if isinstance(answer, answers.Failed):
-            raise _refused(response, answer.errors)
+            raise refused(response, answer.errors)
         if isinstance(answer, answers.Malformed):
-            cause = f"Cloudflare's answer is not of the published shape: {answer.what}."
-            raise ApiChangedError(cause, remedy=_REPORT, **_about(response))
+            raise malformed(response, answer.what)
         return answer
 
     def _send(self, url: str, stats: RequestStats) -> requests.Response:
@@ -135,7 +120,7 @@ class Client:
                 errors: Iterable[str] = ()
                 with suppress(ValueError):
                     errors = answers.read_errors(decode(response.content))
-                raise _refused(response, errors)
+                raise refused(response, errors)
 
     def _get(self, url: str) -> requests.Response:
         headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
@@ -186,31 +171,6 @@ def _environment(url: str) -> dict[str, Any]:
     found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
     proxies = {} if is_on_this_machine(url) else found["proxies"]
     return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
-
-
-def _refused(response: requests.Response, errors: Iterable[str]) -> InvoiceSourceError:
-    """Make the error for an answer that is none, by its status."""
-    status, about = response.status_code, _about(response)
-    said = "; ".join(errors)
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):  # some servers repeat what they refuse
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        said = said.replace(secret, "***") if secret else said
-    said = said or f"HTTP {status} {answers.readable(response.reason or '')}".rstrip()
-    cause = f"Cloudflare refused the request: {said}."
-    if status in _REMEDIES:
-        return SettingsError(cause, remedy=_REMEDIES[status], **about)
-    if status == codes.too_many_requests or status >= codes.server_error:
-        cause = f"Cloudflare could not answer: {said}."
-        return TryLaterError(cause, remedy="run again in a few minutes", **about)
-    if status in {301, 302, 303, 307, 308}:
-        cause = f"The server redirects (HTTP {status}), and a credential is not sent on to another address."
-        return SettingsError(cause, remedy="set base_url to the API's own address", **about)
-    return ApiChangedError(cause, remedy=_REPORT, **about)
-
-
-def _about(response: requests.Response) -> dict[str, str]:
-    ray = answers.readable(response.headers.get("cf-ray", ""))
-    return {"request": f"GET {response.request.url}", "ray": ray}
 
 
 def _why_unreachable(error: Exception) -> str:

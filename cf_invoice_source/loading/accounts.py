@@ -154,12 +154,12 @@ class Accounts:
     def _examine(self) -> tuple[str, Compare]:
         """Say why every account's list is read as a whole, if it is, and how rows are then compared."""
         self.stored.check_type(self.job.type)
-        damage = self.stored.missing_schema()
-        if damage:
+        missing = self.stored.missing_schema()
+        if missing:
             self.stored.recreate_tables()  # and all rows have to be written, whatever their hash says
         outdated = self.stored.has_older_state()
-        reason = damage or ("the destination holds an older state than was loaded" if outdated else "")
-        return self._full_reason or reason, Compare.REWRITE if damage else Compare.ROWS
+        reason = missing or ("the destination holds an older state than was loaded" if outdated else "")
+        return self._full_reason or reason, Compare.REWRITE if missing else Compare.ROWS
 
     def _account(self, account_id: str, sync_number: int) -> Account:
         stats, digits = RequestStats(), self.stored.capabilities.digits

@@ -88,7 +88,7 @@ def test_a_mark_is_ambiguous_where_a_record_below_it_could_be_taken_for_it(
         pytest.param(4, "anonymous:4d", id="one without id, by what never changes about it"),
         pytest.param(3, "in_3", id="a rejected record with an id"),
         pytest.param(5, None, id="a rejected record without id may be corrected into anything"),
-        pytest.param(1, None, id="a settled invoice is not remembered"),
+        pytest.param(1, None, id="a final invoice is not remembered"),
         pytest.param(10, None, id="a new one"),
     ],
 )
