@@ -520,6 +520,21 @@ def test_a_list_that_did_shrink_meanwhile_is_found_by_that_confirmation(
     assert walk.why_troubled == "the list shrank from 7 to 6 during the walk"
 
 
+def test_an_answer_that_is_as_old_as_the_one_in_doubt_does_not_confirm_the_length() -> None:
+    """It was asked for before that one came: a draft may have been deleted since."""
+    walk = walk_of("hgfedcba", HighWaterMark(8, "h", {2: "b", 4: "d", 6: "f"}))
+    walk.take(page_of("hgfedcba", asked=1))
+    walk.take(page_of("hgfedcba", asked=1))
+    assert walk.wanted(9) == [4, 3, 2]
+    walk.take(page_of("xhgfedcba", asked=4))
+    walk.take(page_of("hgfedcba", asked=3))
+    walk.take(page_of("xhgfedcba", asked=2))
+
+    assert walk.wanted(9) == [1]
+    assert walk.take(page_of("xhgfedcba", asked=1)) is None
+    assert walk.wanted(9) == []
+
+
 # What is given, and when
 
 

@@ -89,6 +89,7 @@ def walk(
     changes: Changes | None = None,
     lie: Lie = lambda page: page,
     packages: int = 1000,
+    ahead: int = 1,
 ) -> Walked:
     """Walk a list to its end, or for so many packages."""
     truth.asked = 0
@@ -102,7 +103,7 @@ def walk(
         return read_page_of(lie(truth.page(number)))
 
     truth.between = between
-    pages = PageFetcher(ask, at_once, ahead=1)
+    pages = PageFetcher(ask, at_once, ahead=ahead)
     part_rows = part_rows or package_rows
     walked = Walked()
     request = WalkRequest(full_reason, NOW_S, WEEK_S, package_rows, part_rows)
@@ -151,6 +152,16 @@ def test_a_first_walk_asks_for_each_page_the_oldest_first_and_at_last_for_page_1
     assert walked.figures.records_read == walked.figures.total_count == count
     identity = f"in_{count}" if count else ""
     assert walked.bookmark == Bookmark(HighWaterMark(count, identity), None, count, 0, NOW_S)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3, 4, 9])
+def test_however_many_pages_are_on_their_way_each_is_asked_for_once_the_oldest_first(ahead: int) -> None:
+    truth = a_truth(24)
+
+    walked = walk(truth, ahead=ahead)
+
+    assert walked.asked == [1, *range(12, 1, -1), 1]
+    assert walked.rows == truth.invoices()
 
 
 def test_nothing_new_and_nothing_unsettled_is_one_request() -> None:
