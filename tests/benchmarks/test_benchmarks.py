@@ -33,7 +33,7 @@ def test_our_command_is_measured_with_the_requests_that_the_server_saw_and_the_r
 
     assert (first.failed, changed.failed) == ("", "")
     assert (first.amounts, changed.amounts) == ("exact", "exact")
-    assert first.requests == 8
+    assert first.requests == 9
     assert 1 <= changed.requests <= 4
     assert min(first.wall_s, first.cpu_s, first.peak_mib) > 0
 

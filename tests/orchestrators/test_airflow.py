@@ -166,7 +166,7 @@ def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
     second = airflow.run(**settings, DLT_DATA_DIR=str(tmp_path / "another"))
 
     assert (first.state, second.state) == ("success", "success")
-    assert (first.summary["new"], first.summary["requests"]) == (120, 4)
+    assert (first.summary["new"], first.summary["requests"]) == (120, 6)
     assert (second.summary["new"], second.summary["requests"]) == (1, 2)
     assert second.summary["problems"] == {}
     assert_exact(database.query, *accounts)

@@ -186,7 +186,7 @@ def test_a_run_shows_what_a_person_wants_to_see(deployed: Dagster, fleet: Fleet)
     assert shown["dagster/partition_row_count"] == shown["new"] == 60
     assert (shown["verified"], shown["requests"], shown["updated"], shown["unverified_reason"]) == (
         True,
-        2,
+        3,
         0,
         "",
     )

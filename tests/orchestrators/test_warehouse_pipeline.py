@@ -109,9 +109,9 @@ def test_the_accounts_that_are_named_are_loaded_and_no_others(
     ended = run_warm(SCRIPT, "--account", fleet.well.id)
 
     assert ended.exit_code == 0, ended.stderr
-    assert "1 accounts, 2 requests, 60 new" in ended.stdout
+    assert "1 accounts, 3 requests, 60 new" in ended.stdout
     assert_exact(database.query, fleet.well)
-    assert len(simulator.requests) == 2
+    assert len(simulator.requests) == 3
     assert simulator.token not in ended.output
 
 
