@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DltException
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -48,7 +49,8 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
         _synchronize(pipeline)
         return ""
     is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
-    is_overtaken = StoredRows(pipeline).is_overtaken()
+    with translated_driver_errors("" if is_being_dropped else KEPT):
+        is_overtaken = StoredRows(pipeline).is_overtaken()
     _synchronize(pipeline)
     is_finished = not (is_being_dropped or is_overtaken) and _is_finished(pipeline, before_retry)
     if not is_finished:

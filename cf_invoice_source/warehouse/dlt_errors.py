@@ -18,6 +18,9 @@ from cf_invoice_source.warehouse.dlt_names import ConfigurationException, DltExc
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
+KEPT = "what is not loaded yet is kept, and "
+"""Said of a package that waits for the destination."""
+
 _WHERE_TO_SET = (
     "set it in .dlt/secrets.toml under [destination.NAME.credentials], or in the environment as "
     "DESTINATION__NAME__CREDENTIALS (https://dlthub.com/docs/general-usage/credentials)"
@@ -38,14 +41,14 @@ def translated_errors() -> Iterator[None]:
 
 
 @contextmanager
-def translated_driver_errors() -> Iterator[None]:
+def translated_driver_errors(kept: str = "") -> Iterator[None]:
     """Take whatever is raised for the destination's: each driver has errors of its own."""
     try:
         yield
     except (InvoiceSourceError, DltException):
         raise
     except Exception as error:
-        raise _destination_failed(error) from error
+        raise _destination_failed(error, kept) from error
 
 
 def _explained(error: Exception) -> Exception:
@@ -56,7 +59,7 @@ def _explained(error: Exception) -> Exception:
             raise cause
         if known := _of_settings(cause):
             return known
-    kept = "what is not loaded yet is kept, and " if getattr(error, "has_pending_data", False) else ""
+    kept = KEPT if getattr(error, "has_pending_data", False) else ""
     deepest = causes[-1]
     if isinstance(deepest, OSError) and deepest.errno in _UNWRITABLE:
         return DestinationError(
