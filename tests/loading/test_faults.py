@@ -645,13 +645,13 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
         "RUNTIME__LOG_LEVEL": "CRITICAL",
         "RUNTIME__REQUEST_BACKOFF_FACTOR": "0",
         "RUNTIME__REQUEST_MAX_ATTEMPTS": "2",
-        "RUNTIME__REQUEST_TIMEOUT": "0.3",
+        "RUNTIME__REQUEST_TIMEOUT": "0.8",
         "DATA_WRITER__DISABLE_COMPRESSION": "true",
         "NO_PROXY": "*",
     }.items():
         patch.setenv(name, str(value))
     patch.chdir(place)
-    patch.setattr("cf_invoice_source.cloudflare.client.LONGEST_ANSWER_S", 0.5)
+    patch.setattr("cf_invoice_source.cloudflare.client.LONGEST_ANSWER_S", 1.0)
     naps = Naps()
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.monotonic", naps.clock)
