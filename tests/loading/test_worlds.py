@@ -27,7 +27,7 @@ from cf_invoice_source.invoices.record import Invoice, read_record
 from cf_invoice_source.simulator import Fault, Simulator, World
 from cf_invoice_source.simulator.answers import failure
 from tests.support.make import expected_row
-from tests.support.truth import Truth
+from tests.support.truth import Truth, budget_at_rest
 from tests.walk.test_worlds import OPERATIONS, PLACES
 
 AMOUNTS = st.sampled_from([0, -1, Decimal("19.99"), Decimal("0.000000001"), 10**28])
@@ -152,17 +152,21 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(package_rows=st.sampled_from([1000, 6]))
     def load_in_quiet(self, package_rows: int) -> None:
+        held = self._keys()
         report = self._load(package_rows)
 
         assert [account.unverified_reason for account in report.accounts] == [""] * len(self.truths)
         assert self._copies() == {name: copy_of(name, truth) for name, truth in self.truths.items()}
+        assert self._unreadable() & held <= self._keys()
         assert self._current_rejects() == {name: rejects_of(truth) for name, truth in self.truths.items()}
         assert self._replayed() == self._stored()
         assert report.is_verified == (not any(map(rejects_of, self.truths.values())))
 
         before = self._writes()
         self._load(package_rows)
-        assert len(self.asked) == sum(map(self._budget, self.truths.values()))
+        assert len(self.asked) == sum(
+            budget_at_rest(truth.records, self.simulator.max_per_page)[1] for truth in self.truths.values()
+        )
         assert self._writes() == before
 
     def _happen(self, event: tuple[int, Callable[[Truth], object]]) -> None:
@@ -213,13 +217,6 @@ class Worlds(RuleBasedStateMachine):
     def asked(self) -> Sequence[Any]:
         return self.simulator.requests[self.asked_before :]
 
-    def _budget(self, truth: Truth) -> int:
-        """Requests for a list at rest: page 1, and each page with something that may still change."""
-        per_page = self.simulator.max_per_page
-        return len(
-            {0} | {place // per_page for place, each in enumerate(truth.records) if is_unsettled(each)}
-        )
-
     def _copy_schema(self, source: str, target: str) -> None:
         self.database.execute(f"USE main; DROP SCHEMA IF EXISTS {target} CASCADE; CREATE SCHEMA {target}")
         for table in self._tables(source):
@@ -243,10 +240,21 @@ class Worlds(RuleBasedStateMachine):
         return rows
 
     def _copies(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows of what can be read: what cannot be keeps its last good row, if there was one."""
         return {
-            name: sorted(map(values, rows), key=lambda row: str(row["id"]))
+            name: sorted(
+                (values(row) for row in rows if row["id"] not in self.truths[name].broken()),
+                key=lambda row: str(row["id"]),
+            )
             for name, rows in self._by_account("invoices").items()
         }
+
+    def _keys(self) -> set[tuple[str, str]]:
+        is_there = "invoices" in self._tables("cf_invoices")
+        return {(row["account_id"], row["id"]) for row in self._table("invoices")} if is_there else set()
+
+    def _unreadable(self) -> set[tuple[str, str]]:
+        return {(name, id_) for name, truth in self.truths.items() for id_ in truth.broken()}
 
     def _current_rejects(self) -> dict[str, list[str]]:
         return {

@@ -152,3 +152,18 @@ def second_look(records: Sequence[Any], seen: Container[int], per_page: int) -> 
         if item.is_deletable or item.id is None
     }
     return [1, *sorted((page for page in pages - {1} if page in seen), reverse=True)]
+
+
+def budget_at_rest(records: Sequence[Any], per_page: int) -> tuple[str, int]:
+    """The walk, and its requests, over a list that is as it was when it was copied.
+
+    Page 1, and each page with something that may still change. If another record equals the newest, then no
+    check can tell them apart: all pages.
+    """
+    items = [read_record(record) for record in records]
+    identities = [item.identity for item in items]
+    if items and identities.count(identities[0]) > 1:
+        pages = range(1, (len(items) - 1) // per_page + 2)
+        return "full", len(pages) + (len(second_look(records, pages, per_page)) if len(pages) > 1 else 0)
+    may_change = {place for place, item in enumerate(items) if item.is_reject or not item.is_final}
+    return "incremental", len({0} | {place // per_page for place in may_change})

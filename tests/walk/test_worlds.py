@@ -25,7 +25,7 @@ from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
 from tests.support.memory import ACCOUNT, MemoryRows, keys_of
 from tests.support.scheduled import Schedule, ScheduledAccounts
-from tests.support.truth import Truth, second_look
+from tests.support.truth import Truth, budget_at_rest
 
 STATUSES = st.sampled_from(["draft", "open", "paid", "void", "uncollectible", None])
 PLACES = st.integers(0, 40)
@@ -115,7 +115,7 @@ class Worlds(RuleBasedStateMachine):
 
         before = {table: dict(rows) for table, rows in self.stored.tables.items()}
         again = self._load(package_rows)
-        assert (again.sync_mode, again.requests) == self._budget()
+        assert (again.sync_mode, again.requests) == budget_at_rest(self.truth.records, self.truth.per_page)
         assert self.stored.tables["invoices"] == before["invoices"]
         assert self.stored.tables["invoice_changes"] == before["invoice_changes"]
         assert self.stored.tables["invoice_rejects"] == before["invoice_rejects"]
@@ -139,18 +139,6 @@ class Worlds(RuleBasedStateMachine):
     def _copy(self) -> dict[str, str]:
         """What the table holds: row hashes by key."""
         return {key: row["row_hash"] for (_, key), row in self.stored.tables["invoices"].items()}
-
-    def _budget(self) -> tuple[str, int]:
-        """Requests for a list at rest: page 1, and each page with something that may change."""
-        total, per_page = len(self.truth.records), self.truth.per_page
-        mark = from_dict(self.state[ACCOUNT]).mark
-        assert mark is not None
-        if mark.is_ambiguous():
-            pages = range(1, (total - 1) // per_page + 2)
-            look = second_look(self.truth.records, pages, per_page) if len(pages) > 1 else []
-            return "full", len(pages) + len(look)
-        pages_needed = {(total - ordinal) // per_page + 1 for ordinal in (*mark.unsettled, *mark.rejected)}
-        return "incremental", len({1} | pages_needed)
 
     def _load(self, package_rows: int, packages: int = 99) -> Outcome:
         self.truth.asked, self.truth.states, self.truth.unreadable = 0, [], set()
