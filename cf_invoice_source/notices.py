@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cf_invoice_source.redaction import shown
+
 # A child of dlt's logger: its handlers and format apply, but a notice is given whatever dlt's level is.
 _logger = logging.getLogger("dlt.cf_invoice_source")
 _logger.setLevel(logging.WARNING)
@@ -13,7 +15,7 @@ _logger.setLevel(logging.WARNING)
 
 def notify(text: str) -> None:
     """Give a notice, in one line."""
-    _logger.warning(text)
+    _logger.warning("%s", shown(text))
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
 from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
 from cf_invoice_source.errors import InvoiceSourceError, TryLaterError
 from cf_invoice_source.exact_json import decode
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
@@ -89,8 +90,8 @@ class Client:
         response = self._send(url, stats or RequestStats())
         try:
             document = decode(response.content)
-        except ValueError as error:
-            raise not_json(response) from error
+        except ValueError:
+            raise not_json(response) from None  # the decoder's own error holds the whole answer
         answer = read(document)
         if isinstance(answer, answers.Failed):
             raise refused(response, answer.errors)
@@ -128,9 +129,10 @@ class Client:
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False, hooks=hooks)
         except requests.RequestException as error:
-            cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
-            remedy = "check the network, the proxy and the base URL, then run again"
-            raise TryLaterError(cause, remedy=remedy, request=f"GET {url}") from error
+            cause = f"Cloudflare could not be reached: {readable(_why_unreachable(error))}."
+        # Raised out here, without the transport's own error: in its frames stands the credential.
+        remedy = "check the network, the proxy and the base URL, then run again"
+        raise TryLaterError(cause, remedy=remedy, request=f"GET {url}")
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""

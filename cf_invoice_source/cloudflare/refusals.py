@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from requests import Response, codes
 
-from cf_invoice_source.cloudflare.answers import readable
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import PERMISSION
 
 _REPORT = "update cf-invoice-source, or report it with the cf-ray"
@@ -25,9 +25,6 @@ def refused(response: Response, errors: Iterable[str]) -> InvoiceSourceError:
     """Make the error for an answer that is none, by its status."""
     status, about = response.status_code, _about(response)
     said = "; ".join(errors)
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):  # some servers repeat what they refuse
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        said = said.replace(secret, "***") if secret else said
     said = said or f"HTTP {status} {readable(response.reason or '')}".rstrip()
     cause = f"Cloudflare refused the request: {said}."
     if status in _REMEDIES:
