@@ -9,7 +9,7 @@ _GIVEN_AWAY = 8
 """So many characters of a credential in a row are not shown: by chance they stand nowhere else."""
 
 _SHORTEST = 12
-"""What is shorter may be a word, and is no credential of Cloudflare's: a token has 40 characters, a key 37."""
+"""What is shorter may be a word, and is no credential: a token has 40 characters, a key 37."""
 
 _LONGEST = 300
 _LOOKED_AT = 4_000  # characters of a text of which `_LONGEST` are shown

@@ -88,11 +88,9 @@ class Client:
     ) -> Answer:
         url = f"{self._base_url}{path}{'?' if query else ''}{urlencode(query)}"
         response = self._send(url, stats or RequestStats())
-        try:
-            document = decode(response.content)
-        except ValueError:
-            raise not_json(response) from None  # the decoder's own error holds the whole answer
-        answer = read(document)
+        answer = _answer_in(response, read)
+        if answer is None:
+            raise not_json(response)
         if isinstance(answer, answers.Failed):
             raise refused(response, answer.errors)
         if isinstance(answer, answers.Malformed):
@@ -146,6 +144,17 @@ class Client:
             self._asking.stats.add(retries=1)
             self._asking.sent_at = self._rate_limiter.retried(self._asking.sent_at)
         return is_passing
+
+
+def _answer_in(
+    response: requests.Response, read: _Reader[Answer]
+) -> Answer | answers.Failed | answers.Malformed | None:
+    """Read an answer, None if it is not JSON. No error leaves from here: the frame holds what was sent."""
+    try:
+        document = decode(response.content)
+    except ValueError:
+        return None
+    return read(document)
 
 
 def read_bounded_body(response: requests.Response, **_settings: Any) -> None:

@@ -35,10 +35,13 @@ def translated_errors() -> Iterator[None]:
         yield
     except (DltException, OSError) as error:
         explained = _explained(error)
+        if explained is error:
+            raise
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
         # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
         is_own = explained.__traceback__ or isinstance(explained, SettingsError)
-        raise explained from (explained.__cause__ if is_own else _told_by(error))
+        # The frames that it came through are left behind: they hold rows.
+        raise explained.with_traceback(None) from (explained.__cause__ if is_own else _told_by(error))
 
 
 @contextmanager
