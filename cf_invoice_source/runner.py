@@ -21,6 +21,7 @@ from cf_invoice_source.warehouse.duckdb_file import open_database
 from cf_invoice_source.warehouse.locks import database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
 
 
 def load(
@@ -48,11 +49,13 @@ def load(
         ApiChangedError: Cloudflare answered in an unknown shape, for every account.
         DestinationError: The destination could not be read or written.
     """
+    make_private(pipeline)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := pipeline.destination_client(), wait_s=wait_s),
         open_database(destination) as close_database,
+        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
         job = read_job(settings, pipeline.pipeline_name)
         job.check()
@@ -96,10 +99,12 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         TryLaterError: Another load did not end.
         DestinationError: The destination could not be written.
     """
+    make_private(pipeline)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(pipeline.destination_client(), wait_s=wait_s),
+        database_lock(destination := pipeline.destination_client(), wait_s=wait_s),
+        open_database(destination),
     ):
         check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)

@@ -19,10 +19,11 @@ FILES = {
 }
 """Every module of the package, as "walk.ordinals"."""
 
-GROUND = {"errors", "settings", "notices", "exact_json", "redaction"}
+GROUND = {"errors", "settings", "notices", "exact_json", "redaction", "umask"}
 
 ROOMS: dict[str, set[str]] = {
     "redaction": set(),
+    "umask": set(),
     "errors": {"redaction"},
     "settings": set(),
     "notices": {"redaction"},

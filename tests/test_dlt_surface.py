@@ -1345,6 +1345,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "PipelineConfiguration": ("warehouse.dataset_ref", "where a pipeline's files are, without making it"),
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
+    "PipelineStepTrace": ("warehouse.working_dir", "the trace repeats what a driver quoted"),
     "TCollectorArg": ("warehouse.dataset_ref", "the type of `progress`"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
@@ -1365,6 +1366,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "new_column": ("warehouse.probe", "a table as dlt describes it"),
     "new_table": ("warehouse.dlt_names", "a table as dlt describes it"),
     "raise_if_signalled": ("cloudflare.prefetch", "dlt keeps signals from us"),
+    "save_trace": ("warehouse.working_dir", "as above, in its file"),
     "resolve_configuration": ("warehouse.dlt_names", "a spec is filled outside of a source"),
     "resolve_merge_strategy": ("warehouse.destination", "whether and how a destination merges"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dlt
@@ -16,6 +17,7 @@ from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DltException
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import forget_values, values_forgotten
 
 _ATTEMPTS = 6
 """Pipelines that make the same tables at once get in each other's way a few times."""
@@ -27,7 +29,8 @@ def load_package(
     pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
 ) -> LoadInfo:
     """Extract what a source gives for one package, and load it; call `finish_pending` before."""
-    pipeline.extract(data)
+    with values_forgotten(pipeline):
+        pipeline.extract(data)
     try:
         return _deliver(pipeline, before_retry)
     except PipelineStepFailed:
@@ -61,8 +64,6 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
 
 
 def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
-    pipeline.normalize()
-
     def is_passing(error: BaseException) -> bool:
         # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
         return (
@@ -78,7 +79,12 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
         before_sleep=before_retry and (lambda _failed: before_retry()),
         reraise=True,
     )
-    return attempts(pipeline.load)
+    with values_forgotten(pipeline):
+        pipeline.normalize()
+        info = attempts(pipeline.load)
+    for load_id in info.loads_ids:  # a job that failed at first has left its exception there
+        forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
+    return info
 
 
 def _is_no_interruption(error: BaseException) -> bool:

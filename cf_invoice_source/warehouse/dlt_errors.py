@@ -103,7 +103,10 @@ def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
 
 def _told_by(error: BaseException) -> Exception:
     """Give what an error says, for a traceback: its own frames and attributes hold rows, and so do quotes."""
-    return RuntimeError(f"{type(error).__name__}: {without_values(str(error))}")
+    told = without_values(f"{type(error).__name__}: {error}")
+    for cause in _causes(error):
+        cause.args = ()  # they may be in a frame of `contextlib`
+    return RuntimeError(told)
 
 
 def _destination_failed(error: BaseException, kept: str = "") -> DestinationError:

@@ -14,6 +14,7 @@ from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
 from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
+from cf_invoice_source.warehouse.working_dir import check_working_dir
 
 
 def pipeline_lock(
@@ -34,6 +35,7 @@ def pipeline_lock(
         SettingsError: The place cannot be written.
     """
     path = Path(pipelines_dir or get_dlt_pipelines_dir()) / f"{pipeline_name}.lock"
+    check_working_dir(path.with_suffix(""))
     unwritable = SettingsError(
         f"dlt's working directory {path.parent} cannot be written.",
         remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
