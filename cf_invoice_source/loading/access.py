@@ -1,0 +1,99 @@
+"""With which credentials a load asks, whom, and whether those two go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cf_invoice_source.cloudflare.client import Client
+from cf_invoice_source.cloudflare.credentials import (
+    CloudflareCredentials,
+    is_cloudflares,
+    is_on_this_machine,
+    safe_base_url,
+)
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.loading.lookup import ENVIRONMENT, Setting, find, find_in_environment
+from cf_invoice_source.notices import notify
+from cf_invoice_source.settings import BASE_URL
+
+_SIGN_IN = ("api_token", "email", "api_key")
+_CLOUDFLARE = Setting(BASE_URL)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Credentials, the settings that they were found in, and where requests go."""
+
+    credentials: CloudflareCredentials = field(default_factory=CloudflareCredentials)
+    found: tuple[Setting, ...] = ()
+    base_url: Setting = _CLOUDFLARE
+
+    @property
+    def signed_by(self) -> str:
+        """Name the settings that hold the credentials, without their values."""
+        return " and ".join(dict.fromkeys(setting.name for setting in self.found))
+
+    def check(self) -> str:
+        """Check that the credentials may be sent to the base URL, and return it as it is contacted.
+
+        A file that came with a directory would else say where the token of whoever starts a load there goes.
+        """
+        self.credentials.to_auth()
+        base_url = safe_base_url(self.base_url.value)
+        places = {setting.place for setting in self.found}
+        if self.base_url.is_from_file and not is_cloudflares(base_url) and places != {self.base_url.place}:
+            raise SettingsError(
+                f"The base URL {base_url} is from a file ({self.base_url.name}), the credentials are not "
+                f"({self.signed_by}): they are not sent there.",
+                remedy="if that address is right, set CLOUDFLARE_BASE_URL to it, or put the credentials into "
+                "secrets.toml beside it; else take base_url out of the file",
+            )
+        return base_url
+
+    def client(self) -> Client:
+        """Make what asks Cloudflare, and say so where it is not Cloudflare that is asked."""
+        base_url = self.check()
+        is_own = is_cloudflares(base_url) or (is_on_this_machine(base_url) and not self.base_url.is_from_file)
+        if not is_own:
+            notify(f"Requests and credentials go to {base_url}, not to Cloudflare: {self.base_url.name}")
+        return Client(self.credentials.to_auth(), base_url)
+
+
+def find_access(given: Mapping[str, Any], pipeline_name: str | None) -> Access:
+    """Find the credentials and the base URL; what is not given is looked up."""
+    credentials, found = _find_credentials(given.get("credentials"), pipeline_name)
+    return Access(credentials, found, _find_base_url(given.get("base_url"), pipeline_name))
+
+
+def _find_credentials(
+    given: Any, pipeline_name: str | None
+) -> tuple[CloudflareCredentials, tuple[Setting, ...]]:
+    """Look in the next place while nothing is found: one place decides, they are not mixed."""
+    if given is not None:
+        credentials = CloudflareCredentials.from_init_value(given)
+        if any(credentials[name] for name in _SIGN_IN):
+            return credentials, (Setting(credentials),)
+    for looked_up in _sign_ins(pipeline_name):
+        if found := {name: setting for name, setting in looked_up.items() if setting}:
+            values = {name: setting.value for name, setting in found.items()}
+            return CloudflareCredentials.from_init_value(values), tuple(found.values())
+    return CloudflareCredentials(), ()
+
+
+def _sign_ins(pipeline_name: str | None) -> Iterator[dict[str, Setting | None]]:
+    yield {"api_token": find(pipeline_name, "credentials", str)}
+    yield {name: find(pipeline_name, name, str, "credentials") for name in _SIGN_IN}
+    yield {name: find(pipeline_name, name, str) for name in _SIGN_IN}
+    yield {name: find_in_environment(f"CLOUDFLARE_{name.upper()}") for name in _SIGN_IN}
+
+
+def _find_base_url(given: str | None, pipeline_name: str | None) -> Setting:
+    """What stands in a file gives way to the environment: whoever starts a load knows only that."""
+    if given:
+        return Setting(given)
+    own = find(pipeline_name, "base_url", str)
+    if own and own.place == ENVIRONMENT:
+        return own
+    return find_in_environment("CLOUDFLARE_BASE_URL") or own or _CLOUDFLARE
