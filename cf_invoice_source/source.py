@@ -18,7 +18,7 @@ from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
-from cf_invoice_source.loading.job import Job, read_job
+from cf_invoice_source.loading.job import Job, prepare
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
@@ -76,10 +76,10 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
     Raises:
         SettingsError: A setting is missing or makes no sense.
     """
-    job = read_job(locals())
+    job, client = prepare(locals())
+    job.access.announce()
     separate_staging_of_the_active_pipeline()
-    job.check()
-    return _resource_of(job, job.client())
+    return _resource_of(job, client)
 
 
 @dlt.source(name=SECTION, section=SECTION)

@@ -108,6 +108,7 @@ class _Checks:
     def _find_token(self) -> str:
         self._need("credentials")
         self._client = self._cloudflare.client()
+        self._cloudflare.access.announce()
         if not self._cloudflare.access.credentials.api_token:
             raise _SkippedError("Cloudflare verifies tokens only, not a global API key")
         token = self._ask_about_token()

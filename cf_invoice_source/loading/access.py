@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlt.common.configuration.specs import RuntimeConfiguration
+
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import (
     CloudflareCredentials,
@@ -17,9 +19,11 @@ from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.loading.lookup import ENVIRONMENT, Setting, find, find_in_environment
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import BASE_URL
+from cf_invoice_source.warehouse.dlt_names import resolve_configuration
 
 _SIGN_IN = ("api_token", "email", "api_key")
 _CLOUDFLARE = Setting(BASE_URL)
+_SHORTEST_S, _LONGEST_S = 0.001, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,12 @@ class Access:
         """Name the settings that hold the credentials, without their values."""
         return " and ".join(dict.fromkeys(setting.name for setting in self.found))
 
-    def check(self) -> str:
-        """Check that the credentials may be sent to the base URL, and return it as it is contacted.
+    def client(self) -> Client:
+        """Make what asks Cloudflare, from credentials that may be sent to the base URL.
 
         A file that came with a directory would else say where the token of whoever starts a load there goes.
         """
-        self.credentials.to_auth()
-        base_url = safe_base_url(self.base_url.value)
+        auth, base_url = self.credentials.to_auth(), safe_base_url(self.base_url.value)
         places = {setting.place for setting in self.found}
         if self.base_url.is_from_file and not is_cloudflares(base_url) and places != {self.base_url.place}:
             raise SettingsError(
@@ -50,15 +53,17 @@ class Access:
                 remedy="if that address is right, set CLOUDFLARE_BASE_URL to it, or put the credentials into "
                 "secrets.toml beside it; else take base_url out of the file",
             )
-        return base_url
+        _check_request_settings()
+        return Client(auth, base_url)
 
-    def client(self) -> Client:
-        """Make what asks Cloudflare, and say so where it is not Cloudflare that is asked."""
-        base_url = self.check()
-        is_own = is_cloudflares(base_url) or (is_on_this_machine(base_url) and not self.base_url.is_from_file)
-        if not is_own:
+    def announce(self) -> None:
+        """Tell which address is asked if not Cloudflare's; one of this machine only where a file names it."""
+        base_url = safe_base_url(self.base_url.value)
+        is_usual = is_cloudflares(base_url) or (
+            is_on_this_machine(base_url) and not self.base_url.is_from_file
+        )
+        if not is_usual:
             notify(f"Requests and credentials go to {base_url}, not to Cloudflare: {self.base_url.name}")
-        return Client(self.credentials.to_auth(), base_url)
 
 
 def find_access(given: Mapping[str, Any], pipeline_name: str | None) -> Access:
@@ -97,3 +102,21 @@ def _find_base_url(given: str | None, pipeline_name: str | None) -> Setting:
     if own and own.place == ENVIRONMENT:
         return own
     return find_in_environment("CLOUDFLARE_BASE_URL") or own or _CLOUDFLARE
+
+
+def _check_request_settings() -> None:
+    """Check dlt's settings of requests: with some a load would fail half-way, or wait for ever."""
+    settings = resolve_configuration(RuntimeConfiguration(), accept_partial=True)
+    bounds = {
+        "request_timeout": (settings.request_timeout, _SHORTEST_S),
+        "request_max_attempts": (settings.request_max_attempts, 1),
+        "request_backoff_factor": (settings.request_backoff_factor, 0),
+        "request_max_retry_delay": (settings.request_max_retry_delay, 0),
+    }
+    for name, (value, least) in bounds.items():
+        if not least <= value <= _LONGEST_S:
+            raise SettingsError(
+                f"dlt's setting {name} makes no sense.",
+                remedy=f"set it to a number from {least} to {_LONGEST_S:,} (RUNTIME__{name.upper()}, or under "
+                "[runtime] in .dlt/config.toml), or leave it out",
+            )

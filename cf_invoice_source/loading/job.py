@@ -124,12 +124,26 @@ def read_job(
     return Job(access, **own)
 
 
+def prepare(given: Mapping[str, Any], pipeline_name: str | None = None) -> tuple[Job, Client]:
+    """Read and check all that a load needs to begin, and make what asks Cloudflare; nothing is asked yet.
+
+    Raises:
+        SettingsError: A setting is missing or wrong.
+    """
+    job = read_job(given, pipeline_name)
+    with translated_errors():
+        job.check()
+        client = job.client()
+        check_loader_settings(pipeline_name)
+    return job, client
+
+
 def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
     """Name the accounts of a load: those of its settings, else all that the credentials can see."""
     return job.account_ids or tuple(account.id for account in client.accounts())
 
 
-def check_loader_settings(pipeline_name: str) -> None:
+def check_loader_settings(pipeline_name: str | None) -> None:
     """Refuse to take a package for loaded although rows of it were refused: their bookmark would go ahead."""
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
