@@ -1381,6 +1381,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
     "TSchemaEvolutionMode": ("schema.contract", "as above"),
     "TTableFormat": ("warehouse.destination", "the type of `table_format`"),
+    "TomlProviderReadException": ("warehouse.dlt_errors", "which file of settings cannot be read"),
     "WithLocalFiles": ("warehouse.dataset_ref", "which destinations have relative paths"),
     "WithSqlClient": ("warehouse.dlt_names", "which destinations answer SQL"),
     "ensure_datetime_in_tz": ("warehouse.reader", "timestamps as any database gives them"),

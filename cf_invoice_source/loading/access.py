@@ -117,6 +117,6 @@ def _check_request_settings() -> None:
         if not least <= value <= _LONGEST_S:
             raise SettingsError(
                 f"dlt's setting {name} makes no sense.",
-                remedy=f"set it to a number from {least} to {_LONGEST_S:,} (RUNTIME__{name.upper()}, or under "
-                "[runtime] in .dlt/config.toml), or leave it out",
+                remedy=f"set RUNTIME__{name.upper()}, or {name} under [runtime] in .dlt/config.toml, "
+                f"to a number from {least} to {_LONGEST_S:,}, or leave it out",
             )
