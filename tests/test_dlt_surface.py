@@ -1375,6 +1375,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "NullCollector": ("cli.progress", "the base of a progress of one's own"),
     "PipelineConfiguration": ("warehouse.dataset_ref", "where a pipeline's files are, without making it"),
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
+    "RuntimeConfiguration": ("loading.access", "dlt's settings of requests are checked before a load"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
     "TCollectorArg": ("warehouse.dataset_ref", "the type of `progress`"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from click import Context, Option, Parameter, ParamType
+from click import Context, Option, Parameter
 
 from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.settings import (
@@ -47,20 +47,17 @@ def _hours(text: str) -> float:
     return float(number) * (24 if unit == "d" else 1)
 
 
-class _Name(ParamType):
-    """A text that is not empty, as that of a shell variable which is not set."""
-
-    name = "text"
-
-    def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
-        """Take the text as it is."""
-        return value if value.strip() else self.fail("it is empty: is a variable not set?", param, ctx)
+def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
+    """Refuse an empty text, as that of a shell variable which is not set."""
+    if any(not text.strip() for text in ([given] if isinstance(given, str) else given)):
+        raise click.BadParameter("it is empty: is a variable not set?", context, option)
+    return given
 
 
 _ACCOUNTS = Option(
     ["--account", "account_id"],
     metavar="ID",
-    type=_Name(),
+    callback=_not_empty,
     multiple=True,
     help="Cloudflare account ID; repeatable.",
 )
@@ -71,17 +68,17 @@ _TYPE = Option(
 )
 _FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
 _NAMES = (
-    Option(["--destination"], type=_Name(), default="duckdb", help="Any dlt destination."),
+    Option(["--destination"], callback=_not_empty, default="duckdb", help="Any dlt destination."),
     Option(
         ["--dataset", "dataset_name"],
-        type=_Name(),
+        callback=_not_empty,
         default=DATASET_NAME,
         help="Dataset (schema) for the tables.",
     ),
     Option(
         ["--pipeline-name"],
         metavar="NAME",
-        type=_Name(),
+        callback=_not_empty,
         default=PIPELINE_NAME,
         help="Name of the dlt pipeline.",
     ),

@@ -178,10 +178,10 @@ def _environment(url: str) -> dict[str, Any]:
 
 
 def _check_certificates(path: Path) -> None:
-    """Check that certificates that the environment names can be read: `requests` looks at the first request."""
+    """Check that the certificates can be read which the environment names; `requests` does so later."""
     try:
-        where = {"capath": path} if path.is_dir() else {"cafile": path}
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**where)
+        file, directory = (None, path) if path.is_dir() else (path, None)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file, directory)
     except OSError as error:  # also those of SSL
         cause = f"The certificates in {path} cannot be read: {error.strerror or type(error).__name__}."
         raise SettingsError(

@@ -105,7 +105,7 @@ def _of_dlts_settings(cause: ConfigurationException) -> SettingsError:
 
 
 def _unreadable(cause: TomlProviderReadException) -> SettingsError:
-    """Say what is wrong with a file of settings. Some editors begin it with a mark that TOML does not know."""
+    """Say what is wrong with a file of settings. Some editors begin it with a mark that is no TOML."""
     said = str(cause).strip().splitlines()[-1]
     for path in filter(Path.is_file, map(Path, cause.full_paths)):
         if path.read_bytes().startswith(codecs.BOM_UTF8):
