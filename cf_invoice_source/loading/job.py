@@ -133,6 +133,7 @@ def prepare(given: Mapping[str, Any], pipeline_name: str | None = None) -> tuple
     job = read_job(given, pipeline_name)
     with translated_errors():
         job.check()
+        read_account_ids(job.account_id)  # one that cannot be is refused
         client = job.client()
         check_loader_settings(pipeline_name)
     return job, client
