@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from threading import local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -22,7 +24,7 @@ from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_ba
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
 from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
-from cf_invoice_source.errors import InvoiceSourceError, TryLaterError
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.exact_json import decode
 from cf_invoice_source.settings import (
     ACCOUNTS,
@@ -170,7 +172,21 @@ def _environment(url: str) -> dict[str, Any]:
     """
     found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
     proxies = {} if is_on_this_machine(url) else found["proxies"]
+    if isinstance(found["verify"], str):
+        _check_certificates(Path(found["verify"]))
     return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
+
+
+def _check_certificates(path: Path) -> None:
+    """Check that the certificates can be read which the environment names; `requests` does so later."""
+    try:
+        file, directory = (None, path) if path.is_dir() else (path, None)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file, directory)
+    except OSError as error:  # also those of SSL
+        cause = f"The certificates in {path} cannot be read: {error.strerror or type(error).__name__}."
+        raise SettingsError(
+            cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out"
+        ) from error
 
 
 def _why_unreachable(error: Exception) -> str:
