@@ -651,7 +651,7 @@ def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
     }.items():
         patch.setenv(name, str(value))
     patch.chdir(place)
-    patch.setattr("cf_invoice_source.cloudflare.client.LONGEST_ANSWER_S", 1.0)
+    patch.setattr("cf_invoice_source.cloudflare.transport.LONGEST_ATTEMPT_S", 1.0)
     naps = Naps()
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.monotonic", naps.clock)
