@@ -67,7 +67,8 @@ LONGEST_ATTEMPT_S = 120.0
 
 LONGEST_STANDSTILL_S = 3600.0
 """How long requests may go on without any usable answer, with all attempts and waits, whoever asks: four of
-the longest waits that an answer 429 can ask for. What has not been read by then fails."""
+the longest waits that an answer 429 can ask for. What has not been read by then fails, once the attempt, and
+dlt's pause before it, are over that are under way."""
 
 LARGEST_ANSWER_BYTES = 4 * 2**20
 """How long the body of one answer may be, packed as well as unpacked: 50 invoices are about 30 kB."""

@@ -31,8 +31,8 @@ class Columns:
     dlt makes a column for each, and infers its type from the first value. A later value of another type it
     converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
     fields whose names become the same column lie over one another. Such a field goes, whole, into the column
-    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS` or `MAX_TABLES`, or
-    that needs a table or a column where the destination can have no new ones.
+    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS` or `MAX_TABLES`,
+    or that needs a table or a column where the destination can have no new ones.
     """
 
     schema: Schema
