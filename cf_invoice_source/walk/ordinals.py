@@ -138,7 +138,7 @@ class Walk(Generic[R]):
         """Name the pages to be on their way now, so many at most, the one with the lowest ordinal first.
 
         They cover what is still needed as far as is known. None once everything was seen and
-        confirmed. No more than there were good answers so far: a server that counts wrongly may not have them.
+        confirmed. No more than there were good answers so far: a server that counts wrongly may have no more.
         """
         most = min(most, self._good_answers)
         pages = pages_covering(self._needed.missing(), most, self._latest, self._per_page)
