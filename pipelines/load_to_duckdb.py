@@ -1,14 +1,18 @@
-"""The smallest full run in plain dlt: every invoice into a DuckDB file beside you.
+"""The smallest full run in plain dlt: every invoice into a DuckDB file in the directory where you start it.
 
 Set CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID, or fill in .dlt/secrets.toml and .dlt/config.toml, then:
 
     python pipelines/load_to_duckdb.py
 """
 
+from pathlib import Path
+
 import dlt
 
 from cf_invoice_source import cf_invoice_source
 
 if __name__ == "__main__":
-    pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+    # By its whole path: else dlt takes the directory where this pipeline was first made, wherever that was.
+    file = dlt.destinations.duckdb(str(Path("cloudflare_invoices.duckdb").absolute()))
+    pipeline = dlt.pipeline("cloudflare_invoices", destination=file, dataset_name="cf_invoices")
     print(pipeline.run(cf_invoice_source()))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from time import monotonic
 
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
@@ -12,6 +15,7 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
+from cf_invoice_source.umask import private_umask
 from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
 from cf_invoice_source.warehouse.working_dir import check_working_dir
@@ -45,23 +49,43 @@ def pipeline_lock(
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
     """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once."""
-    database = database_file(client.config.credentials)
-    if database is None:
+    named = database_file(client.config.credentials)
+    if named is None:
         return nullcontext()
+    database = Path(os.path.realpath(named))  # a link is another name of the same database
     unwritable = DestinationError(
         f"The directory of the database file {database} cannot be written.",
         remedy="make it, or give this user the right to write there, or choose another file",
     )
     if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
         raise unwritable
-    return _held(database.with_name(f"{database.name}.lock"), f"into {database}", wait_s, unwritable)
+    path = database.with_name(f"{database.name}.lock")
+    return _held(path, f"into {database}", wait_s, unwritable, database)
+
+
+class Waits:
+    """Several waits in a row that may take so many seconds in all."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._until = monotonic() + wait_s
+
+    @property
+    def left_s(self) -> float:
+        """How many seconds the next one may take."""
+        return max(0.0, self._until - monotonic())
 
 
 @contextmanager
-def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) -> Iterator[None]:
+def _held(
+    path: Path,
+    what: str,
+    wait_s: float,
+    unwritable: InvoiceSourceError,
+    database: Path | None = None,
+) -> Iterator[None]:
     # The operating system holds it for a process: it ends with the process, however that ends.
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
-    lock = FileLock(path, is_singleton=True)
+    lock = FileLock(path, mode=0o666 & ~private_umask(), is_singleton=True)
     try:
         try:
             lock.acquire(timeout=0)
@@ -74,8 +98,24 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
         remedy = "run again when it has ended; nothing was asked for or written"
         raise TryLaterError(cause, remedy=remedy) from error
     except OSError as error:
-        raise unwritable from error
+        raise (_unusable_lock(path) if os.path.lexists(path) else unwritable) from error
     try:
+        _share(path, database)
         yield
     finally:
+        _share(path, database)
         lock.release()
+
+
+def _unusable_lock(path: Path) -> SettingsError:
+    return SettingsError(
+        f"The lock file {path} cannot be opened for writing.",
+        remedy="give this user the right to write it, or delete it while no load is under way",
+    )
+
+
+def _share(path: Path, database: Path | None) -> None:
+    """Let whoever may write the database take its lock, too."""
+    if database:
+        with suppress(OSError):  # it is another user's, who did so, or the database is not there yet
+            path.chmod(stat.S_IMODE(database.stat().st_mode) & 0o666)

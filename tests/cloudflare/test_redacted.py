@@ -13,7 +13,9 @@ from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError
 from cf_invoice_source.simulator import Account, Fault, Simulator
 from cf_invoice_source.simulator.answers import success
 from cf_invoice_source.simulator.faults import body, failed_envelope, reset_in_body, status, wire
+from tests.conftest import Load
 from tests.support.captured import captured
+from tests.support.make import make_invoices
 
 pytestmark = pytest.mark.usefixtures("dlt_here")
 
@@ -127,3 +129,49 @@ def test_what_is_said_of_a_token_does_not_repeat_it(simulator: Simulator, echo: 
 
     assert pieces_in(repr(token)) == []
     assert (token.status + token.expires_on).isprintable()
+
+
+# In whole loads
+
+
+def refuse(simulator: Simulator) -> None:
+    simulator.faults.append(failed_envelope(9109, f"Invalid {TOKEN}", status=403))
+
+
+def close_in_mid_walk(simulator: Simulator) -> None:
+    simulator.faults.append(reset_in_body().only(pages={2}))
+
+
+def lie(simulator: Simulator) -> None:
+    simulator.faults.append(body(b'{"success": "%b"}' % TOKEN.encode()).only(pages={2}))
+
+
+@pytest.mark.quick("refuse")
+@pytest.mark.parametrize("spoil", [refuse, close_in_mid_walk, lie])
+def test_nobody_captures_a_credential_or_a_link_with_the_error_of_a_load(
+    load: Load,
+    simulator: Simulator,
+    account: Account,
+    spoil: Callable[[Simulator], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", TOKEN)
+    simulator.token = TOKEN
+    account.records += make_invoices(120)
+    spoil(simulator)
+
+    with pytest.raises(InvoiceSourceError) as caught:
+        load()
+
+    assert pieces_in(captured(caught.value)) == []
+    assert "pay.stripe.com" not in captured(caught.value)
+
+
+@pytest.mark.parametrize("given", [TOKEN, {"api_token": TOKEN}], ids=["text", "fields"])
+def test_credentials_that_are_given_are_not_captured(load: Load, simulator: Simulator, given: object) -> None:
+    refuse(simulator)
+
+    with pytest.raises(InvoiceSourceError) as caught:
+        load(credentials=given)
+
+    assert pieces_in(captured(caught.value)) == []
