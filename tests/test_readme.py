@@ -70,7 +70,7 @@ def test_when_an_invoice_became_paid_is_known_of_those_that_were_seen_unpaid(
     assert rows[0][2] >= seen
 
 
-@pytest.mark.quick("duckdb")
+@pytest.mark.slow
 def test_the_last_run_of_each_account_is_told(store: Store, listed: Account, simulator: Simulator) -> None:
     store.load()
     listed.pay("in_1")

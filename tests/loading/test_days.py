@@ -17,8 +17,6 @@ from tests.support.copies import arrive
 from tests.support.days import Days, days_of
 from tests.support.make import MISSING, make_invoice, make_invoices
 
-pytestmark = pytest.mark.xdist_group("days")  # the loads are made once, in one process
-
 Event = Callable[[Account], object]
 Story = list[tuple[str, str | None]]
 

@@ -52,8 +52,6 @@ from tests.conftest import Naps
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
 from tests.support.places import settled
 
-pytestmark = pytest.mark.xdist_group("faults")  # the three loads are made once, in one process
-
 
 @dataclass(frozen=True)
 class Fails:

@@ -11,8 +11,6 @@ import pytest
 from tests.support.days import Days, days_of
 from tests.support.make import CREATED_S, MISSING, make_invoice, make_invoices
 
-pytestmark = pytest.mark.xdist_group("lists")  # the loads are made once, in one process
-
 FOREIGN = ["account_id", "accountId", "row_hash", "rowHash", "deleted", "_dlt_id", "_dlt_load_id"]
 """Names that are ours or dlt's."""
 

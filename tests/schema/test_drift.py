@@ -22,8 +22,6 @@ from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice
 from tests.support.places import settled
 from tests.support.postgres import Postgres, create_database
 
-pytestmark = pytest.mark.xdist_group("drift")  # its loads are made once, in one process
-
 
 @dataclass(frozen=True)
 class Step:

@@ -39,6 +39,10 @@ class Days:
     listed: list[dict[str, list[Any]]] = field(default_factory=list)
     held: list[dict[str, Rows]] = field(default_factory=list)
 
+    @property
+    def file(self) -> Path:
+        return self.place / "warehouse.duckdb"
+
     def open(self, case: str, records: list[Any]) -> Account:
         """Open an account with this list."""
         account = self.accounts[case] = self.simulator.world.add_account(case)
@@ -54,7 +58,7 @@ class Days:
         pipeline = dlt.pipeline(
             "days",
             pipelines_dir=str(self.place / "pipelines"),
-            destination=dlt.destinations.duckdb(str(self.place / "warehouse.duckdb")),
+            destination=dlt.destinations.duckdb(str(self.file)),
             dataset_name="cf_invoices",
         )
         self.listed.append({case: copy.deepcopy(each.records) for case, each in self.accounts.items()})
