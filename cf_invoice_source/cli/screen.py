@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from cf_invoice_source.redaction import shown
+
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
     from cf_invoice_source.cli.status import AccountStatus, Status
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def show_line(console: Console, text: str, style: str = "") -> None:
-    """Print a line as it is, however long: a path or an ID that is broken cannot be copied."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    """Print one line, however long: a path or an ID that is broken cannot be copied."""
+    console.print(Text(shown(text), style=style), soft_wrap=True)
 
 
 def show_report(console: Console, report: Report) -> None:
@@ -64,7 +66,7 @@ def show_check(console: Console, check: Check) -> None:
     columns = (Column(no_wrap=True), Column(no_wrap=True), Column(overflow="fold"))
     table = Table.grid(*columns, padding=(0, 2, 0, 0))
     for row in check.rows:
-        said = Text(f"{row.account_id}: {row.said}" if row.account_id else row.said)
+        said = Text(shown(f"{row.account_id}: {row.said}" if row.account_id else row.said))
         lines = Text("\n").join([said, *_details(row.remedy, row.request, row.cf_ray)])
         style = "dim" if row.state == "skipped" else None
         table.add_row(_mark(console, row.state), row.what, lines, style=style)
@@ -88,7 +90,7 @@ def document(
     result: Report | Status | Check | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
-    """Write a result, or an error, as JSON. An amount is text: a number would be rounded."""
+    """Write a result, or an error, as JSON in ASCII. An amount is text: a number would be rounded."""
 
     def text(value: datetime | Decimal) -> str:
         return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
@@ -115,13 +117,13 @@ def _error(error: InvoiceSourceError) -> dict[str, str]:
 def _details(remedy: str, request: str, ray: str) -> list[Text]:
     """Give the lines below what is wrong: what to do, and what support needs."""
     named = {"What to do": remedy, "Request": request, "cf-ray": ray}
-    return [Text.assemble((f"{name}: ", "bold"), text) for name, text in named.items() if text]
+    return [Text.assemble((f"{name}: ", "bold"), shown(text)) for name, text in named.items() if text]
 
 
 def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
     numbers = {name: getattr(account, name) for name in figures}
     return {
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         **{name: Text("" if number is None else f"{number:,}") for name, number in numbers.items()},
         "verified": Text("no", style="bold red") if account.problem else Text("yes"),
     }
@@ -129,16 +131,18 @@ def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
 
 def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
     sync = account.last_sync
-    amounts = (f"{each.amount:,f} {each.currency}{'*' if each.is_minor else ''}" for each in account.open)
+    amounts = (
+        f"{each.amount:,f} {shown(each.currency)}{'*' if each.is_minor else ''}" for each in account.open
+    )
     state = "failed" if account.error else "unverified" if account.problem else "passed"
     return {
         "": _mark(console, state),
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         "invoices": Text(f"{account.invoices:,}"),
         "newest": Text(_date(account.newest)),
         "open": Text("\n".join(amounts)),
         "last sync": Text(f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else ""),
-        "mode": Text(sync.sync_mode if sync else ""),
+        "mode": Text(shown(sync.sync_mode) if sync else ""),
         "full walk": Text(_date(account.last_full_sync_at)),
     }
 
