@@ -15,7 +15,7 @@ from cf_invoice_source.errors import SettingsError, TryLaterError
 from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
-_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
+HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
 def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
                 break
         if totals == {len(found)}:  # else accounts came or went between two requests
             if not found:
-                raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
+                raise SettingsError("The credentials can see no Cloudflare account.", remedy=HOW_TO_NAME)
             return tuple(found.values())
     cause = "The list of accounts changed while it was read, or is not as long as it says."
-    raise TryLaterError(cause, remedy=f"run again, or {_HOW_TO_NAME}")
+    raise TryLaterError(cause, remedy=f"run again, or {HOW_TO_NAME}")
