@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import dlt
+from dlt.common import logger
 from dlt.common.storages.load_package import load_package_state
 from dlt.extract import DltResource
 
@@ -16,6 +17,7 @@ from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
 from cf_invoice_source.loading.job import Job
 from cf_invoice_source.schema.capabilities import TableFormat
@@ -128,9 +130,11 @@ def _invoices(
     if isinstance(asked, Accounts):
         accounts = asked
     else:
-        accounts = Accounts(job, asked, StoredRows(pipeline, job.table_format))
+        accounts = Accounts(
+            job, asked, StoredRows(pipeline, job.table_format), Counters(pipeline.collector.update)
+        )
     stored = accounts.stored
-    stored.check_format()
+    stored.check_tables()
     hints = table_hints(stored.capabilities, job.table_format)
     yield from missing_tables(hints, stored.capabilities)
     is_direct = accounts.bypass_normalizer and not is_range
@@ -144,7 +148,16 @@ def _invoices(
                 verified[batch.account_id] = to_dict(batch.bookmark)
             yield from writer.add(batch.tables)
         yield from writer.rest()
+    if isinstance(asked, Client):
+        _log_problems(accounts)  # what `load` gives back in its report
     bookmarks.update(verified)  # only now: whoever takes no more rows than that gets no bookmark either
+
+
+def _log_problems(accounts: Accounts) -> None:
+    """Tell in dlt's log what a plain run would hide: what is not verified, and rejected records."""
+    for account in accounts.accounts:
+        if problem := account.outcome.problem:
+            logger.warning(f"Account {account.account_id}: {problem}. What to do: {account.outcome.remedy}")
 
 
 def _refuse_refresh(pipeline: dlt.Pipeline) -> None:

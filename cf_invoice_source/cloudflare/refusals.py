@@ -1,4 +1,4 @@
-"""What an answer that is none means, and what to do about it: facts as a table, and the errors made of them."""
+"""What an answer that is none means, and what to do about it: facts as a table, and errors made of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Rule:
     remedy: str
     code: str = ""
     words: str = ""
-    asked: Collection[Asked] = ()
+    asked: Asked | None = None
     statuses: Collection[int] = ()
     has_key: bool | None = None
     is_json: bool | None = None
@@ -63,7 +63,7 @@ class _Rule:
     def fits(self, refusal: Refusal) -> bool:
         return (
             (not self.code or any(_says(each, self.code, self.words) for each in refusal.errors))
-            and (not self.asked or refusal.asked in self.asked)
+            and self.asked in {None, refusal.asked}
             and (not self.statuses or refusal.status in self.statuses)
             and self.has_key in {None, refusal.has_key}
             and self.is_json in {None, refusal.is_json}
@@ -87,7 +87,7 @@ _KEY = (
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
-        "run it from another network, or ask Cloudflare's support about the cf-ray: a program cannot solve it",
+        "run from another network, or ask Cloudflare's support about the cf-ray: no program can solve it",
         is_challenge=True,
         error=TryLaterError,
         cause="Cloudflare takes the request for a bot's and sent a challenge for a browser: {said}.",
@@ -123,38 +123,38 @@ _RULES: tuple[_Rule, ...] = (
         "9109",
         "from location",
     ),
-    _Rule(f"{_COMPLETE}, or {HOW_TO_NAME}", "9109", "unauthorized to access", ("accounts",)),
+    _Rule(f"{_COMPLETE}, or {HOW_TO_NAME}", "9109", "unauthorized to access", "accounts"),
     _Rule(_PERMIT, "9109", "unauthorized to access"),
     _Rule(f"it is mistyped, deleted or expired: {_RENEW}", "9109"),
     _Rule(_KEY, "9103"),
     _Rule("check the proxy: something in between takes the header away that signs in", "9106"),
     _Rule(
-        f"{HOW_TO_NAME}: a token that belongs to an account cannot list accounts", "1001", "", ("accounts",)
+        f"{HOW_TO_NAME}: a token that belongs to an account cannot list accounts", "1001", asked="accounts"
     ),
     _Rule(
         f"if the token belongs to an account, {HOW_TO_NAME}; else {_COMPLETE}",
         "1000",
-        asked=("user token",),
+        asked="user token",
         cause="Cloudflare knows no such token of a user: {said}.",
     ),
     _Rule(f"{_COMPLETE}, and that it belongs to this account or to a user", "1000"),
     _Rule(
         f"{_COMPLETE}; if it may not list accounts, {HOW_TO_NAME}",
         "10000",
-        asked=("accounts",),
+        asked="accounts",
         has_key=False,
     ),
-    _Rule(f"check the e-mail and the key, or {HOW_TO_NAME}", "10000", asked=("accounts",)),
+    _Rule(f"check the e-mail and the key, or {HOW_TO_NAME}", "10000", asked="accounts"),
     _Rule("let an administrator of this account permit your user to read AI Gateway", "10000", has_key=True),
     _Rule(f"{_COMPLETE}, and has the permission {PERMISSION!r} for this account", "10000", statuses=(401,)),
-    _Rule(_PERMIT, "10000", asked=("invoices",)),
+    _Rule(_PERMIT, "10000", asked="invoices"),
     _Rule(_ACCOUNT, "7003"),
     _Rule("check the account ID (32 hexadecimal characters), the type and the credentials", statuses=(400,)),
     _Rule(_COMPLETE, statuses=(401,)),
     _Rule(_PERMIT, statuses=(403,)),
     _Rule(_ACCOUNT, statuses=(404,)),
 )
-"""The first one that fits counts. Cloudflare's codes and words are those that people quote in public issues."""
+"""The first one that fits counts. Cloudflare's codes and words are those that people quote in issues."""
 
 _UNKNOWN = _Rule(_REPORT, error=ApiChangedError)
 
@@ -209,7 +209,7 @@ _UNREACHABLE = {
         "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
         "else check the base URL, and this machine's clock"
     ),
-    "timed out": "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds",
+    "timed out": "check network and proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds",
 }
 """What to do where a failed connection says this."""
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import dlt
-from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -23,13 +22,11 @@ _ATTEMPTS = 6
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
-def load_package(
-    pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
-) -> LoadInfo:
+def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None) -> None:
     """Extract what a source gives for one package, and load it; call `finish_pending` before."""
     pipeline.extract(data)
     try:
-        return _deliver(pipeline, before_retry)
+        _deliver(pipeline, before_retry)
     except PipelineStepFailed:
         if not pipeline.has_pending_data:  # dlt dropped the package
             _forget_bookmarks(pipeline)
@@ -60,7 +57,7 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     return "" if is_finished else _DROPPED
 
 
-def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
+def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> None:
     pipeline.normalize()
 
     def is_passing(error: BaseException) -> bool:
@@ -78,7 +75,7 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
         before_sleep=before_retry and (lambda _failed: before_retry()),
         reraise=True,
     )
-    return attempts(pipeline.load)
+    attempts(pipeline.load)
 
 
 def _is_no_interruption(error: BaseException) -> bool:

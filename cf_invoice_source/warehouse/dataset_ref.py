@@ -12,6 +12,8 @@ import dlt
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.destination import Destination
 from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.runtime.collector import NullCollector
+from dlt.common.schema.exceptions import InvalidSchemaName
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
@@ -69,14 +71,19 @@ class DatasetRef:
             )
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
-    def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
+    def pipeline(
+        self,
+        progress: TCollectorArg | None = None,
+        pipelines_dir: str = None,  # type: ignore[assignment] # None for dlt's settings, as dlt has it
+    ) -> dlt.Pipeline:
         """Make the pipeline, which creates its working directory."""
         try:
             return dlt.pipeline(
                 self.pipeline_name,
+                pipelines_dir=pipelines_dir,
                 destination=self.destination,
                 dataset_name=self.dataset_name,
-                progress=progress,
+                progress=progress or NullCollector(),
             )
         except ConfigurationException:
             raise  # it knows which setting it is
@@ -99,7 +106,7 @@ class DatasetRef:
     @property
     def location(self) -> str:
         """Say where it lies, without secrets."""
-        return str(self.client().config)
+        return location_of(self.client())
 
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
@@ -126,6 +133,22 @@ class DatasetRef:
             with translated_driver_errors(), suppress(DestinationUndefinedEntity):
                 is_there = bool(dataset.schema)  # this connects
             yield dataset if is_there else None
+
+
+def client_of(pipeline: dlt.Pipeline) -> JobClientBase:
+    """Make a client of a pipeline, whatever its name: dlt names the schema of a new one after it."""
+    try:
+        return pipeline.destination_client()
+    except InvalidSchemaName:  # a hyphen, say; for dlt's own run the source brings its schema
+        with settings_of(pipeline.pipeline_name):
+            schema = dlt.Schema(SECTION)
+            return dlt.dataset(pipeline.destination, pipeline.dataset_name, schema=schema).destination_client
+
+
+def location_of(client: JobClientBase) -> str:
+    """Say where a destination lies, without secrets: a path that can be copied, or an address."""
+    file = database_file(client.config.credentials)
+    return str(file or client.config).removeprefix("file://")
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:

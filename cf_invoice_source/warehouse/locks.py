@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
-from cf_invoice_source.warehouse.dataset_ref import database_file
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
 
 
@@ -34,11 +35,7 @@ def pipeline_lock(
         SettingsError: The place cannot be written.
     """
     path = Path(pipelines_dir or get_dlt_pipelines_dir()) / f"{pipeline_name}.lock"
-    unwritable = SettingsError(
-        f"dlt's working directory {path.parent} cannot be written.",
-        remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
-    )
-    return _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable)
+    return _held(path, f"of the pipeline {pipeline_name}", wait_s, _unwritable_pipelines(path.parent))
 
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
@@ -46,13 +43,28 @@ def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextMan
     database = database_file(client.config.credentials)
     if database is None:
         return nullcontext()
-    unwritable = DestinationError(
-        f"The directory of the database file {database} cannot be written.",
-        remedy="make it, or give this user the right to write there, or choose another file",
-    )
+    unwritable = _unwritable_database(database)
     if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
         raise unwritable
-    return _held(database.with_name(f"{database.name}.lock"), f"into {database}", wait_s, unwritable)
+    return _held(_lock_beside(database), f"into {database}", wait_s, unwritable)
+
+
+def _lock_beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}.lock")
+
+
+def _unwritable_pipelines(pipelines_dir: Path) -> SettingsError:
+    return SettingsError(
+        f"dlt's working directory {pipelines_dir} cannot be written.",
+        remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
+    )
+
+
+def _unwritable_database(database: Path) -> DestinationError:
+    return DestinationError(
+        f"The directory of the database file {database}, or the lock file in it, cannot be written.",
+        remedy="make it, or give this user the right to write there, or choose another file",
+    )
 
 
 @contextmanager
@@ -65,7 +77,8 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
             lock.acquire(timeout=0)
         except Timeout:
             if wait_s > 0:
-                notify(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
+                text = f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds"
+                notify(text, is_passing=True)
             lock.acquire(timeout=wait_s)
     except Timeout as error:
         cause = f"Another load {what} is still under way, after {wait_s:,.0f} seconds."
@@ -77,3 +90,21 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
         yield
     finally:
         lock.release()
+
+
+def check_locks(ref: DatasetRef) -> None:
+    """Check that a load could take both locks, and the place of the pipeline; nothing is made."""
+    pipelines_dir = ref.working_dir.parent
+    if not _can_be_made(pipelines_dir / f"{ref.pipeline_name}.lock"):
+        raise _unwritable_pipelines(pipelines_dir)
+    database = database_file(ref.client().config.credentials)
+    if database and not (database.parent.is_dir() and _can_be_made(_lock_beside(database))):
+        raise _unwritable_database(database)
+
+
+def _can_be_made(path: Path) -> bool:
+    """Whether a file can be opened for writing, or made, with the directories that lack above it."""
+    if path.exists():
+        return path.is_file() and os.access(path, os.W_OK)
+    above = next(filter(Path.exists, path.parents))
+    return above.is_dir() and os.access(above, os.W_OK)

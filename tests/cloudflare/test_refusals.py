@@ -1,4 +1,4 @@
-"""What a refusal means is decided by what was answered: path, codes, words, kind of answer; then by status."""
+"""What a refusal means follows from what was answered: path, codes, words, kind of answer; then status."""
 
 import pytest
 from hypothesis import given
