@@ -68,7 +68,7 @@ def load(
             job,
             client,
             StoredRows(pipeline, job.table_format),
-            Counters(pipeline.collector.update),
+            Counters(pipeline),
             package_rows=package_rows,
             isolate_accounts=True,
             bypass_normalizer=True,

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import dlt
-from dlt.common import logger
 from dlt.common.storages.load_package import load_package_state
 from dlt.extract import DltResource
 
@@ -25,6 +24,7 @@ from cf_invoice_source.schema.contract import check_contract, check_write_dispos
 from cf_invoice_source.schema.hints import table_hints
 from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import to_dict
+from cf_invoice_source.warehouse.dlt_names import logger
 from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -130,9 +130,7 @@ def _invoices(
     if isinstance(asked, Accounts):
         accounts = asked
     else:
-        accounts = Accounts(
-            job, asked, StoredRows(pipeline, job.table_format), Counters(pipeline.collector.update)
-        )
+        accounts = Accounts(job, asked, StoredRows(pipeline, job.table_format), Counters(pipeline))
     stored = accounts.stored
     stored.check_tables()
     hints = table_hints(stored.capabilities, job.table_format)

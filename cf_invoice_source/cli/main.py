@@ -115,7 +115,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
             pipeline_name = DEMO_PIPELINE_NAME
         ref = DatasetRef.of(pipeline_name, destination, dataset_name)
         with pipeline_lock(ref.pipeline_name, wait_s=wait_s):
-            pipeline = ref.pipeline(Progress(out.stderr, is_shown=not quiet))
+            pipeline = ref.pipeline(progress=Progress(out.stderr, is_shown=not quiet))
             report = _load_demo(pipeline, out, given) if demo else run(pipeline, **given)
         if as_json and not quiet:
             show_report(out.stderr, report)

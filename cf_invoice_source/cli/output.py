@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 import dlt
-from dlt.common import logger
 from rich.console import Console
 
 from cf_invoice_source.cli.screen import document, show_error, show_line, show_problem
@@ -21,6 +20,7 @@ from cf_invoice_source.cli.streams import give_stdout_up
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError, SettingsError, UnexpectedError
 from cf_invoice_source.notices import shown_by
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check

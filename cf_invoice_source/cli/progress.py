@@ -39,6 +39,8 @@ class Progress(NullCollector):
         name = _ROWS if name.islower() else name
         self._counts[name] += inc
         self._totals[name] = total or self._totals.get(name, 0) + (named.get("inc_total") or 0)
+        if name == _ROWS and self._doing == _DOING["extract"]:
+            return  # they come at the end of a package
         text = f"{self._doing}: {self._figures()}"
         if self._status:
             self._status.update(Text(text, no_wrap=True, overflow="ellipsis"))

@@ -9,12 +9,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from dlt.common import logger as logger  # noqa: PLC0414 - handed on
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
@@ -65,7 +66,7 @@ def show_check(console: Console, check: Check) -> None:
 def show_problem(console: Console, problem: Problem) -> None:
     """Print what is wrong and what to do; or one line of dlt's log."""
     if console.quiet:
-        logger.critical(problem.text, extra={"reasons": problem.reasons, "remedy": problem.remedy})
+        logger.critical(problem.text, extra={"reasons": "; ".join(problem.reasons), "remedy": problem.remedy})
     show_line(console, problem.text)
     for line in _details(remedy=problem.remedy, reason="; ".join(problem.reasons[:_MOST_REASONS])):
         show_line(console, line)

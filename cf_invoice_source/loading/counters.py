@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Sized
+
+import dlt
 
 ACCOUNTS, PAGES, RECORDS = "Accounts", "Pages", "Records"
 
 
 class Counters:
-    """Counts accounts and pages, of how many, and records, by the `update` of a collector of dlt's."""
+    """Counts accounts and pages, of how many, and records."""
 
-    def __init__(self, update: Callable[..., object]) -> None:
-        self._update = update
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._update = pipeline.collector.update
         self._accounts = 0
         self._expected: dict[str, int] = {}
 
@@ -25,8 +27,8 @@ class Counters:
         """Count one more page of an account, of which so many are expected by now."""
         more = expected - self._expected.get(account_id, 0)
         self._expected[account_id] = expected
-        self._update(PAGES, 1, sum(self._expected.values()), more)
         self._update(RECORDS, len(records))
+        self._update(PAGES, 1, sum(self._expected.values()), more)
 
     def end_account(self) -> None:
         """Count one more account as done."""

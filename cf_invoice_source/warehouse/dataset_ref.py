@@ -6,19 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import dlt
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.destination import Destination
 from dlt.common.pipeline import get_dlt_pipelines_dir
-from dlt.common.runtime.collector import NullCollector
 from dlt.common.schema.exceptions import InvalidSchemaName
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.configuration import PipelineConfiguration
-from dlt.pipeline.progress import TCollectorArg
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import SECTION
@@ -71,19 +69,11 @@ class DatasetRef:
             )
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
-    def pipeline(
-        self,
-        progress: TCollectorArg | None = None,
-        pipelines_dir: str = None,  # type: ignore[assignment] # None for dlt's settings, as dlt has it
-    ) -> dlt.Pipeline:
-        """Make the pipeline, which creates its working directory."""
+    def pipeline(self, **more: Any) -> dlt.Pipeline:
+        """Make the pipeline, which creates its working directory; `more` as for `dlt.pipeline`."""
         try:
             return dlt.pipeline(
-                self.pipeline_name,
-                pipelines_dir=pipelines_dir,
-                destination=self.destination,
-                dataset_name=self.dataset_name,
-                progress=progress or NullCollector(),
+                self.pipeline_name, destination=self.destination, dataset_name=self.dataset_name, **more
             )
         except ConfigurationException:
             raise  # it knows which setting it is

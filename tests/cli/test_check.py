@@ -79,7 +79,7 @@ def test_the_document_says_what_was_found_value_for_value(
             row("account", "0 invoices can be read", other.id),
             row(
                 "destination",
-                f"can be written: a file can be made in duckdb:///{warehouse.path}, dataset cf_invoices",
+                f"can be written: a file can be made in {warehouse.path}, dataset cf_invoices",
             ),
         ],
         "error": None,
@@ -504,7 +504,7 @@ def test_a_database_that_another_process_holds_is_a_cross(
     cross = destination_cross(command("check", "--json"))
 
     assert "Conflicting lock is held" in cross
-    assert "check its address, rights, locks and disk space" in cross
+    assert "another program has the file open: close it" in cross
 
 
 @pytest.mark.parametrize("there", ["a database", "nothing"])
@@ -539,7 +539,7 @@ def test_a_directory_that_does_not_exist_is_a_cross_and_is_not_made(
 
     ended = command("check", "--json", env=env)
 
-    assert "The destination failed" in destination_cross(ended)
+    assert "The directory of the database file" in destination_cross(ended)
     assert not (tmp_path / "no").exists()
 
 

@@ -62,7 +62,7 @@ def test_the_document_says_what_is_loaded_value_for_value(
         "loaded": True,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
-        "destination": f"duckdb:///{warehouse.path}",
+        "destination": str(warehouse.path),
         "pending_packages": 0,
         "accounts": [
             {
@@ -98,7 +98,9 @@ def test_the_document_says_what_is_loaded_value_for_value(
                 },
                 "last_full_sync_at": started.astimezone(timezone.utc).isoformat(),
                 "unverified_reason": "",
+                "reject_reasons": [],
                 "problem": "",
+                "remedy": "",
             }
         ],
         "absent": 0,
@@ -119,7 +121,7 @@ def test_the_screen_says_it_too(
     row = next(line for line in ended.stdout.splitlines() if account.id in line).split()
     assert row[:6] == ["✓", account.id, "1", "2026-01-01", "1,234,567.89", "USD"]
     assert row[8] == "full"
-    assert f"duckdb:///{warehouse.path}" in ended.stdout
+    assert str(warehouse.path) in ended.stdout
 
 
 @pytest.mark.slow
@@ -241,7 +243,7 @@ def test_dataset_and_pipeline_name_mean_what_they_mean_to_load(
 
     told = document(command, "--dataset", "finance", "--pipeline-name", "mine")
 
-    assert told["destination"] == f"duckdb:///{place / 'mine.duckdb'}"
+    assert told["destination"] == str(place / 'mine.duckdb')
     assert told["accounts"][0]["invoices"] == 1
 
 
@@ -255,7 +257,7 @@ def test_settings_under_the_name_of_the_pipeline_count(
 
     told = document(command, "--pipeline-name", "mine")
 
-    assert told["destination"] == f"duckdb:///{tmp_path / 'elsewhere.duckdb'}"
+    assert told["destination"] == str(tmp_path / 'elsewhere.duckdb')
     assert told["accounts"][0]["invoices"] == 1
 
 
@@ -308,10 +310,9 @@ def test_looking_creates_nothing(warehouse: Warehouse, tmp_path: Path, process: 
     ended = process("status")
 
     assert ended.exit_code == 3
-    assert ended.stdout.splitlines() == [
-        "Nothing is loaded yet.",
-        f"Looked into duckdb:///{warehouse.path}, dataset cf_invoices.",
-    ]
+    assert ended.stdout == f"Looked into {warehouse.path}, dataset cf_invoices.\n"
+    assert ended.stderr.splitlines()[0] == "Nothing is loaded yet."
+    assert "What to do: run cf-invoices load" in ended.stderr
     assert tree(tmp_path) == before
 
 
@@ -322,7 +323,7 @@ def test_looking_for_an_sqlite_database_creates_nothing(tmp_path: Path, process:
 
     ended = process("status", "--destination", "sqlalchemy", env=env)
 
-    assert ended.stdout.startswith("Nothing is loaded yet.")
+    assert ended.stderr.startswith("Nothing is loaded yet.")
     assert tree(tmp_path) == before
 
 
@@ -350,7 +351,7 @@ def test_nothing_loaded_is_a_document_too(warehouse: Warehouse, command: Command
         "loaded": False,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
-        "destination": f"duckdb:///{warehouse.path}",
+        "destination": str(warehouse.path),
         "pending_packages": 0,
         "accounts": [],
         "absent": 0,
@@ -383,7 +384,7 @@ def test_a_database_without_the_dataset_has_nothing_loaded(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert ended.stdout.startswith("Nothing is loaded yet.")
+    assert ended.stderr.startswith("Nothing is loaded yet.")
 
 
 @pytest.mark.slow
@@ -397,8 +398,8 @@ def test_an_account_that_is_not_there_is_not_repeated(
     nothing = command("status", "--account", secret)
     one = command("status", "--account", secret, "--account", account.id)
 
-    assert nothing.stdout.startswith("Nothing is loaded yet of the accounts asked for.")
-    assert "Nothing is loaded yet of 1 of the accounts asked for." in one.stdout
+    assert nothing.stderr.startswith("Nothing is loaded yet of the accounts asked for.")
+    assert "Nothing is loaded yet of 1 of the accounts asked for." in one.stderr
     assert (nothing.exit_code, one.exit_code) == (3, 3)
     assert secret not in nothing.output + one.output
 
@@ -445,7 +446,11 @@ def test_rejected_records_are_exit_code_3(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert f"Account {account.id}: 1 record rejected: see invoice_rejects" in ended.stderr
+    assert ended.stderr.splitlines()[:2] == [
+        f"Account {account.id}: 1 record rejected: see invoice_rejects",
+        "Reason: the record is not an object",
+    ]
+    assert "What to do: SELECT reason, raw FROM invoice_rejects" in ended.stderr
     assert document(command)["accounts"][0]["rejected"] == 1
 
 
@@ -517,7 +522,7 @@ def test_what_an_interrupted_load_left_behind_is_pending_and_not_verified(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert "1 package pending" in ended.stdout
+    assert "1 package pending" in ended.stderr
     assert document(command)["pending_packages"] == 1
 
 
