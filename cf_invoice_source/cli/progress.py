@@ -52,8 +52,8 @@ class Progress(NullCollector):
         if self._doing != _DOING["extract"]:
             return self._so_far(_JOBS, "job") or f"{self._counts[_ROWS]:,} rows"
         accounts = self._so_far(ACCOUNTS, "accounts") if self._totals.get(ACCOUNTS, 0) > 1 else ""
-        invoices = f"{self._counts[RECORDS]:,} invoices"
-        return ", ".join(filter(None, (self._so_far(PAGES, "page"), accounts, invoices)))
+        records = f"{self._counts[RECORDS]:,} records"
+        return ", ".join(filter(None, (self._so_far(PAGES, "page"), accounts, records)))
 
     def _so_far(self, name: str, one: str) -> str:
         """Say "page 3 of 56", or "2 of 3 accounts"; nothing where no total is known."""

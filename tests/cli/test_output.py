@@ -43,7 +43,9 @@ def test_what_nobody_expected_is_one_screen_and_a_document_without_a_secret(
     error = json.loads(ended.stdout)["error"]
     assert ended.exit_code == 1
     assert error["type"] == "UnexpectedError"
-    assert error["cause"].startswith("Something unexpected went wrong: ZeroDivisionError in test_output.py, line")
+    assert error["cause"].startswith(
+        "Something unexpected went wrong: ZeroDivisionError in test_output.py, line"
+    )
     assert ended.stderr.startswith("Error: Something unexpected went wrong")
     assert "--debug" in ended.stderr
     assert "Traceback" not in ended.stderr

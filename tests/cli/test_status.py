@@ -243,7 +243,7 @@ def test_dataset_and_pipeline_name_mean_what_they_mean_to_load(
 
     told = document(command, "--dataset", "finance", "--pipeline-name", "mine")
 
-    assert told["destination"] == str(place / 'mine.duckdb')
+    assert told["destination"] == str(place / "mine.duckdb")
     assert told["accounts"][0]["invoices"] == 1
 
 
@@ -257,7 +257,7 @@ def test_settings_under_the_name_of_the_pipeline_count(
 
     told = document(command, "--pipeline-name", "mine")
 
-    assert told["destination"] == str(tmp_path / 'elsewhere.duckdb')
+    assert told["destination"] == str(tmp_path / "elsewhere.duckdb")
     assert told["accounts"][0]["invoices"] == 1
 
 
