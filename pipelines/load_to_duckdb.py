@@ -1,4 +1,4 @@
-"""The smallest full run in plain dlt: every invoice into a DuckDB file beside you.
+"""The smallest full run: every invoice into a DuckDB file beside you, and an error if it is not verified.
 
 Set CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID, or fill in .dlt/secrets.toml and .dlt/config.toml, then:
 
@@ -7,8 +7,10 @@ Set CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID, or fill in .dlt/secrets.toml
 
 import dlt
 
-from cf_invoice_source import cf_invoice_source
+from cf_invoice_source import load
 
 if __name__ == "__main__":
     pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
-    print(pipeline.run(cf_invoice_source()))
+    report = load(pipeline)
+    print(report)
+    report.raise_on_failed()

@@ -154,3 +154,27 @@ def test_where_check_is_green_load_does_not_fail_for_its_settings(
         error = json.loads(loaded.stdout)["error"]
         assert error["type"] != "UnexpectedError"
         assert cross["said"].partition(":")[0] == error["cause"].partition(":")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (made_by_sqlite, "another program's file"),
+        (made_by_a_newer_duckdb, "a newer DuckDB made this file: pip install -U duckdb"),
+    ],
+    ids=["SQLite", "a newer DuckDB"],
+)
+def test_a_file_that_is_not_for_this_duckdb_says_what_to_do(
+    simulator: Simulator,
+    account: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Command,
+    make: Callable[[Path], object],
+    remedy: str,
+) -> None:
+    named("file.db", make)(tmp_path, monkeypatch)
+
+    for name in ("load", "status"):
+        assert remedy in command(name).stderr

@@ -558,3 +558,14 @@ def test_a_file_that_is_no_database_is_exit_code_1(warehouse: Warehouse, command
     assert ended.exit_code == 1
     assert ended.stderr.startswith("Error: The destination failed")
     assert warehouse.path.read_text() == "no database"
+
+
+def test_a_file_that_this_program_has_open_with_other_settings_says_so(
+    warehouse: Warehouse, held: object, command: Command
+) -> None:
+    """In a notebook, say: DuckDB takes no second connection that is read-only there."""
+    ended = command("status")
+
+    assert ended.exit_code == 1
+    assert "different configuration" in ended.stderr
+    assert "What to do: this program has the file open with other settings" in ended.stderr
