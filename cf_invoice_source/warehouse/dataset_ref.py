@@ -72,7 +72,7 @@ class DatasetRef:
     def pipeline(self, **more: Any) -> dlt.Pipeline:
         """Make the pipeline, which creates its working directory; `more` as for `dlt.pipeline`."""
         try:
-            return dlt.pipeline(
+            pipeline: dlt.Pipeline = dlt.pipeline(
                 self.pipeline_name, destination=self.destination, dataset_name=self.dataset_name, **more
             )
         except ConfigurationException:
@@ -82,6 +82,7 @@ class DatasetRef:
                 f"dlt cannot make this pipeline ({type(error).__name__}).",
                 remedy="check the names of the pipeline and the dataset, and the settings of the destination",
             ) from error
+        return pipeline
 
     def pending_packages(self, pipeline_names: Iterable[str] = ()) -> int:
         """Count the load packages that interrupted runs of this and other pipelines left on this machine."""

@@ -27,6 +27,7 @@ from cf_invoice_source import (
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
 from cf_invoice_source.cloudflare.rate_limiter import Counts, RateLimiter, RequestStats
+from cf_invoice_source.notices import shown_by
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -40,7 +41,6 @@ from cf_invoice_source.simulator.faults import (
     silence,
     status,
 )
-from cf_invoice_source.notices import shown_by
 from cf_invoice_source.walk.page import Page
 from tests.conftest import Naps
 from tests.support.make import make_invoices
