@@ -62,6 +62,8 @@ class UnexpectedError(InvoiceSourceError):
     @classmethod
     def of(cls, error: Exception) -> UnexpectedError:
         """Say where an error came from. Its own words are not repeated: they may hold a secret."""
+        while isinstance(error.__cause__, Exception):  # what dlt wraps
+            error = error.__cause__
         frames = extract_tb(error.__traceback__)
         where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
         said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""

@@ -33,7 +33,7 @@ def show_report(console: Console, report: Report) -> None:
     """Print the summary table of a load, when all was last compared, and where the rows are."""
     found = {name for name in _FIGURES if any(getattr(each, name) for each in report.accounts)}
     figures = [name for name in _FIGURES if name in found or name != "deleted"]
-    console.print(_table(console, [_report_row(account, figures) for account in report.accounts]))
+    console.print(_table(console, [_report_row(console, account, figures) for account in report.accounts]))
     if full_syncs := sorted(_date(each.full_sync_at) for each in report.accounts if each.full_sync_at):
         days = " to ".join(dict.fromkeys((full_syncs[0], full_syncs[-1])))
         console.print(f"Every row was last compared on {days} (full walk).")
@@ -58,7 +58,8 @@ def show_check(console: Console, check: Check) -> None:
     for row in check.rows:
         said = f"{row.account_id}: {row.said}" if row.account_id else row.said
         mark = _mark(console, row.state)
-        show_line(console, Text.assemble(mark, f"  {row.what:{width}}  {said}"))
+        style = "dim" if row.state == "skipped" else ""
+        show_line(console, Text.assemble(mark, f"  {row.what:{width}}  {said}"), style=style)
         for line in _details(row.remedy, row.request, row.cf_ray):
             show_line(console, Text.assemble("   ", line))
 
@@ -119,20 +120,21 @@ def _details(remedy: str, request: str = "", ray: str = "", reason: str = "") ->
     return [Text.assemble((f"{name}: ", "bold"), text) for name, text in named.items() if text]
 
 
-def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
+def _report_row(console: Console, account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
     numbers = {name: getattr(account, name) for name in figures}
     return {
         "account": Text(account.account_id),
         **{name: Text("" if number is None else f"{number:,}") for name, number in numbers.items()},
-        "verified": _verdict(account),
+        "verified": _verdict(console, account),
     }
 
 
-def _verdict(account: Outcome) -> Text:
+def _verdict(console: Console, account: Outcome) -> Text:
     if not account.problem:
         return Text("yes")
-    rejected = "" if account.unverified_reason else f" ({account.rejected:,} rejected)"
-    return Text(f"no{' (failed)' if account.error else rejected}", style="bold red")
+    why = "" if account.unverified_reason else f" ({account.rejected:,} rejected)"
+    why = " (failed)" if account.error else why
+    return Text(f"no{why if console.width >= _WIDE_ENOUGH_FOR_WHY else ''}", style="bold red")
 
 
 def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
@@ -182,6 +184,9 @@ _MOST_REASONS = 3
 """Reasons that a screen names; the table has them all."""
 
 _SHORT_ID = 8
+
+_WIDE_ENOUGH_FOR_WHY = 40
+"""So many columns have room for the reason behind a "no"; it stands on stderr, too."""
 
 _SPARE = dict.fromkeys(("mode", "requests"), 32) | dict.fromkeys(
     ("full walk", "newest", "last sync", "updated", "new", "deleted"), _SHORT_ID

@@ -145,7 +145,7 @@ class Client:
         hooks = {"response": read_bounded_body}
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False, hooks=hooks)
-        except requests.RequestException as error:
+        except OSError as error:  # that of `requests` is one, too
             raise unreachable(error, url) from error
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
