@@ -59,6 +59,26 @@ def locked_by(name: str) -> Prepare:
     return prepare
 
 
+def loaded_by_another_source(pipeline_name: str, table: str) -> Prepare:
+    """The dataset is that of another dlt pipeline, or of one of the same name."""
+
+    def prepare(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import dlt
+
+        file = str(directory / "mine.duckdb")
+        monkeypatch.setenv(PLACE, file)
+        pipeline = dlt.pipeline(
+            pipeline_name,
+            destination=dlt.destinations.duckdb(file),
+            dataset_name="cf_invoices",
+            pipelines_dir=str(directory / "pipelines"),
+        )
+        pipeline.run([{"id": "in_1", "currency": "usd"}], table_name=table)
+        pipeline.deactivate()
+
+    return prepare
+
+
 def without_directories(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (directory / "file").touch()
     monkeypatch.setenv("DLT_DATA_DIR", str(directory / "file"))
@@ -108,6 +128,18 @@ ODD: dict[str, tuple[Prepare, list[str], bool]] = {
         named("mine.duckdb", made_by(FOREIGN.format("customers (a INTEGER)", "customers", "1"))),
         [],
         True,
+    ),
+    "a table of another source": (loaded_by_another_source("stripe", "invoices"), [], False),
+    "a dataset of another source": (loaded_by_another_source("stripe", "customers"), [], True),
+    "a dataset of a pipeline of that name": (
+        loaded_by_another_source("cloudflare_invoices", "customers"),
+        [],
+        True,
+    ),
+    "a table of a pipeline of that name": (
+        loaded_by_another_source("cloudflare_invoices", "invoices"),
+        [],
+        False,
     ),
     "a lock of the file that cannot be taken": (locked_by("mine.duckdb.lock"), [], False),
     "a lock of the pipeline that cannot be taken": (
