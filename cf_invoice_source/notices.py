@@ -1,4 +1,4 @@
-"""Tells a person, while it happens, why something takes long."""
+"""Tells a person, while it happens, why something takes long, and what was announced."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ class Accounts:
     done, it begins anew: a source can be loaded again and again.
 
     Args:
+        counters: Where progress is counted.
         package_rows: Rows in one package, at least; None for all in one.
         isolate_accounts: Whether an account that cannot be read leaves the others alone.
         bypass_normalizer: Whether nobody has put dlt's own steps between here and the destination.

@@ -35,6 +35,10 @@ class Problem:
     reasons: tuple[str, ...] = ()
     remedy: str = ""
 
+    def __str__(self) -> str:
+        named = {"Reason": "; ".join(self.reasons), "Do": self.remedy}
+        return "\n".join([self.text, *(f"{name}: {text}" for name, text in named.items() if text)])
+
 
 class Account(Protocol):
     """What is known of one account, by a load or from the destination."""
