@@ -11,7 +11,7 @@ import dlt
 
 from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.counters import Counters
-from cf_invoice_source.loading.job import account_ids_of, check_loader_settings, read_job
+from cf_invoice_source.loading.job import account_ids_of, check_loader_settings, prepare
 from cf_invoice_source.loading.packages import finish_pending, load_package
 from cf_invoice_source.loading.report import Report
 from cf_invoice_source.schema.hints import incomplete_tables
@@ -20,7 +20,7 @@ from cf_invoice_source.source import empty_tables, source_of
 from cf_invoice_source.warehouse.dataset_ref import client_of, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.duckdb_file import check_file_name, open_database
-from cf_invoice_source.warehouse.locks import database_lock, pipeline_lock
+from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -41,7 +41,7 @@ def load(
     Args:
         pipeline: Any dlt pipeline.
         package_rows: Rows in one load package, at least.
-        wait_s: How many seconds to wait for another load of this pipeline, or into this DuckDB file.
+        wait_s: How many seconds to wait in all for another load of this pipeline, or into this DuckDB file.
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
@@ -50,17 +50,16 @@ def load(
         ApiChangedError: Cloudflare answered in an unknown shape, for every account.
         DestinationError: The destination could not be read or written.
     """
+    job, client = prepare(settings, pipeline.pipeline_name)
+    job.access.announce()
+    waits = Waits(wait_s)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(destination := client_of(pipeline), wait_s=wait_s),
+        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
         open_database(destination) as close_database,
     ):
         check_file_name(destination)
-        job = read_job(settings, pipeline.pipeline_name)
-        job.check()
-        client = job.client()
-        check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
@@ -102,10 +101,11 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         TryLaterError: Another load did not end.
         DestinationError: The destination could not be written.
     """
+    waits = Waits(wait_s)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(client_of(pipeline), wait_s=wait_s),
+        database_lock(client_of(pipeline), wait_s=waits.left_s),
     ):
         check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
@@ -132,9 +132,9 @@ def list_accounts(**settings: Any) -> list[str]:
         ApiChangedError: Cloudflare answered in an unknown shape.
     """
     with translated_errors():
-        job = read_job(settings)
-        job.check()
-        return list(account_ids_of(job, job.client()))
+        job, client = prepare(settings)
+        job.access.announce()
+        return list(account_ids_of(job, client))
 
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
 
 import dlt
+from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.storages.load_package import load_package_state
 from dlt.extract import DltResource
 
@@ -18,11 +19,11 @@ from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
-from cf_invoice_source.loading.job import Job
+from cf_invoice_source.loading.job import Job, prepare
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
-from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, SECTION, InvoiceType
+from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import to_dict
 from cf_invoice_source.warehouse.dlt_names import logger
 from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline
@@ -31,15 +32,15 @@ from cf_invoice_source.warehouse.stored import StoredRows
 __source_name__ = SECTION
 
 
-@dlt.source(name=SECTION, section=SECTION, spec=Job)
-def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's configuration
+@dlt.source(name=SECTION, section=SECTION, spec=BaseConfiguration)  # dlt looks nothing up: `read_job` does
+def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
     account_id: str | Sequence[str] | None = None,
-    type: InvoiceType = "all",  # noqa: A002 - Cloudflare's name for it
-    full: bool = False,
-    accept_deletions: bool = False,
-    full_sync_every_days: float = FULL_SYNC_EVERY_DAYS,
+    type: InvoiceType | None = None,  # noqa: A002 - Cloudflare's name for it
+    full: bool | None = None,
+    accept_deletions: bool | None = None,
+    full_sync_every_days: float | None = None,
     base_url: str | None = None,
-    credentials: CloudflareCredentials = dlt.secrets.value,
+    credentials: CloudflareCredentials | Mapping[str, str] | str | None = None,
     created: dlt.sources.incremental[datetime] | None = None,
     schema_contract: dict[str, Any] | None = None,
     table_format: TableFormat | None = None,
@@ -47,17 +48,19 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
-    Each argument can come from dlt's configuration, `[sources.cf_invoice_source]`.
+    What is not given is looked up in dlt's configuration, under `[sources.cf_invoice_source]` and nowhere
+    else; only `created` is an argument and nothing more.
 
     Args:
         account_id: Cloudflare account ID, or several: a list, or one text with commas. Without it
             `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
-        type: Which invoices: all, auto (automatic top-ups) or manual.
+        type: Which invoices: all (the default), auto (automatic top-ups) or manual.
         full: Whether to read every page and to compare every value, even where that is not due.
         accept_deletions: Whether invoices that are not listed any more, though they could not have been
             deleted (all but drafts), are deleted here, too. Else they stay, and nothing is verified.
-        full_sync_every_days: After how many days a run does so by itself.
-        base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else the real one.
+        full_sync_every_days: After how many days a run does so by itself; 7 by default.
+        base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else that of a file, else the real one. To one
+            of a file that is not Cloudflare's go only the credentials of the files beside it.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
         created: A range of `created`: `dlt.sources.incremental("created", initial_value=..., end_value=...)`
             with times in UTC. It is loaded without regard to earlier runs, and verifies nothing. Invoices
@@ -75,10 +78,10 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting of dlt's co
     Raises:
         SettingsError: A setting is missing or makes no sense.
     """
-    job = Job(**locals())
+    job, client = prepare(locals())
+    job.access.announce()
     separate_staging_of_the_active_pipeline()
-    job.check()
-    return _resource_of(job, job.client())
+    return _resource_of(job, client)
 
 
 @dlt.source(name=SECTION, section=SECTION)
@@ -108,7 +111,7 @@ def _resource_of(job: Job, asked: Client | Accounts) -> DltResource:
     return _invoices(job, asked, created)
 
 
-@dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge")
+@dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge", spec=BaseConfiguration)
 def _invoices(
     job: Job,
     asked: Client | Accounts,

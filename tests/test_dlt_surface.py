@@ -78,63 +78,93 @@ def client_of(pipeline: dlt.Pipeline) -> SqlJobClientBase:
 
 @configspec
 class Spec(BaseConfiguration):
-    account_id: str | None = None
     days: int = 7
-    anything: Any | None = None
 
 
-def read(given: Mapping[str, Any], pipeline_name: str | None = None) -> Spec:
+def read(pipeline_name: str | None = None) -> Spec:
     from dlt.common.configuration import resolve_configuration
     from dlt.common.configuration.resolve import inject_section
     from dlt.common.configuration.specs import known_sections
     from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.SOURCES, "mine"))):
-        return resolve_configuration(Spec(), explicit_value=given)
-
-
-@pytest.mark.usefixtures("dlt_here")
-def test_a_setting_that_is_given_as_none_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`loading.job.read_job`: who passes None does not get what the settings have."""
-    monkeypatch.setenv("SOURCES__MINE__ACCOUNT_ID", "of the settings")
-
-    assert read({}).account_id == "of the settings"
-    assert read({"days": 1}).account_id == "of the settings"
-    assert read({"account_id": None}).account_id is None
+        return resolve_configuration(Spec())
 
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_settings_of_a_pipeline_come_before_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`loading.job.read_job`, `warehouse.dataset_ref.settings_of`."""
+    """`warehouse.dataset_ref.settings_of`."""
     monkeypatch.setenv("SOURCES__MINE__DAYS", "1")
     monkeypatch.setenv("WATCHED__SOURCES__MINE__DAYS", "2")
 
-    assert (read({}, "watched").days, read({}, "other").days) == (2, 1)
+    assert (read("watched").days, read("other").days) == (2, 1)
 
 
-@pytest.mark.usefixtures("dlt_here")
-def test_any_value_is_taken_as_it_is() -> None:
-    """`loading.job.Job.write_disposition`: a text or a dict."""
-    assert read({"anything": {"disposition": "merge"}}).anything == {"disposition": "merge"}
-    assert read({"anything": "merge"}).anything == "merge"
+def test_a_provider_gives_a_value_of_just_the_sections_asked_for_and_says_where_it_stands(
+    place: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """`loading.lookup.find`."""
+    (place / ".dlt").mkdir()
+    (place / ".dlt" / "config.toml").write_text("[sources.mine]\ndays = 2\n")
+    request.getfixturevalue("dlt_here")
+    monkeypatch.setenv("DAYS", "3")
+    monkeypatch.setenv("WATCHED__SOURCES__MINE__DAYS", "1")
+    asked = [
+        (
+            provider.name,
+            provider.supports_secrets,
+            provider.get_value("days", int, name, "sources", "mine"),
+            provider.get_value_location("days", name, "sources", "mine"),
+        )
+        for name in ("watched", None)
+        for provider in dlt.config.config_providers
+        if provider.supports_sections
+    ]
+
+    assert [each for each in asked if each[2][0] is not None] == [
+        ("Environment Variables", True, ("1", "WATCHED__SOURCES__MINE__DAYS"), ""),
+        ("config.toml", False, (2, "sources.mine.days"), "config.toml"),
+    ]
 
 
-@pytest.mark.usefixtures("dlt_here")
-def test_dlt_remembers_where_it_found_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cloudflare.credentials.where_found`."""
-    from dlt.common.configuration.providers import EnvironProvider
-    from dlt.common.configuration.utils import get_resolved_traces
+@pytest.mark.parametrize(
+    ("value", "hint", "read_as"),
+    [
+        ("yes", bool, True),
+        ("0", bool, False),
+        ("1.5", float, 1.5),
+        ('{"a": 1}', dict, {"a": 1}),
+        (7, str, "7"),
+    ],
+)
+def test_a_setting_is_read_as_its_hint_says(value: Any, hint: Any, read_as: Any) -> None:
+    """`loading.lookup.find`."""
+    from dlt.common.configuration.utils import deserialize_value
 
-    monkeypatch.setenv("WATCHED__SOURCES__MINE__ACCOUNT_ID", "found")
+    assert deserialize_value("setting", value, hint) == read_as
+    assert deserialize_value("setting", value, Any) is value
 
-    read({}, "watched")
-    trace = next(each for each in get_resolved_traces().resolved_traces[::-1] if each.value == "found")
 
-    assert (trace.key, trace.provider_name) == ("account_id", EnvironProvider().name)
-    assert (
-        EnvironProvider.get_key_name(trace.key, "watched", *trace.sections)
-        == "WATCHED__SOURCES__MINE__ACCOUNT_ID"
-    )
+def test_a_source_without_fields_in_its_spec_is_given_what_it_was_called_with(
+    dlt_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`source`: dlt looks nothing up, neither for the source nor for its resource's cursor."""
+    monkeypatch.setenv("DAYS", "3")
+    monkeypatch.setenv("CREATED__INITIAL_VALUE", "4")
+    given = []
+
+    @dlt.source(name="mine", spec=BaseConfiguration)
+    def source(days: int | None = None) -> Any:
+        given.append(days)
+        return rows()
+
+    @dlt.resource(spec=BaseConfiguration)
+    def rows(created: dlt.sources.incremental[int] = dlt.sources.incremental("created")) -> Any:  # noqa: B008
+        given.append(created.initial_value)
+        yield []
+
+    assert list(source()) == []
+    assert given == [None, None]
 
 
 @pytest.mark.usefixtures("dlt_here")
@@ -148,7 +178,7 @@ def test_the_error_of_a_wrong_setting_says_which_and_of_what_type(monkeypatch: p
     monkeypatch.setenv("SOURCES__MINE__DAYS", "many")
 
     with pytest.raises(ConfigValueCannotBeCoercedException) as raised:
-        read({})
+        read()
 
     assert isinstance(raised.value, ConfigurationException)
     assert (raised.value.field_name, raised.value.field_value, raised.value.hint) == ("days", "many", int)
@@ -1362,6 +1392,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "ConfigSectionContext": ("warehouse.dlt_names", "a source's settings are read outside of it"),
     "ConfigValueCannotBeCoercedException": ("warehouse.dlt_errors", "its message shows the value"),
     "ConfigurationException": ("warehouse.dlt_names", "a setting is wrong, not the destination"),
+    "ConfigProvider": ("loading.lookup", "the type of one of `dlt.config.config_providers`"),
     "DatabaseException": ("warehouse.duckdb_file", "a driver's error, whatever it is"),
     "Destination": ("warehouse.dataset_ref", "a destination by its name, as `dlt.pipeline` finds it"),
     "DestinationClientConfiguration": ("warehouse.dlt_names", "the type of `client.config`"),
@@ -1369,7 +1400,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "DestinationException": ("warehouse.dlt_errors", "tells a destination's error from others"),
     "DestinationUndefinedEntity": ("warehouse.dlt_names", "a missing table reads as empty"),
     "DltException": ("warehouse.dlt_names", "tells dlt's errors from bugs of ours"),
-    "EnvironProvider": ("cloudflare.credentials", "names the variable that holds a credential"),
+    "EnvironProvider": ("loading.lookup", "tells the environment from files"),
     "FileStorage": ("warehouse.dataset_ref", "dlt's rule for the name of a pipeline"),
     "FilesystemClient": ("warehouse.dlt_names", "files are tables only by a schema"),
     "FilesystemSqlClient": ("warehouse.open_tables", "reads without DuckDB's extensions"),
@@ -1381,16 +1412,18 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "NullCollector": ("cli.progress", "the base of a progress of one's own"),
     "PipelineConfiguration": ("warehouse.dataset_ref", "where a pipeline's files are, without making it"),
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
+    "RuntimeConfiguration": ("loading.access", "dlt's settings of requests are checked before a load"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
     "TSchemaEvolutionMode": ("schema.contract", "as above"),
     "TTableFormat": ("warehouse.destination", "the type of `table_format`"),
+    "TomlProviderReadException": ("warehouse.dlt_errors", "which file of settings cannot be read"),
     "WithLocalFiles": ("warehouse.dataset_ref", "which destinations have relative paths"),
     "WithSqlClient": ("warehouse.dlt_names", "which destinations answer SQL"),
     "ensure_datetime_in_tz": ("warehouse.reader", "timestamps as any database gives them"),
+    "deserialize_value": ("loading.lookup", "reads a setting as dlt would"),
     "generate_dlt_ids": ("loading.row_file", "`_dlt_id` of rows that pass dlt's normalizer by"),
-    "get_resolved_traces": ("cloudflare.credentials", "where a credential was found"),
     "inject_section": ("warehouse.dlt_names", "settings of a pipeline come first"),
     "known_sections": ("warehouse.dlt_names", "dlt's names of its sections"),
     "PIPELINE_STATE_TABLE_NAME": ("warehouse.reader", "where dlt stores what is remembered"),
@@ -1416,14 +1449,19 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "config_params": ("warehouse.dlt_names", "settings of a destination that is there already"),
     "create_view_select": ("warehouse.open_tables", "how a table of files is read"),
     "data_tables": ("warehouse.stored", "tables that have seen rows"),
+    "config_providers": ("loading.lookup", "settings are looked up under our own section only"),
     "dataset_path": ("warehouse.probe", "where files would be written"),
     "evolve-columns-once": ("schema.contract", "a frozen table still takes its first columns"),
+    "from_init_value": ("loading.access", "credentials from a text, a dict or credentials"),
+    "get_value": ("loading.lookup", "as above, and where one was found"),
+    "get_value_location": ("loading.lookup", "which file"),
     "load_open_table": ("warehouse.open_tables", "Delta's or Iceberg's own table"),
     "loader_parallelism_strategy": ("warehouse.staging", "one job at a time, for SQLite"),
     "maybe_ddl_transaction": ("warehouse.probe", "a table that is made is undone"),
     "normalize_tables_path": ("schema.columns", "where dlt puts a field"),
     "resolve_contract_settings_for_table": ("schema.contract", "the contract of a table"),
-    "resolved_traces": ("cloudflare.credentials", "where a credential was found"),
+    "supports_sections": ("loading.lookup", "which providers know more than bare names"),
+    "supports_secrets": ("loading.lookup", "a secret in config.toml is refused"),
     "set_schema_contract": ("source", "the decorator's contract comes before a setting's"),
     "shorten_fragments": ("schema.columns", "where dlt puts a field"),
     "staging_dataset_name_layout": ("warehouse.staging", "the name of a staging dataset"),

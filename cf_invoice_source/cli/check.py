@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from cf_invoice_source.cloudflare.answers import Token
-from cf_invoice_source.cloudflare.credentials import KeyAuth, where_found
+from cf_invoice_source.cloudflare.credentials import KeyAuth
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError, UnexpectedError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
@@ -100,14 +100,11 @@ class _Checks:
                 raise _SkippedError(f"needs {row.what}")
 
     def _find_credentials(self) -> str:
-        # With defaults for all else: a setting that cannot be read has a row of its own.
-        about_cloudflare = {"account_id", "base_url", "credentials"}
-        defaults = {field.name: field.default for field in fields(Job) if field.name not in about_cloudflare}
-        self._access = read_job(defaults | self._given, self._pipeline_name)
-        credentials = self._access.credentials
-        is_key = isinstance(credentials.to_auth(), KeyAuth)
+        # The other settings have a row of their own, should one of them not be readable.
+        self._cloudflare = read_job(self._given, self._pipeline_name, looked_up=("account_id",))
+        is_key = isinstance(self._cloudflare.access.credentials.to_auth(), KeyAuth)
         found = "an e-mail with a global API key" if is_key else "an API token"
-        return f"{found}, from {where_found(credentials, self._pipeline_name)}"
+        return f"{found}, from {self._cloudflare.access.signed_by}"
 
     def _find_settings(self) -> str:
         check_loader_settings(self._pipeline_name)
@@ -118,8 +115,9 @@ class _Checks:
 
     def _find_token(self) -> str:
         self._need("credentials")
-        self._client = self._access.client()
-        if not self._access.credentials.api_token:
+        self._client = self._cloudflare.client()
+        self._cloudflare.access.announce()
+        if not self._cloudflare.access.credentials.api_token:
             raise _SkippedError("Cloudflare verifies tokens only, not a global API key")
         token = self._ask_about_token()
         if token.status != "active":
@@ -133,17 +131,17 @@ class _Checks:
         except SettingsError as refused:
             # A token that belongs to an account is known to that account only.
             with suppress(InvoiceSourceError):
-                for account_id in account_ids_of(self._access, self._client):
+                for account_id in account_ids_of(self._cloudflare, self._client):
                     with suppress(SettingsError):
                         return self._client.token(account_id)
             raise refused from None
 
     def _find_accounts(self) -> str:
-        self._account_ids = self._access.account_ids
+        self._account_ids = self._cloudflare.account_ids
         if self._account_ids:
             return f"{len(self._account_ids):,}, named by {'--account' if self._given else 'the settings'}"
         self._need("credentials", "token")
-        self._account_ids = account_ids_of(self._access, self._client)
+        self._account_ids = account_ids_of(self._cloudflare, self._client)
         return f"{len(self._account_ids):,}, all that the credentials can see"
 
     def _find_permission(self, account_id: str) -> str:

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
-from click import Option
+from click import Context, Option, Parameter
 
 from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.cli.streams import give_stdout_up
@@ -41,8 +41,19 @@ def _hours(text: str) -> float:
     return float(number) * (24 if unit == "d" else 1)
 
 
+def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
+    """Refuse an empty text, as that of a shell variable which is not set."""
+    if any(not text.strip() for text in ([given] if isinstance(given, str) else given)):
+        raise click.BadParameter("it is empty: is a variable not set?", context, option)
+    return given
+
+
 _ACCOUNTS = Option(
-    ["--account", "account_id"], metavar="ID", multiple=True, help="Cloudflare account ID; repeatable."
+    ["--account", "account_id"],
+    metavar="ID",
+    callback=_not_empty,
+    multiple=True,
+    help="Cloudflare account ID; repeatable.",
 )
 _TYPE = Option(
     ["--type"],
@@ -51,9 +62,20 @@ _TYPE = Option(
 )
 _FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
 _NAMES = (
-    Option(["--destination"], default="duckdb", help="Any dlt destination."),
-    Option(["--dataset", "dataset_name"], default=DATASET_NAME, help="Dataset (schema) for the tables."),
-    Option(["--pipeline-name"], metavar="NAME", default=PIPELINE_NAME, help="Name of the dlt pipeline."),
+    Option(["--destination"], callback=_not_empty, default="duckdb", help="Any dlt destination."),
+    Option(
+        ["--dataset", "dataset_name"],
+        callback=_not_empty,
+        default=DATASET_NAME,
+        help="Dataset (schema) for the tables.",
+    ),
+    Option(
+        ["--pipeline-name"],
+        metavar="NAME",
+        callback=_not_empty,
+        default=PIPELINE_NAME,
+        help="Name of the dlt pipeline.",
+    ),
 )
 _ACCEPT_DELETIONS = Option(
     ["--accept-deletions"],
@@ -106,16 +128,23 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with output(as_json=as_json, debug=debug, is_quiet=quiet) as out:
         from cf_invoice_source.cli.progress import Progress
         from cf_invoice_source.cli.screen import show_report
+        from cf_invoice_source.loading.job import prepare
         from cf_invoice_source.runner import load as run
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
-        from cf_invoice_source.warehouse.locks import pipeline_lock
+        from cf_invoice_source.warehouse.locks import Waits, pipeline_lock
 
-        given = {"wait_s": wait_s} | {setting: value for setting, value in settings.items() if value}
+        given = {setting: value for setting, value in settings.items() if value}
         if demo and pipeline_name == PIPELINE_NAME:  # made-up data never lies beside real invoices
             pipeline_name = DEMO_PIPELINE_NAME
         ref = DatasetRef.of(pipeline_name, destination, dataset_name)
+        if not demo:  # what cannot begin leaves no pipeline behind, which would remember where it was made
+            prepare(given, pipeline_name)
+        ref.client()
+        waits = Waits(wait_s)
         with pipeline_lock(ref.pipeline_name, wait_s=wait_s):
-            pipeline = ref.pipeline(progress=Progress(out.stderr, is_shown=not quiet))
+            progress = Progress(out.stderr, is_shown=not quiet)
+            pipeline = ref.pipeline(progress=progress)
+            given["wait_s"] = waits.left_s
             report = _load_demo(pipeline, out, given) if demo else run(pipeline, **given)
         if as_json and not quiet:
             show_report(out.stderr, report)

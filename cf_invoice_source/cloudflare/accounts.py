@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, whole
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, readable, whole
 from cf_invoice_source.errors import SettingsError, TryLaterError
-from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
+from cf_invoice_source.settings import MAX_ACCOUNT_PAGES, MAX_ACCOUNTS, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
 HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
-def named_accounts(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Name the accounts given, else those of Cloudflare's own environment name; see `read_account_ids`."""
-    return read_account_ids(given or os.environ.get("CLOUDFLARE_ACCOUNT_ID"))
-
-
-def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def read_account_ids(given: object) -> tuple[str, ...]:
     """Read account IDs, each once, from a list or from a text of the environment: with commas, or in JSON."""
     if isinstance(given, str):
         listed = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             listed = json.loads(given)
-        given = listed if isinstance(listed, list) else given.split(",") if given.strip() else ()
-    account_ids = [str(account_id).strip().lower() for account_id in given or ()]
+        given = listed if isinstance(listed, list) else _without_trailing_comma(given)
+    if given is None:
+        return ()
+    listed = given if isinstance(given, Iterable) else (given,)
+    account_ids = [str(account_id).strip().lower() for account_id in listed]
     for number, account_id in enumerate(account_ids, 1):
         if not _ACCOUNT_ID.fullmatch(account_id):  # it is not shown: it may be a token in the wrong place
             raise SettingsError(
@@ -39,6 +37,12 @@ def read_account_ids(given: str | Sequence[str] | None) -> tuple[str, ...]:
                 remedy="an account ID has 32 hexadecimal characters; several are separated by commas",
             )
     return tuple(dict.fromkeys(account_ids))
+
+
+def _without_trailing_comma(text: str) -> list[str]:
+    listed = text.split(",")
+    has_trailing = len(listed) > 1 and not listed[-1].strip()
+    return listed[:-1] if has_trailing else listed if text.strip() else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,9 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
     accounts = []
     for each in result:
         account_id = each.get("id") if isinstance(each, Mapping) else None
-        if not (isinstance(account_id, str) and account_id):
-            return Malformed("an account in the list has no id")
-        accounts.append(CloudflareAccount(account_id, str(each.get("name", ""))))
+        if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
+            return Malformed("an account in the list has no account ID")
+        accounts.append(CloudflareAccount(account_id, readable(each.get("name", ""))))
     info = document.get("result_info")
     total_count = whole(info.get("total_count")) if isinstance(info, Mapping) else None
     if total_count is None:
@@ -80,10 +84,15 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
     for _ in range(1 + MAX_RESTARTS):
         found: dict[str, CloudflareAccount] = {}
         totals = set()
-        for number in range(1, MAX_PAGES):
+        for number in count(1):
             page, known = fetch_page(number), len(found)
             found |= {account.id: account for account in page.accounts}
             totals.add(page.total_count)
+            if max(len(found), page.total_count) > MAX_ACCOUNTS or number > MAX_ACCOUNT_PAGES:
+                cause = (
+                    f"The credentials can see more than {MAX_ACCOUNTS:,} accounts, or the list has no end."
+                )
+                raise SettingsError(cause, remedy=HOW_TO_NAME)
             if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
                 break
         if totals == {len(found)}:  # else accounts came or went between two requests

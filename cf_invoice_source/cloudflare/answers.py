@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
+from cf_invoice_source.settings import MAX_PAGE_RECORDS
 from cf_invoice_source.walk.page import Page
 
 Result = TypeVar("Result", dict[str, Any], list[Any])
@@ -60,7 +61,9 @@ class Token:
     expires_on: str
 
 
-def read_page(document: Any, asked: int) -> Page[Any] | Failed | Malformed:
+def read_page(  # noqa: PLR0911 - each is another thing that can be wrong
+    document: Any, asked: int
+) -> Page[Any] | Failed | Malformed:
     """Read an answer of "Get invoice history" to the request for page `asked`."""
     result = read_result(document, dict)
     if isinstance(result, Failed | Malformed):
@@ -68,6 +71,8 @@ def read_page(document: Any, asked: int) -> Page[Any] | Failed | Malformed:
     records, pagination = result.get("invoices"), result.get("pagination")
     if not isinstance(records, list):
         return _malformed("result.invoices", "a list", records)
+    if len(records) > MAX_PAGE_RECORDS:
+        return Malformed(f"one page has more than {MAX_PAGE_RECORDS:,} records")
     if not isinstance(pagination, Mapping):
         return _malformed("result.pagination", "an object", pagination)
     has_more = pagination.get("has_more")

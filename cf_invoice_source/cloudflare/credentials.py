@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import re
 from typing import Optional
-from urllib.parse import urlsplit
 
-import dlt
 from dlt.common.configuration import configspec
-from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs import CredentialsConfiguration
-from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.typing import TSecretStrValue
 from requests import PreparedRequest
 from requests.auth import AuthBase
+from urllib3.util import Url, parse_url
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import BASE_URL, PERMISSION, SECTION, TOKEN_PAGE
@@ -24,14 +21,17 @@ _HOW_TO_SIGN_IN = (
     "CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY. To look around without an account: cf-invoices load --demo"
 )
 
+_HOST = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|\[[0-9a-f:.]+\]")
+_THIS_MACHINE = {"127.0.0.1", "localhost", "[::1]"}
+
 
 @configspec
 class CloudflareCredentials(CredentialsConfiguration):
     """An API token, or an e-mail with a global API key.
 
-    dlt fills it from arguments or from `[sources.cf_invoice_source.credentials]`. What it leaves empty is
-    looked up in `[sources.cf_invoice_source]`, and then under the environment names that Cloudflare's own
-    tools read: `CLOUDFLARE_API_TOKEN`, or `CLOUDFLARE_EMAIL` with `CLOUDFLARE_API_KEY`.
+    Where the source is given none, those of `[sources.cf_invoice_source.credentials]` count, then those of
+    `[sources.cf_invoice_source]`, and then those under the names that Cloudflare's own tools read in the
+    environment: `CLOUDFLARE_API_TOKEN`, or `CLOUDFLARE_EMAIL` with `CLOUDFLARE_API_KEY`. They are not mixed.
     """
 
     api_token: Optional[TSecretStrValue] = None  # noqa: UP045 - dlt reads the hint on Python 3.10, too
@@ -43,15 +43,6 @@ class CloudflareCredentials(CredentialsConfiguration):
         if not isinstance(native_value, str):
             super().parse_native_representation(native_value)
         self.api_token = native_value  # type: ignore[assignment]
-
-    def on_resolved(self) -> None:
-        """Look in the next place while nothing is given: one place decides, they are not mixed."""
-        for look_up in (
-            lambda name: dlt.secrets.get(f"sources.{SECTION}.{name}", str),
-            lambda name: os.environ.get(f"CLOUDFLARE_{name.upper()}"),
-        ):
-            if not (self.api_token or self.email or self.api_key):
-                self.api_token, self.email, self.api_key = map(look_up, ("api_token", "email", "api_key"))
 
     def to_auth(self) -> AuthBase:
         """Make the auth object for `requests`.
@@ -94,22 +85,6 @@ class KeyAuth(_HeaderAuth):
         super().__init__({"X-Auth-Email": email, "X-Auth-Key": api_key})
 
 
-def where_found(credentials: CloudflareCredentials, pipeline_name: str) -> str:
-    """Name the setting that holds the credentials, without its value."""
-    field = "api_token" if credentials.api_token else "api_key"
-    for trace in reversed(get_resolved_traces().resolved_traces):
-        if trace.value != credentials[field] or trace.key not in {field, "credentials"}:
-            continue
-        if trace.provider_name != EnvironProvider().name:
-            file = trace.provider_location or trace.provider_name
-            return f"{trace.key} under [{'.'.join(trace.sections)}] in {file}"
-        for prefix in ([pipeline_name], []):
-            name = EnvironProvider.get_key_name(trace.key, *prefix, *trace.sections)
-            if name in os.environ:
-                return name
-    return f"CLOUDFLARE_{field.upper()}"
-
-
 def _usable(what: str, value: str) -> str:
     """Refuse what cannot be a header's value, without showing it."""
     if value.startswith("<"):
@@ -123,26 +98,27 @@ def _usable(what: str, value: str) -> str:
     raise SettingsError(f"The {what} {wrong}.", remedy=remedy)
 
 
-def chosen_base_url(given: str | None) -> str:
-    """Choose the base URL: the one given, else that of Cloudflare's environment name, else the real one."""
-    return given or os.environ.get("CLOUDFLARE_BASE_URL") or BASE_URL
-
-
 def safe_base_url(base_url: str) -> str:
-    """Return a base URL without a slash at its end; refuse one to which no credential should go."""
+    """Return a base URL as it is contacted, without a slash at its end; refuse one not fit for a secret."""
     try:
-        parts = urlsplit(base_url)
-        is_address = bool((parts.hostname or "").encode("idna")) and parts.port != 0
-        is_private = parts.scheme == "https" or (parts.scheme == "http" and is_on_this_machine(base_url))
-        is_safe = is_address and is_private and not ("@" in parts.netloc or parts.query or parts.fragment)
+        parts = parse_url(base_url)  # it is urllib3 that connects: what another parser reads may differ
     except ValueError:  # half a bracket, two dots, or a port that is no number
-        is_safe = False
-    if is_safe:
-        return base_url.rstrip("/")
+        parts = Url()
+    host, path = parts.host or "", (parts.path or "").rstrip("/")
+    is_plain = base_url.isprintable() and not set(base_url) & set(" \\") and bool(_HOST.fullmatch(host))
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and host in _THIS_MACHINE)
+    if is_plain and is_private and parts.port != 0 and not (parts.auth or parts.query or parts.fragment):
+        return f"{parts.scheme}://{parts.netloc}{path}"
     cause = "The base URL must be an https:// address (http:// only on this machine), without user or query."
     raise SettingsError(cause, remedy="correct base_url or CLOUDFLARE_BASE_URL, or leave it out")
 
 
 def is_on_this_machine(base_url: str) -> bool:
     """Say whether requests to a base URL do not leave this machine."""
-    return urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return parse_url(base_url).host in _THIS_MACHINE
+
+
+def is_cloudflares(base_url: str) -> bool:
+    """Say whether requests to a base URL go to Cloudflare's API."""
+    parts, real = parse_url(base_url), parse_url(BASE_URL)
+    return (parts.scheme, parts.host, parts.port or 443) == (real.scheme, real.host, 443)

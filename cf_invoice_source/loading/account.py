@@ -99,7 +99,7 @@ class Account:
             self.pages.drop()
 
     def _walk(self, stored: StoredRows, request: SyncRequest) -> Generator[RowBatch, None, str]:
-        """Walk once; give what speaks against the premise of an incremental walk, where it ended at that."""
+        """Walk once. Give the evidence against the premise of an incremental walk, if it ended on that."""
         comparison = Comparison(
             self.account_id,
             stored,
@@ -156,7 +156,7 @@ class Account:
         self.outcome = replace(self.outcome, verified=False, unverified_reason=reason)
 
     def _note(self, rows: Rows, batch: WalkBatch[Item], unverifiable: str) -> None:
-        """Take over what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
+        """Note what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
         self._changes.update(rows.changes)
         self.bookmark = batch.bookmark or self.bookmark
         if not batch.end:

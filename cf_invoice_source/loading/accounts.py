@@ -41,7 +41,7 @@ class Accounts:
         counters: Where progress is counted.
         package_rows: Rows in one package, at least; None for all in one.
         isolate_accounts: Whether an account that cannot be read leaves the others alone.
-        bypass_normalizer: Whether nobody has put dlt's own steps between here and the destination.
+        bypass_normalizer: Whether rows may go past dlt's normalizer: no user has added steps of dlt's.
         full_reason: Why no account's tables can be trusted before they were compared; empty if they can.
     """
 
@@ -73,7 +73,7 @@ class Accounts:
 
     @property
     def is_done(self) -> bool:
-        """Whether every account's walk has ended, and all that came of it was given."""
+        """Whether every account's walk has ended, and all its rows were handed on."""
         return self._waiting == [] and self._running is None
 
     def row_batches(self, bookmarks: Mapping[str, Any], *, is_range: bool = False) -> Iterator[RowBatch]:
@@ -120,7 +120,7 @@ class Accounts:
         self._running = iter([RowBatch(each.account_id, {SYNCS: [each.outcome.row()]}) for each in wrong])
 
     def close(self) -> None:
-        """Let go of the pages that nobody took, and of the threads that ask for them."""
+        """Drop the pages that nobody took, and end the threads that ask for them."""
         for account in self.accounts:
             account.pages.drop()
         if self._pool:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import dlt
-from dlt.common.configuration import configspec
-from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration.container import Container
 from dlt.load.configuration import LoaderConfiguration
 
-from cf_invoice_source.cloudflare.accounts import named_accounts
+from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.cloudflare.client import Client
-from cf_invoice_source.cloudflare.credentials import CloudflareCredentials, chosen_base_url
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.loading.access import Access, find_access
+from cf_invoice_source.loading.lookup import find, find_in_environment
 from cf_invoice_source.schema.capabilities import TABLE_FORMATS, TableFormat
 from cf_invoice_source.schema.contract import TSchemaContractDict, check_write_disposition, read_contract
-from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, INVOICE_TYPES, SECTION, InvoiceType
+from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, INVOICE_TYPES, InvoiceType
+from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.dlt_names import (
     ConfigSectionContext,
     inject_section,
@@ -29,24 +30,38 @@ from cf_invoice_source.warehouse.dlt_names import (
 _LONGEST_DAYS = 36_500
 
 
-@configspec
-class Job(BaseConfiguration):
-    """The settings of a load, as dlt finds them; what each means is said at `cf_invoice_source`."""
+_HINTS: Mapping[str, Any] = {
+    "account_id": Any,
+    "type": InvoiceType,
+    "full": bool,
+    "accept_deletions": bool,
+    "full_sync_every_days": float,
+    "schema_contract": dict,
+    "table_format": str,
+    "write_disposition": Any,
+}
+"""The settings that are looked up one by one, and what each is read as."""
 
+_SETTINGS = {*_HINTS, "base_url", "credentials", "created"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The settings of a load; what each means is said at `cf_invoice_source`."""
+
+    access: Access = field(default_factory=Access)
     account_id: str | Sequence[str] | None = None
     type: InvoiceType = "all"
     full: bool = False
     accept_deletions: bool = False
     full_sync_every_days: float = FULL_SYNC_EVERY_DAYS
-    base_url: str | None = None
-    credentials: CloudflareCredentials = None  # type: ignore[assignment] # dlt makes it
     created: dlt.sources.incremental[datetime] | None = None
     schema_contract: dict[str, Any] | None = None
     table_format: TableFormat | None = None
     write_disposition: Any | None = None
 
     def check(self) -> None:
-        """Check every setting but the credentials."""
+        """Check every setting but those of the access."""
         if self.type not in INVOICE_TYPES:
             raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
         if not 0 <= self.full_sync_every_days <= _LONGEST_DAYS:
@@ -63,7 +78,7 @@ class Job(BaseConfiguration):
     @property
     def account_ids(self) -> tuple[str, ...]:
         """The accounts that the settings name; none for all that the credentials can see."""
-        return named_accounts(self.account_id)
+        return read_account_ids(self.account_id)
 
     @property
     def contract(self) -> TSchemaContractDict | None:
@@ -77,15 +92,51 @@ class Job(BaseConfiguration):
 
     def client(self) -> Client:
         """Make what asks Cloudflare, from credentials and a base URL that are in order."""
-        return Client(self.credentials.to_auth(), chosen_base_url(self.base_url))
+        return self.access.client()
 
 
-def read_job(given: Mapping[str, Any], pipeline_name: str | None = None) -> Job:
-    """Read the settings of a load; dlt looks up what is not given, first under the name of the pipeline."""
-    if unknown := given.keys() - {field.name for field in fields(Job)}:
+def read_job(
+    given: Mapping[str, Any], pipeline_name: str | None = None, looked_up: Collection[str] = _HINTS
+) -> Job:
+    """Read the settings of a load: what is not given, or as None, is looked up.
+
+    Args:
+        given: Arguments of `cf_invoice_source`.
+        pipeline_name: The section under which each setting is looked up first; that of dlt's context if None.
+        looked_up: The settings to look up, beside those of the access.
+
+    Raises:
+        SettingsError: A setting cannot be read.
+    """
+    if unknown := given.keys() - _SETTINGS:
         raise TypeError(f"unexpected settings: {', '.join(sorted(unknown))}")
-    with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.SOURCES, SECTION))):
-        return resolve_configuration(Job(), explicit_value=given)
+    unset = (None, dlt.config.value, dlt.secrets.value)  # the latter two are dlt's way to say "look it up"
+    values = {name: value for name, value in given.items() if not any(value is each for each in unset)}
+    pipeline_name = pipeline_name or Container()[ConfigSectionContext].pipeline_name
+    with translated_errors():
+        access = find_access(values, pipeline_name)
+        for name in looked_up:
+            if name not in values and (found := find(pipeline_name, name, _HINTS[name])):
+                values[name] = found.value
+    if not values.get("account_id") and (found := find_in_environment("CLOUDFLARE_ACCOUNT_ID")):
+        values["account_id"] = found.value
+    own = {name: value for name, value in values.items() if name not in {"base_url", "credentials"}}
+    return Job(access, **own)
+
+
+def prepare(given: Mapping[str, Any], pipeline_name: str | None = None) -> tuple[Job, Client]:
+    """Read and check all that a load needs to begin, and make what asks Cloudflare; nothing is asked yet.
+
+    Raises:
+        SettingsError: A setting is missing or wrong.
+    """
+    job = read_job(given, pipeline_name)
+    with translated_errors():
+        job.check()
+        read_account_ids(job.account_id)  # one that cannot be is refused
+        client = job.client()
+        check_loader_settings(pipeline_name)
+    return job, client
 
 
 def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
@@ -93,7 +144,7 @@ def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
     return job.account_ids or tuple(account.id for account in client.accounts())
 
 
-def check_loader_settings(pipeline_name: str) -> None:
+def check_loader_settings(pipeline_name: str | None) -> None:
     """Refuse to take a package for loaded although rows of it were refused: their bookmark would go ahead."""
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)

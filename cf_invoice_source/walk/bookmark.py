@@ -41,8 +41,8 @@ class HighWaterMark:
         identity: What stands there, as a check: an id, or a hash where there is no id.
         unsettled: The key of each invoice up to here that may still change, by its ordinal.
         rejected: Each rejected record up to here, by its ordinal.
-        anonymous: Invoices without an id, counted by identity. Only such as could still get equal
-            neighbours are kept: those as new as the mark, and those without a time.
+        anonymous: Invoices without an id, counted by identity. Only those that could still get an
+            equal neighbour are kept: as new as the mark, or without a time.
     """
 
     ordinal: int = 0
@@ -52,7 +52,7 @@ class HighWaterMark:
     anonymous: Mapping[str, Equal] = field(default_factory=dict)
 
     def claims(self, ordinal: int) -> str | None:
-        """Say which id or hash must stand at an ordinal if nothing has moved; None where any may."""
+        """Name the id or hash that is at an ordinal if nothing has moved; None if anything may be there."""
         if ordinal == self.ordinal:
             return self.identity
         if ordinal in self.unsettled:
@@ -60,7 +60,7 @@ class HighWaterMark:
         return self.rejected[ordinal].id if ordinal in self.rejected else None
 
     def is_ambiguous(self) -> bool:
-        """Whether what stands at the mark has no id and an equal one below it: then it is no check."""
+        """Whether the record at the mark has no id and an equal one below it: it cannot be a check then."""
         equal = self.anonymous.get(self.identity)
         hashes = [f"{REJECTED}{reject.key.rpartition(':')[0]}" for reject in self.rejected.values()]
         return hashes.count(self.identity) > 1 or (equal is not None and equal.count > 1)
@@ -78,7 +78,7 @@ class Bookmark:
         unfinished: How far a full walk got that was cut into several packages and is not done.
         unfinished_since: When that walk began, in unix seconds.
         invoices: Invoices that the list had by the last verified walk; None for none yet.
-        rejects: Records that could not be stored, likewise.
+        rejects: Records that could not be stored, by the same walk.
         unlisted: Rows that are kept although the list did not have them: they could not have been deleted.
         unlisted_ids: Some of them, for a message.
         kept_rejects: Rows that are kept of records that can no longer be read.

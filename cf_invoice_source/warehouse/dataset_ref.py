@@ -105,7 +105,9 @@ class DatasetRef:
         for table in tables:
             schema.update_table(table)
         with settings_of(self.pipeline_name):
-            return dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
+            client = dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
+        database_file(client.config.credentials)  # that of another database is refused
+        return client
 
     @contextmanager
     def reading(self) -> Iterator[dlt.Dataset | None]:
@@ -143,9 +145,21 @@ def location_of(client: JobClientBase) -> str:
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
-    """Name the file that these credentials open, and make where it is missing; None for other databases."""
+    """Name the file that these credentials open, and make where it is missing; None for other databases.
+
+    Raises:
+        SettingsError: They are those of another database, which DuckDB would take for the name of a file.
+    """
     if not isinstance(credentials, ConnectionStringCredentials):
         return None
+    if isinstance(credentials, DuckDbCredentials) and (
+        credentials.drivername != "duckdb" or credentials.host
+    ):
+        raise SettingsError(
+            "The destination is a DuckDB file, but its credentials are those of another database.",
+            remedy="name the destination that they are for, such as --destination postgres, or set "
+            "DESTINATION__DUCKDB__CREDENTIALS to the path of a file",
+        )
     database = credentials.database or ""
     is_file = credentials.drivername in {"duckdb", "sqlite"} and database and not database.startswith(":")
     return Path(database).absolute() if is_file else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigValueCannotBeCoercedException,
 )
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.exceptions import MissingDependencyException
 
@@ -82,9 +85,13 @@ def _of_settings(cause: BaseException) -> InvoiceSourceError | None:
     if isinstance(cause, MissingDependencyException):
         packages = " ".join(f'"{package}"' for package in cause.dependencies)
         return SettingsError(f"{cause.caller} needs another package.", remedy=f"pip install {packages}")
-    if not isinstance(cause, ConfigurationException):
-        return None
+    return _of_dlts_settings(cause) if isinstance(cause, ConfigurationException) else None
+
+
+def _of_dlts_settings(cause: ConfigurationException) -> SettingsError:
     cause.__cause__ = cause.__context__ = None  # they show the setting's value, which may be a secret
+    if isinstance(cause, TomlProviderReadException):
+        return _unreadable(cause)
     if isinstance(cause, ConfigValueCannotBeCoercedException):
         cause.field_value = None
         hint: object = cause.hint
@@ -112,6 +119,18 @@ _REMEDIES = {
     ),
 }
 """What to do where the destination says this: DuckDB's words, of the versions 1.5 and 2.0."""
+
+
+def _unreadable(cause: TomlProviderReadException) -> SettingsError:
+    """Say what is wrong with a file of settings. Some editors begin it with a mark that is no TOML."""
+    said = str(cause).strip().splitlines()[-1]
+    for path in filter(Path.is_file, map(Path, cause.full_paths)):
+        if path.read_bytes().startswith(codecs.BOM_UTF8):
+            said = f"{path} begins with a byte order mark"
+    return SettingsError(
+        f"dlt's {cause.file_name} cannot be read: {said}",
+        remedy=f"correct it, and save it as UTF-8 without a byte order mark: {' or '.join(cause.full_paths)}",
+    )
 
 
 def _destination_failed(error: BaseException, kept: str = "") -> DestinationError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from time import monotonic
 
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
@@ -40,13 +42,13 @@ def pipeline_lock(
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
     """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once."""
-    database = database_file(client.config.credentials)
-    if database is None:
+    named = database_file(client.config.credentials)
+    if named is None:
         return nullcontext()
-    unwritable = _unwritable_database(database)
+    database = Path(os.path.realpath(named))  # a link is another name of the same database
     if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
-        raise unwritable
-    return _held(_lock_beside(database), f"into {database}", wait_s, unwritable)
+        raise _unwritable_database(database)
+    return _held(_lock_beside(database), f"into {database}", wait_s, _unwritable_database(database), database)
 
 
 def _lock_beside(database: Path) -> Path:
@@ -62,13 +64,31 @@ def _unwritable_pipelines(pipelines_dir: Path) -> SettingsError:
 
 def _unwritable_database(database: Path) -> DestinationError:
     return DestinationError(
-        f"The directory of the database file {database}, or the lock file in it, cannot be written.",
+        f"The directory of the database file {database} cannot be written.",
         remedy="make it, or give this user the right to write there, or choose another file",
     )
 
 
+class Waits:
+    """Several waits in a row that may take so many seconds in all."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._until = monotonic() + wait_s
+
+    @property
+    def left_s(self) -> float:
+        """How many seconds the next one may take."""
+        return max(0.0, self._until - monotonic())
+
+
 @contextmanager
-def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) -> Iterator[None]:
+def _held(
+    path: Path,
+    what: str,
+    wait_s: float,
+    unwritable: InvoiceSourceError,
+    database: Path | None = None,
+) -> Iterator[None]:
     # The operating system holds it for a process: it ends with the process, however that ends.
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
     lock = FileLock(path, is_singleton=True)
@@ -85,26 +105,47 @@ def _held(path: Path, what: str, wait_s: float, unwritable: InvoiceSourceError) 
         remedy = "run again when it has ended; nothing was asked for or written"
         raise TryLaterError(cause, remedy=remedy) from error
     except OSError as error:
-        raise unwritable from error
+        raise (_unusable_lock(path) if os.path.lexists(path) else unwritable) from error
     try:
+        _share(path, database)
         yield
     finally:
+        _share(path, database)
         lock.release()
 
 
 def check_locks(ref: DatasetRef) -> None:
-    """Check that a load could take both locks, and the place of the pipeline; nothing is made."""
+    """Check that a load could take both locks; nothing is made."""
     pipelines_dir = ref.working_dir.parent
-    if not _can_be_made(pipelines_dir / f"{ref.pipeline_name}.lock"):
-        raise _unwritable_pipelines(pipelines_dir)
-    database = database_file(ref.client().config.credentials)
-    if database and not (database.parent.is_dir() and _can_be_made(_lock_beside(database))):
-        raise _unwritable_database(database)
+    _check_lock(pipelines_dir / f"{ref.pipeline_name}.lock", _unwritable_pipelines(pipelines_dir))
+    if named := database_file(ref.client().config.credentials):
+        database = Path(os.path.realpath(named))
+        unwritable = _unwritable_database(database)
+        if not database.parent.is_dir():
+            raise unwritable
+        _check_lock(_lock_beside(database), unwritable)
 
 
-def _can_be_made(path: Path) -> bool:
-    """Whether a file can be opened for writing, or made, with the directories that lack above it."""
-    if path.exists():
-        return path.is_file() and os.access(path, os.W_OK)
+def _check_lock(path: Path, unwritable: InvoiceSourceError) -> None:
+    """Check that a lock can be opened, or made, with the directories that lack above it."""
+    if os.path.lexists(path):
+        if not (path.is_file() and os.access(path, os.W_OK)):
+            raise _unusable_lock(path)
+        return
     above = next(filter(Path.exists, path.parents))
-    return above.is_dir() and os.access(above, os.W_OK)
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise unwritable
+
+
+def _unusable_lock(path: Path) -> SettingsError:
+    return SettingsError(
+        f"The lock file {path} cannot be opened for writing.",
+        remedy="give this user the right to write it, or delete it while no load is under way",
+    )
+
+
+def _share(path: Path, database: Path | None) -> None:
+    """Let whoever may write the database take its lock, too."""
+    if database:
+        with suppress(OSError):  # it is another user's, who did so, or the database is not there yet
+            path.chmod(stat.S_IMODE(database.stat().st_mode) & 0o666)

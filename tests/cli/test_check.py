@@ -144,11 +144,14 @@ SOURCES: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a pair": (
         {"CLOUDFLARE_EMAIL": "ada@example.com", "CLOUDFLARE_API_KEY": SECRET},
-        "an e-mail with a global API key, from CLOUDFLARE_API_KEY",
+        "an e-mail with a global API key, from CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY",
     ),
     "a pair under dlt's name": (
         {f"{SECTION}__CREDENTIALS__EMAIL": "ada@example.com", f"{SECTION}__CREDENTIALS__API_KEY": SECRET},
-        f"an e-mail with a global API key, from {SECTION}__CREDENTIALS__API_KEY",
+        (
+            "an e-mail with a global API key, "
+            f"from {SECTION}__CREDENTIALS__EMAIL and {SECTION}__CREDENTIALS__API_KEY"
+        ),
     ),
 }
 

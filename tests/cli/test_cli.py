@@ -334,7 +334,6 @@ def test_no_credentials_says_where_to_get_a_token_and_that_the_demo_needs_none(c
         ["--destination", "postgresql://loader:nonsense@db.example.com:5432/finance"],
         ["--destination", "../nonsense"],
         ["--destination", "nonsense.nonsense"],
-        ["--destination", ""],
         ["--pipeline-name", "nonsense/nonsense"],
         ["--account", "nonsense nonsense"],
     ],

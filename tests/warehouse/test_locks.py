@@ -9,14 +9,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
 
+import dlt
 import pytest
+from filelock import FileLock
 
+from cf_invoice_source import TryLaterError, create_tables, pipeline_lock
+from cf_invoice_source import load as load_invoices
 from cf_invoice_source.simulator import Account, Request, Simulator
-from tests.conftest import Command, Ended, Warehouse
+from cf_invoice_source.warehouse.locks import database_lock
+from tests.conftest import Command, Ended, Load, Warehouse
 from tests.support.make import make_invoices
 
 WAIT_S = 30
@@ -135,7 +142,7 @@ def test_loads_into_different_files_by_different_pipelines_do_not_wait(
 def load_from_python(_number: int) -> tuple[bool, int | None]:
     import dlt
 
-    from cf_invoice_source import load, pipeline_lock
+    from cf_invoice_source import load
 
     with pipeline_lock("cloudflare_invoices"):
         pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
@@ -158,8 +165,6 @@ def test_four_processes_at_once_from_python_all_come_through(
 def test_two_threads_of_one_process_wait_for_each_other(
     simulator: Simulator, listed: Account, warehouse: Warehouse, dlt_here: None
 ) -> None:
-    from cf_invoice_source import TryLaterError, pipeline_lock
-
     caught: list[Any] = []
 
     def load_too() -> None:
@@ -200,3 +205,96 @@ def test_dlts_own_directory_that_cannot_be_made_is_told(
 
     assert ended.exit_code == 1
     assert "DLT_DATA_DIR" in ended.stderr
+
+
+# Which file is the lock, and who may take it
+
+
+def lock_of(database: Path) -> FileLock:
+    """The lock of another load: this process holds it by another handle than the load that is tested."""
+    return FileLock(database.with_name(f"{database.name}.lock"))
+
+
+def test_a_link_to_a_database_has_the_lock_of_its_target(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, command: Command, place: Path
+) -> None:
+    (place / "link.duckdb").symlink_to(warehouse.path)
+
+    with lock_of(warehouse.path):
+        ended = command("load", "--wait", "0", env={"DESTINATION__DUCKDB__CREDENTIALS": "link.duckdb"})
+
+    assert ended.exit_code == 1
+    assert f"Another load into {warehouse.path} is still under way" in ended.stderr
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("database_mode", [0o600, 0o666], ids=oct)
+def test_a_lock_may_be_taken_by_whoever_may_write_the_database(
+    load: Load, listed: Account, warehouse: Warehouse, database_mode: int
+) -> None:
+    warehouse.path.chmod(database_mode)
+
+    load()
+
+    lock = warehouse.path.with_name(f"{warehouse.path.name}.lock")
+    assert lock.stat().st_mode & 0o777 == database_mode
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_lock_file_of_another_user_shuts_out_nobody_who_may_write_the_database(
+    dlt_here: None,
+) -> None:
+    with TemporaryDirectory() as directory:  # pytest's own are root's alone
+        Path(directory).chmod(0o777)
+        database = Path(directory, "shared.duckdb")
+        database.touch()
+        database.chmod(0o666)
+        client = dlt.pipeline("mine", destination=dlt.destinations.duckdb(str(database))).destination_client()
+        with database_lock(client, wait_s=0):
+            pass
+
+        os.seteuid(65534)
+        try:
+            with database_lock(client, wait_s=0):
+                pass
+        finally:
+            os.seteuid(0)
+
+
+def test_a_lock_file_that_cannot_be_opened_is_told_from_its_directory(
+    simulator: Simulator, listed: Account, warehouse: Warehouse, command: Command
+) -> None:
+    lock = warehouse.path.with_name(f"{warehouse.path.name}.lock")
+    lock.mkdir()
+
+    ended = command("load")
+
+    assert ended.exit_code == 1
+    assert f"The lock file {lock} cannot be opened" in ended.stderr
+    assert "directory of the database" not in ended.stderr
+
+
+@pytest.mark.parametrize("actor", ["the command", "load", "create_tables"])
+def test_the_time_to_wait_is_that_of_all_locks_together(
+    simulator: Simulator,
+    listed: Account,
+    warehouse: Warehouse,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    actor: str,
+) -> None:
+    moments = count(0, 100)  # the lock of the pipeline took that long
+    monkeypatch.setattr("cf_invoice_source.warehouse.locks.monotonic", lambda: next(moments))
+
+    with lock_of(warehouse.path):
+        if actor == "the command":
+            told = command("load", "--wait", "90").stderr
+        else:
+            pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+            run: Any = {"load": load_invoices, "create_tables": create_tables}[actor]
+            with pytest.raises(TryLaterError) as caught:
+                run(pipeline, wait_s=90)
+            told = str(caught.value)
+
+    assert f"Another load into {warehouse.path} is still under way" in told
+    assert simulator.requests == []
