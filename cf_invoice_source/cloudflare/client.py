@@ -152,7 +152,7 @@ class Client:
         }
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
-        except OSError as error:  # that of `requests` is one, too
+        except requests.RequestException as error:
             raise unreachable(error, url) from error
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from requests import RequestException, Response
+from requests import Response
 
 from cf_invoice_source.cloudflare.accounts import HOW_TO_NAME
 from cf_invoice_source.cloudflare.answers import ApiMessage, readable
@@ -209,7 +209,6 @@ _UNREACHABLE = {
         "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
         "else check the base URL, and this machine's clock"
     ),
-    "CA certificate bundle": "correct REQUESTS_CA_BUNDLE: it names a file that is not there",
     "timed out": "check network and proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds",
 }
 """What to do where a failed connection says this."""
@@ -225,9 +224,7 @@ def unreachable(error: Exception, url: str) -> TryLaterError:
 
 def _why_unreachable(error: BaseException) -> str:
     """Name a connection error by its cause, for urllib3 wraps it several times."""
-    if not isinstance(error, RequestException):
-        return str(error)  # of `requests` itself, before it asks anybody
-    cause: BaseException = error
+    cause = error
     while cause.args and isinstance(cause.args[0], Exception):
         cause = cause.args[0]
     reason = getattr(cause, "reason", None)

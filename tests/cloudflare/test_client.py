@@ -523,18 +523,6 @@ def test_a_certificate_that_nobody_knows_names_the_setting_for_one(untrusted: st
     assert "REQUESTS_CA_BUNDLE" in caught.value.remedy
 
 
-def test_a_file_of_certificates_that_is_not_there_is_named(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
-    client = Client(TokenAuth("token"), f"https://127.0.0.1:{closed_port()}")
-
-    with pytest.raises(InvoiceSourceError, match=r"invalid path: /no/such\.pem") as caught:
-        client.invoice_page(account.id, invoice_type="all", page=1)
-
-    assert "REQUESTS_CA_BUNDLE" in caught.value.remedy
-
-
 def test_an_answer_that_does_not_come_names_the_setting_for_more_time(
     simulator: Simulator, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
