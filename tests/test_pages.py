@@ -68,12 +68,13 @@ def test_a_link_leads_to_a_file_and_a_heading_that_are_there(page: str, link: st
 # Tables that are those of the code
 
 
-def _written(page: str, begin: str, lines: list[str]) -> str:
-    """Put these lines in place of the table that begins like this, and give the page."""
-    before, begun, after = read_page(page).partition(begin)
-    assert begun, f"{page} has no table {begin}"
-    rest = after[re.search(r"^(?!\|)", after, flags=re.MULTILINE).start() :]  # type: ignore[union-attr]
-    return "\n".join([f"{before}{lines[0]}", *lines[1:], rest])
+def _written(page: str, head: str, rows: list[str]) -> str:
+    """Put these rows below the head of a table, in place of what is there, and give the page."""
+    before, begun, after = read_page(page).partition(f"{head}\n")
+    assert begun, f"{page} has no table {head}"
+    table = re.match(r"(\|.*\n)*", after)
+    assert table
+    return "\n".join([f"{before}{head}", "|---|---|---|", *rows, after[table.end() :]])
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -90,7 +91,7 @@ def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
         f"| `{name}` | {shown.get(column.type, column.type)} | {column.description} |"
         for name, column in columns.items()
     ]
-    page = _written(REFERENCE, head, [head, "|---|---|---|", *rows])
+    page = _written(REFERENCE, head, rows)
     if os.environ.get("WRITE_PAGES"):
         (ROOT / REFERENCE).write_text(page, encoding="utf-8")
 

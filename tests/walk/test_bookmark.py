@@ -279,3 +279,10 @@ def test_a_bookmark_with_garbage_in_it_reads_as_none_or_as_what_it_says(
     read = from_dict(stored)
 
     assert read == Bookmark() or to_dict(read) == stored
+
+
+def test_what_is_not_counted_is_zero() -> None:
+    bookmark = Bookmark(invoices=7)
+
+    assert (bookmark.rows, bookmark.rejects, bookmark.unlisted, bookmark.kept_rejects) == (7, 0, 0, 0)
+    assert HighWaterMark(0, "", {}, {}, {}) == NOTHING
