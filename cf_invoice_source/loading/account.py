@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from math import ceil
 from typing import Any, TypedDict
 
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
@@ -20,6 +21,7 @@ from cf_invoice_source.redaction import readable, shown
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark
+from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -81,6 +83,7 @@ class Account:
         self._stats = stats
         self._started_at = datetime.now(timezone.utc)
         self._changes = Counter[str]()
+        self._walker: Walker[Item] | None = None
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
@@ -105,7 +108,8 @@ class Account:
             accept_deletions=request.accept_deletions,
             fields=self.bookmark.fields,
         )
-        for read in Walker(self.pages, self.bookmark, request.walk).batches():
+        self._walker = Walker(self.pages, self.bookmark, request.walk)
+        for read in self._walker.batches():
             rows = Rows(self.account_id, datetime.now(timezone.utc))
             for _ in comparison.listed(rows, read):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
@@ -128,6 +132,12 @@ class Account:
                 self.pages.drop()
                 return evidence
         return ""
+
+    def expected_pages(self, latest: Page[Item]) -> int:
+        """Say how many pages this will take, as far as is known."""
+        is_whole = self._walker and latest.asked > 1 and self._walker.figures.sync_mode != "incremental"
+        pages = ceil(latest.total_count / latest.per_page) if is_whole and latest.per_page > 0 else 0
+        return max(self.pages.requests, pages)
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""

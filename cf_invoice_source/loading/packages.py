@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -25,14 +24,12 @@ _ATTEMPTS = 6
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
-def load_package(
-    pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
-) -> LoadInfo:
+def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None) -> None:
     """Extract what a source gives for one package, and load it; call `finish_pending` before."""
     with values_forgotten(pipeline):
         pipeline.extract(data)
     try:
-        return _deliver(pipeline, before_retry)
+        _deliver(pipeline, before_retry)
     except PipelineStepFailed:
         if not pipeline.has_pending_data:  # dlt dropped the package
             _forget_bookmarks(pipeline)
@@ -63,7 +60,7 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     return "" if is_finished else _DROPPED
 
 
-def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
+def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> None:
     def is_passing(error: BaseException) -> bool:
         # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
         return (
@@ -84,7 +81,6 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
         info = attempts(pipeline.load)
     for load_id in info.loads_ids:  # a job that failed at first has left its exception there
         forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
-    return info
 
 
 def _is_no_interruption(error: BaseException) -> bool:

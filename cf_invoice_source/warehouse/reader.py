@@ -16,9 +16,10 @@ from dlt.common.time import ensure_datetime_in_tz
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
 
-from cf_invoice_source.errors import MixedTypesError
+from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import Bookmark, from_dict
@@ -109,6 +110,22 @@ class TableReader:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
+    def check_owner(self) -> None:
+        """Check that no table of somebody else has the name of one of ours."""
+        with self.connected() as client:
+            if not client:
+                return
+            for name, table in TABLES.items():
+                rows = client.make_qualified_table_name(name)
+                key = ", ".join(map(client.escape_column_name, table.key))
+                selects = [f"SELECT {columns} FROM {rows} WHERE 1 = 0" for columns in ("1", key)]
+                is_there, is_ours = (can_be_asked(client, select) for select in selects)
+                if is_there and not is_ours:
+                    raise SettingsError(
+                        f"The dataset has a table {name} already that is not of this package.",
+                        remedy="load into a dataset of its own: --dataset with another name",
+                    )
+
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
         select = "SELECT {account_id}, count(*) FROM "
@@ -118,6 +135,14 @@ class TableReader:
         accounts = invoices.keys() | rejects.keys()
         counts = {each: (invoices.get(each, 0), rejects.get(each, 0)) for each in accounts}
         return defaultdict(lambda: (0, 0), counts)
+
+    def reject_reasons(self) -> Mapping[str, tuple[str, ...]]:
+        """Say why records of each account are rejected now, each reason once."""
+        current = "SELECT DISTINCT {account_id}, {reason} FROM {invoice_rejects} WHERE {resolved_at} IS NULL"
+        reasons = defaultdict[str, tuple[str, ...]](tuple)
+        for account_id, reason in sorted(self._query(current)):
+            reasons[account_id] += (readable(reason),)
+        return reasons
 
 
 class StatusQueries(TableReader):
@@ -188,3 +213,20 @@ def bookmarks_in(state: Any) -> Mapping[str, Any]:
     for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
         state = state.get(name) or {}
     return cast("Mapping[str, Any]", state)
+
+
+def can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
+    """Whether a query works, where the connection does: a passing fault is no damage."""
+    try:
+        client.execute_sql(select)
+    except DestinationUndefinedEntity:
+        return False
+    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
+    # and in between another one, which must work.
+    except Exception:  # noqa: BLE001 - see above
+        client.execute_sql("SELECT 1")
+        with suppress(Exception):
+            client.execute_sql(select)
+            return True
+        return False
+    return True

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import dlt
-from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_format
-from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient, JobClientBase
-from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     # JSON, because DuckDB 1.5 looks for a module, in vain, for each value of a list.
@@ -39,7 +38,7 @@ class StoredRows(TableReader):
         schema = self._pipeline.schemas.get(SECTION)  # the default schema may be another source's
         if schema and INVOICES in schema.tables:
             return self._pipeline.destination_client(SECTION)
-        client = self._pipeline.destination_client()
+        client = client_of(self._pipeline)
         if not isinstance(client, FilesystemClient):
             return client
         # Files are tables only by a schema, which is stored beside them; a database knows its own.
@@ -56,7 +55,7 @@ class StoredRows(TableReader):
                 name = table["name"] or ""
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 rows = client.make_qualified_table_name(name)
-                if not _can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
+                if not can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
                     return f"the table {name}, or a column of it, is missing"
         return ""
 
@@ -91,9 +90,11 @@ class StoredRows(TableReader):
         accounts = bookmarks_in(ours).keys()
         return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
-    def check_format(self) -> None:
-        """Check that the tables can be kept in the format that the user chose."""
+    def check_tables(self) -> None:
+        """Check that the tables can be kept in the format that the user chose, and are ours."""
         check_format(self._job_client(), self.table_format)
+        if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
+            self.check_owner()
 
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
@@ -180,23 +181,6 @@ class StoredRows(TableReader):
         while chunk := list(islice(remaining, 1_000)):
             markers = ", ".join(["%s"] * len(chunk))
             yield from self._rows(columns, table, f"{where}({markers})", account_id, *chunk)
-
-
-def _can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
-    """Whether a query works, where the connection does: a passing fault is no damage."""
-    try:
-        client.execute_sql(select)
-    except DestinationUndefinedEntity:
-        return False
-    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
-    # and in between another one, which must work.
-    except Exception:  # noqa: BLE001 - see above
-        client.execute_sql("SELECT 1")
-        with suppress(Exception):
-            client.execute_sql(select)
-            return True
-        return False
-    return True
 
 
 _ROW = tuple(TABLES[INVOICES].columns)
