@@ -255,12 +255,17 @@ def _configure_log() -> bool:
 
     from cf_invoice_source.cli.screen import logger
     from cf_invoice_source.errors import SettingsError
+    from cf_invoice_source.warehouse.dlt_names import ConfigurationException
 
     try:
         is_level_set = dlt.config.get("runtime.log_level") is not None
+    except ConfigurationException:
+        raise  # it knows which setting it is
     except ValueError:  # dlt starts its log when its settings are first looked at
-        levels = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
-        raise SettingsError("The setting log_level is no level of a log.", remedy=f"use {levels}") from None
+        cause = "The setting log_level is no level of a log, or log_format no format."
+        raise SettingsError(
+            cause, remedy="use DEBUG, INFO, WARNING, ERROR or CRITICAL; JSON or one of Python's formats"
+        ) from None
     if not is_level_set:
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"

@@ -11,6 +11,7 @@ from typing import cast
 import dlt
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.destination import Destination
+from dlt.common.exceptions import MissingDependencyException
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
@@ -71,20 +72,13 @@ class DatasetRef:
 
     def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
         """Make the pipeline, which creates its working directory."""
-        try:
+        with _told("this pipeline"):
             return dlt.pipeline(
                 self.pipeline_name,
                 destination=self.destination,
                 dataset_name=self.dataset_name,
                 progress=progress,
             )
-        except ConfigurationException:
-            raise  # it knows which setting it is
-        except DltException as error:
-            raise SettingsError(
-                f"dlt cannot make this pipeline ({type(error).__name__}).",
-                remedy="check the names of the pipeline and the dataset, and the settings of the destination",
-            ) from error
 
     def pending_packages(self, pipeline_names: Iterable[str] = ()) -> int:
         """Count the load packages that interrupted runs of this and other pipelines left on this machine."""
@@ -103,10 +97,10 @@ class DatasetRef:
 
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
-        schema = dlt.Schema(SECTION)
-        for table in tables:
-            schema.update_table(table)
-        with settings_of(self.pipeline_name):
+        with _told("a client of the destination"), settings_of(self.pipeline_name):
+            schema = dlt.Schema(SECTION)
+            for table in tables:
+                schema.update_table(table)
             client = dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
         database_file(client.config.credentials)  # that of another database is refused
         return client
@@ -128,6 +122,20 @@ class DatasetRef:
             with translated_driver_errors(), suppress(DestinationUndefinedEntity):
                 is_there = bool(dataset.schema)  # this connects
             yield dataset if is_there else None
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what dlt raises for a name or a setting that it cannot use into an error that says what to do."""
+    try:
+        yield
+    except (ConfigurationException, MissingDependencyException):
+        raise  # it knows which setting it is
+    except (DltException, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"dlt cannot make {what} ({type(error).__name__}).",
+            remedy="check the names of the pipeline and the dataset, and the settings of the destination",
+        ) from error
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
