@@ -17,7 +17,7 @@ from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command
 from tests.support.make import make_invoices
 
-EXAMPLES = int(os.environ.get("FUZZ", "300"))
+EXAMPLES = int(os.environ.get("FUZZ", "100"))
 OWN = "sources.cf_invoice_source"
 IN_FILE = "s3cr3t-of-a-file-that-nobody-may-see-or-g"
 PASSWORD = "s3cr3t-password"
@@ -183,6 +183,7 @@ def run(
 ) -> Run:
     """Run a command once, in an empty directory, and look at what came of it."""
     account.records += make_invoices(3)
+    begin_anew()
 
     def run_once(
         asked: str, environment: Mapping[str, str], config: Mapping[str, Any], secrets: Mapping[str, Any]
@@ -202,7 +203,6 @@ def run(
                     for name, value in values.items()
                 },
             )
-        begin_anew()
         env = {name.replace(".", "__").upper(): put.get(value, value) for name, value in environment.items()}
 
         try:
@@ -229,7 +229,8 @@ def begin_anew() -> None:
     from dlt.common.pipeline import PipelineContext
 
     Container()[PipelineContext].clear()
-    del Container()[PluggableRunContext]
+    if PluggableRunContext in Container():
+        del Container()[PluggableRunContext]
 
 
 EXAMPLE = {
