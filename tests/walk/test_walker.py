@@ -938,7 +938,7 @@ def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_asked_for_before_the_rest_was_read_is_asked_for_again_to_confirm_it() -> None:
-    """Two arrive before page 3 is answered: page 2, on its way since, is not needed any more for what is new."""
+    """Two arrive before page 3 is answered: page 2, on its way since, is not needed any more for itself."""
     truth = a_truth(8)
 
     def arrive_twice(truth: Truth) -> None:
