@@ -16,6 +16,7 @@ from cf_invoice_source.walk.bookmark import (
     HighWaterMark,
     Rejected,
     bare,
+    difference,
     from_dict,
     to_dict,
 )
@@ -326,3 +327,25 @@ def test_what_is_not_counted_is_zero() -> None:
 
     assert (bookmark.rows, bookmark.rejects, bookmark.unlisted, bookmark.kept_rejects) == (7, 0, 0, 0)
     assert HighWaterMark(0, "", {}, {}, {}) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "held", "told"),
+    [
+        (Bookmark(), (0, 0), ""),
+        (Bookmark(), (5, 0), ""),
+        (Bookmark(invoices=0), (0, 0), ""),
+        (BOOKMARK, (7 + 3 + 1, 2), ""),
+        (BOOKMARK, (10, 2), "the tables hold 10 invoices and 2 rejected records, verified were 11 and 2"),
+        (BOOKMARK, (11, 1), "the tables hold 11 invoices and 1 rejected records, verified were 11 and 2"),
+        (
+            Bookmark(invoices=1_000),
+            (0, 0),
+            "the tables hold 0 invoices and 0 rejected records, verified were 1,000 and 0",
+        ),
+    ],
+)
+def test_tables_differ_from_what_was_verified_in_the_number_of_their_rows(
+    bookmark: Bookmark, held: tuple[int, int], told: str
+) -> None:
+    assert difference(bookmark, held) == told
