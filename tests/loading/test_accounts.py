@@ -168,6 +168,7 @@ def test_a_list_of_accounts_of_another_shape_is_told_with_its_ray(
     assert caught.value.ray.endswith("-SIM")
 
 
+@pytest.mark.slow
 def test_a_bare_pipeline_run_discovers_accounts_only_when_it_runs(
     simulator: Simulator, others: list[Account], warehouse: Warehouse, dlt_here: None
 ) -> None:
