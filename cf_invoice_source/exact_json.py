@@ -13,6 +13,10 @@ import simplejson
 MAX_DOCUMENT_DEPTH = 200
 """Objects and lists inside one another that an answer may have: so many Python surely reads and writes."""
 
+MAX_VALUES = 100_000
+"""Values in one answer, as the commas and brackets count them: 50 invoices have 700. In Python each takes up
+to 200 bytes, however short it is written."""
+
 _MANY_DIGITS = 100
 """From here on a whole number is read as Decimal: int() refuses 4,300 digits, and no column holds so many."""
 
@@ -28,8 +32,12 @@ class DuplicateKeys:
     @property
     def name(self) -> str:
         """The first field that comes again."""
-        names = [name for name, _ in self.pairs]
-        return next(name for index, name in enumerate(names) if name in names[:index])
+        seen = set[str]()
+        for name, _ in self.pairs:
+            if name in seen:
+                return name
+            seen.add(name)
+        raise ValueError("no field comes twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,19 @@ class HugeNumber:
     text: str
 
 
+class TooManyValuesError(ValueError):
+    """A document has more values than are read, in however few bytes."""
+
+
 def decode(content: bytes) -> Any:
     """Decode JSON: whole numbers as int, others as Decimal, never as float; NaN and Infinity as Decimal.
 
     Raises:
+        TooManyValuesError: It has more than `MAX_VALUES`.
         ValueError: It is not one JSON document in UTF-8, -16 or -32, or nested too deeply.
     """
+    if len(content) > MAX_VALUES and sum(map(content.count, b",[{")) > MAX_VALUES:  # also in texts
+        raise TooManyValuesError(f"it has more than {MAX_VALUES:,} values")
     # A call for each whole number takes a third of the decoding. UTF-16 has NULs in between.
     has_many_digits = b"0" * _MANY_DIGITS in content.translate(_DIGITS_AS_ZEROS, b"\x00")
     try:

@@ -61,11 +61,30 @@ PACKAGE_ROWS = 20_000
 LOCK_WAIT_S = 600.0
 """How many seconds a load waits for another one of the same pipeline, or into the same DuckDB file."""
 
-LONGEST_ANSWER_S = 120.0
-"""How long the body of one answer may take: dlt's `request_timeout` bounds each read, not all of them."""
+LONGEST_ATTEMPT_S = 120.0
+"""How long one attempt of a request may take, from the connection to the last byte of the body: dlt's
+`request_timeout` bounds each read, not all of them."""
 
-LARGEST_ANSWER_BYTES = 2**28
-"""How long the body of one answer may be, unpacked: 50 invoices are about 30 kB."""
+LONGEST_STANDSTILL_S = 3600.0
+"""How long requests may go on without any usable answer, with all attempts and waits, whoever asks: four of
+the longest waits that an answer 429 can ask for. What has not been read by then fails, once the attempt, and
+dlt's pause before it, are over that are under way."""
+
+LARGEST_ANSWER_BYTES = 4 * 2**20
+"""How long the body of one answer may be, packed as well as unpacked: 50 invoices are about 30 kB."""
+
+MAX_PAGE_RECORDS = 1_000
+"""Records on one page: 50 are asked for, and a server may take no notice."""
+
+MAX_ACCOUNTS = 20_000
+"""Accounts that are discovered: a load asks at least once for each, which the rate limit makes 80 minutes."""
+
+MAX_ACCOUNT_PAGES = 4_000
+"""Pages of the list of accounts: they hold `MAX_ACCOUNTS` even with 5 on each, the fewest that are served."""
 
 MAX_COLUMNS = 150
 """Columns of a table, beyond which unknown fields share one: DuckDB takes rows with 200 fields for maps."""
+
+MAX_TABLES = 20
+"""Tables below ours, which dlt makes for lists in unknown fields: each costs something in every later load. A
+list in an invoice needs two, and so does each list in it."""

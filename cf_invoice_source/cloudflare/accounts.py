@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, whole
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, readable, whole
 from cf_invoice_source.errors import SettingsError, TryLaterError
-from cf_invoice_source.settings import MAX_PAGES, MAX_RESTARTS
+from cf_invoice_source.settings import MAX_ACCOUNT_PAGES, MAX_ACCOUNTS, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
-_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
+HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
 def read_account_ids(given: object) -> tuple[str, ...]:
@@ -68,9 +69,9 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
     accounts = []
     for each in result:
         account_id = each.get("id") if isinstance(each, Mapping) else None
-        if not (isinstance(account_id, str) and account_id):
-            return Malformed("an account in the list has no id")
-        accounts.append(CloudflareAccount(account_id, str(each.get("name", ""))))
+        if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
+            return Malformed("an account in the list has no account ID")
+        accounts.append(CloudflareAccount(account_id, readable(each.get("name", ""))))
     info = document.get("result_info")
     total_count = whole(info.get("total_count")) if isinstance(info, Mapping) else None
     if total_count is None:
@@ -83,15 +84,20 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
     for _ in range(1 + MAX_RESTARTS):
         found: dict[str, CloudflareAccount] = {}
         totals = set()
-        for number in range(1, MAX_PAGES):
+        for number in count(1):
             page, known = fetch_page(number), len(found)
             found |= {account.id: account for account in page.accounts}
             totals.add(page.total_count)
+            if max(len(found), page.total_count) > MAX_ACCOUNTS or number > MAX_ACCOUNT_PAGES:
+                cause = (
+                    f"The credentials can see more than {MAX_ACCOUNTS:,} accounts, or the list has no end."
+                )
+                raise SettingsError(cause, remedy=HOW_TO_NAME)
             if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
                 break
         if totals == {len(found)}:  # else accounts came or went between two requests
             if not found:
-                raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
+                raise SettingsError("The credentials can see no Cloudflare account.", remedy=HOW_TO_NAME)
             return tuple(found.values())
     cause = "The list of accounts changed while it was read, or is not as long as it says."
-    raise TryLaterError(cause, remedy=f"run again, or {_HOW_TO_NAME}")
+    raise TryLaterError(cause, remedy=f"run again, or {HOW_TO_NAME}")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-import urllib3
 from dlt.sources.helpers import requests
 from requests import Session, codes
 from requests.auth import AuthBase
@@ -22,14 +19,14 @@ from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accoun
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError, TryLaterError
-from cf_invoice_source.exact_json import decode
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable, without_secrets
+from cf_invoice_source.cloudflare.transport import BoundedAdapter
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError
+from cf_invoice_source.exact_json import TooManyValuesError, decode
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
-    LARGEST_ANSWER_BYTES,
-    LONGEST_ANSWER_S,
     PER_PAGE,
     VERIFY_ACCOUNT_TOKEN,
     VERIFY_USER_TOKEN,
@@ -41,26 +38,33 @@ from cf_invoice_source.walk.page import Page
 Answer = TypeVar("Answer")
 _Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
 
+_MOST_NOTICES = 5
+"""Different ones in one run, lest a server that says something else each time floods the log."""
+
 
 class Client:
     """Asks Cloudflare for pages of invoices, and of accounts. Several threads may ask at once.
 
     dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
     whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. No redirect is
-    followed, so the credential stays with the base URL's origin: https, or http on this machine.
+    followed, so the credential stays with the base URL's origin: https, or http on this machine. Each attempt
+    ends in time (`BoundedAdapter`), and so do all of them together (`LONGEST_STANDSTILL_S`).
     """
 
     def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
         self._base_url = safe_base_url(base_url)
         self._auth = auth
         self._rate_limiter = rate_limiter or RateLimiter()
+        adapter = BoundedAdapter()  # for the sessions of all threads, in place of dlt's own
         self._http = requests.Client(
             raise_for_status=False,
             status_codes=(),
             exceptions=(),
             retry_condition=self._retries,
-            session_attrs=_environment(self._base_url),
+            session_attrs={**_environment(self._base_url), "get_adapter": lambda **_url: adapter},
         )
+        self._told: set[answers.ApiMessage] = set()
+        self._telling = Lock()
         self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
@@ -87,24 +91,39 @@ class Client:
         self, path: str, read: _Reader[Answer], stats: RequestStats | None = None, **query: str | int
     ) -> Answer:
         url = f"{self._base_url}{path}{'?' if query else ''}{urlencode(query)}"
-        response = self._send(url, stats or RequestStats())
-        try:
-            document = decode(response.content)
-        except ValueError as error:
-            raise not_json(response) from error
-        answer = read(document)
-        if isinstance(answer, answers.Failed):
-            raise refused(response, answer.errors)
-        if isinstance(answer, answers.Malformed):
-            raise malformed(response, answer.what)
-        return answer
+        with self._rate_limiter.request() as begun_at:
+            response = self._send(url, stats or RequestStats(), begun_at)
+            try:
+                document = decode(response.content)
+            except TooManyValuesError as error:
+                raise malformed(response, str(error)) from error
+            except ValueError as error:
+                raise not_json(response) from error
+            answer = read(document)
+            if isinstance(answer, answers.Failed):
+                raise refused(response, answer.errors)
+            if isinstance(answer, answers.Malformed):
+                raise malformed(response, answer.what)
+            if read is not answers.read_token:  # a token that is fine is told there
+                self._tell_notices(document, response)
+            return answer
 
-    def _send(self, url: str, stats: RequestStats) -> requests.Response:
+    def _tell_notices(self, document: Any, response: requests.Response) -> None:
+        """Tell once what Cloudflare says beside its answers, such as that something will end soon."""
+        for notice in answers.read_notices(document):
+            with self._telling:
+                is_new = notice not in self._told and len(self._told) < _MOST_NOTICES
+                if is_new:
+                    self._told.add(notice)
+            if is_new:
+                notify(f"Cloudflare says: {without_secrets(str(notice), response)}")
+
+    def _send(self, url: str, stats: RequestStats, begun_at: float) -> requests.Response:
         asking, refusals = self._asking, 0
-        asking.stats = stats
+        asking.stats, asking.begun_at = stats, begun_at
         while True:
             quota, hold_s = None, None
-            asking.sent_at = self._rate_limiter.before_request(stats)
+            asking.sent_at = self._rate_limiter.before_request(stats, begun_at)
             try:
                 response = self._get(url)
                 quota = read_quota(response.headers.get("ratelimit", ""))
@@ -118,20 +137,22 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                errors: Iterable[str] = ()
-                with suppress(ValueError):
+                try:
                     errors = answers.read_errors(decode(response.content))
+                except ValueError:
+                    raise refused(response, (), is_json=False) from None
                 raise refused(response, errors)
 
     def _get(self, url: str) -> requests.Response:
-        headers = {"Accept": "application/json", "User-Agent": f"cf-invoice-source/{VERSION}"}
-        hooks = {"response": read_bounded_body}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"cf-invoice-source/{VERSION}",
+        }
         try:
-            return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False, hooks=hooks)
+            return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
-            cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
-            remedy = "check the network, the proxy and the base URL, then run again"
-            raise TryLaterError(cause, remedy=remedy, request=f"GET {url}") from error
+            raise unreachable(error, url) from error
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -141,27 +162,11 @@ class Client:
             is_passing = not response.content.rstrip().endswith(b"}")
         else:
             is_passing = response.status_code >= codes.server_error
+        is_passing = is_passing and not self._rate_limiter.is_too_late(self._asking.begun_at)
         if is_passing:
             self._asking.stats.add(retries=1)
             self._asking.sent_at = self._rate_limiter.retried(self._asking.sent_at)
         return is_passing
-
-
-def read_bounded_body(response: requests.Response, **_settings: Any) -> None:
-    """Read the body within bounds; `requests` calls this before it would read it, or look at a redirect."""
-    # It is not to look: it reads the address even of one that it does not follow, and some make it fail.
-    response.headers.pop("location", None)
-    deadline = time.monotonic() + LONGEST_ANSWER_S
-    body = bytearray()
-    try:
-        while part := response.raw.read1(2**16, decode_content=True):
-            body += part
-            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
-                response.close()
-                raise requests.Timeout("the answer is too slow or too long")
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
-    response.raw = BytesIO(body)
 
 
 def _environment(url: str) -> dict[str, Any]:
@@ -180,20 +185,9 @@ def _check_certificates(path: Path) -> None:
     """Check that there are certificates where the environment says so: `requests` looks later."""
     why = "it holds none"
     try:
-        if (
-            path.is_dir() or b"-----BEGIN" in path.read_bytes()
-        ):  # to read them all takes longer than a request
-            return
+        is_fine = path.is_dir() or b"-----BEGIN" in path.read_bytes()  # to load them would take 30 ms
     except OSError as error:
-        why = error.strerror or type(error).__name__
-    cause = f"The certificates in {path} cannot be read: {why}."
-    raise SettingsError(cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out")
-
-
-def _why_unreachable(error: Exception) -> str:
-    """Name a connection error by its cause, for urllib3 wraps it several times."""
-    cause: Any = error
-    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
-        cause = cause.args[0]
-    reason = getattr(cause, "reason", None)
-    return str(reason or cause).rpartition(": ")[2] or type(error).__name__
+        is_fine, why = False, error.strerror or type(error).__name__
+    if not is_fine:
+        cause = f"The certificates in {path} cannot be read: {why}."
+        raise SettingsError(cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out")

@@ -17,7 +17,10 @@ MAX_REFUSALS = 5
 LONGEST_WAIT_S = 900.0
 """More than this is not waited for at once: three of Cloudflare's windows of 5 minutes."""
 
-_LIMIT = re.compile(r"[^;,]*;\s*r=(\d{1,9})\s*;\s*t=(\d{1,9})")
+_LONGEST_HEADER = 1_000
+"""Characters of a header that are read: a search in 64 kB of spaces takes seconds."""
+
+_LIMIT = re.compile(r";\s*r=([0-9]{1,9})\s*;\s*t=([0-9]{1,9})")
 
 _SAME_END_S = 2.0
 """Ends of a window that lie no further apart are the same one: the header counts in whole seconds."""
@@ -95,8 +98,12 @@ class Window:
 
 
 def read_quota(header: str) -> Quota | None:
-    """Read the header `Ratelimit`; None if it says nothing. Of several limits, the tightest counts."""
-    quotas = [Quota(int(left), float(reset_s)) for left, reset_s in _LIMIT.findall(header)]
+    """Read the header `Ratelimit`; None if it says nothing. Of several limits, the tightest counts.
+
+    A window that is said to end later than anybody waits is taken to end then: one request finds out.
+    """
+    limits = _LIMIT.findall(header[:_LONGEST_HEADER])
+    quotas = [Quota(int(left), min(float(reset_s), LONGEST_WAIT_S)) for left, reset_s in limits]
     return min(quotas, key=lambda quota: (quota.left, -quota.reset_s), default=None)
 
 
@@ -104,16 +111,18 @@ def wait_after_refusal(retry_after: str, quota: Quota | None, *, refusals: int, 
     """Say how many seconds to wait after an answer 429, the request's `refusals`-th; None to give up."""
     if refusals >= MAX_REFUSALS:
         return None
-    asked_s = _seconds(retry_after.strip(), now_s)  # which counts before the quota
+    asked_s = retry_after_s(retry_after, now_s)  # which counts before the quota
     if asked_s is None:
         asked_s = quota.reset_s if quota and not quota.left else 2.0**refusals
     return None if asked_s > LONGEST_WAIT_S else max(1.0, asked_s)  # even if it says that no wait is needed
 
 
-def _seconds(text: str, now_s: float) -> float | None:
+def retry_after_s(header: str, now_s: float) -> float | None:
+    """Say in how many seconds to ask again, by the header `Retry-After`; None if it says nothing."""
+    text = header[:_LONGEST_HEADER].strip()
     if text.isascii() and text.isdigit():
         return float(text)
     try:
         return parsedate_to_datetime(text).timestamp() - now_s
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError, OSError):  # whatever a date can be wrong with
         return None

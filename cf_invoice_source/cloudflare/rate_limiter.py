@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from threading import Condition, Lock
 from time import monotonic, sleep
 
 from cf_invoice_source.cloudflare.rate_limit import Quota, Window
+from cf_invoice_source.errors import SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
+from cf_invoice_source.settings import LONGEST_STANDSTILL_S
 
 _WORTH_A_NOTICE_S = 5.0
 
@@ -48,6 +51,27 @@ class RequestStats:
 
 
 @dataclass(slots=True)
+class Standstill:
+    """How long nobody has had a usable answer, while somebody waited for one. Seconds of the caller's clock.
+
+    Waits side by side count once, and a load's own time between two requests does not count.
+    """
+
+    _failed_s: float = 0.0  # in requests that are over
+    _counted_to: float = -inf
+
+    def give_up_at(self, begun_at: float) -> float:
+        """Say until when a request may go on that began then, if no other one gets an answer meanwhile."""
+        return max(begun_at, self._counted_to) + LONGEST_STANDSTILL_S - self._failed_s
+
+    def ended(self, begun_at: float, now: float, *, is_answered: bool) -> None:
+        """Count a request that is over."""
+        failed_s = max(0.0, now - max(begun_at, self._counted_to))
+        self._failed_s = 0.0 if is_answered else self._failed_s + failed_s
+        self._counted_to = max(self._counted_to, now)
+
+
+@dataclass(slots=True)
 class RateLimiter:
     """Holds back requests while nothing is left of the rate limit. All threads share one."""
 
@@ -55,14 +79,42 @@ class RateLimiter:
     sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
     _window: Window = field(default_factory=Window)
     _notified: float = -inf
+    _standstill: Standstill = field(default_factory=Standstill)
     _answered: Condition = field(default_factory=Condition)
 
-    def before_request(self, stats: RequestStats) -> float:
-        """Wait until the rate limit leaves room for another request, count it, and say when that was."""
+    @contextmanager
+    def request(self) -> Iterator[float]:
+        """Note whether what is asked inside gets an answer, also one that refuses it; give when it began."""
+        begun_at, is_answered = self.clock(), False
+        try:
+            yield begun_at
+            is_answered = True
+        except SettingsError:
+            is_answered = True
+            raise
+        finally:
+            with self._answered:
+                self._standstill.ended(begun_at, self.clock(), is_answered=is_answered)
+
+    def is_too_late(self, begun_at: float, wait_s: float = 0.0) -> bool:
+        """Whether a request that began then is to be given up, now or after so many seconds."""
+        with self._answered:
+            return self.clock() + wait_s > self._standstill.give_up_at(begun_at)
+
+    def before_request(self, stats: RequestStats, begun_at: float) -> float:
+        """Wait until the rate limit leaves room for another request, count it, and say when that was.
+
+        Raises:
+            TryLaterError: It would be too late for a request that began then.
+        """
         while True:
             with self._answered:
                 now = self.clock()
                 wait_s = self._window.wait_s(now)
+                if (now if wait_s == inf else now + wait_s) > self._standstill.give_up_at(begun_at):
+                    minutes = round(LONGEST_STANDSTILL_S / 60)
+                    cause = f"Cloudflare has given no usable answer for {minutes} minutes."
+                    raise TryLaterError(cause, remedy="run again later: what is loaded stays")
                 if not wait_s:
                     self._window = self._window.sent(now)
                     return now
@@ -71,7 +123,8 @@ class RateLimiter:
                     self._answered.wait()
                 elif wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
                     self._notified = now + wait_s
-                    notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")
+                    text = f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds"
+                    notify(text, is_passing=True)
             if wait_s < inf:
                 self.sleep(wait_s)
             stats.note_waiting(-1, self.clock())

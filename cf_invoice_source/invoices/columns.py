@@ -57,11 +57,12 @@ FIELDS: Mapping[str, Field] = {
     ),
     "amount_due": Field(
         "decimal",
-        "What is to be paid, in the currency's minor unit (cents), exactly as sent.",
+        "What was invoiced, in the currency's minor unit, exactly as sent: 1999 with usd is 19.99 dollars, "
+        "500 with jpy is 500 yen.",
         read=values.money,
     ),
-    "amount_paid": Field("decimal", "What was paid, in the currency's minor unit.", read=values.money),
-    "amount_remaining": Field("decimal", "What is still to be paid, in the minor unit.", read=values.money),
+    "amount_paid": Field("decimal", "What was paid of it, in the minor unit.", read=values.money),
+    "amount_remaining": Field("decimal", "What is left to pay, in the minor unit.", read=values.money),
     "currency": Field("text", "ISO 4217 code, in lower case as Stripe writes it.", read=values.currency),
     "status": Field("text", "draft, open, paid, uncollectible or void.", read=values.text),
     "created": Field("timestamp", "When the invoice was made, in UTC.", read=values.timestamp),
@@ -73,7 +74,8 @@ FIELDS: Mapping[str, Field] = {
     "auto_advance": Field("bool", "Whether Stripe goes on collecting by itself.", read=values.flag),
     "invoice_pdf": Field(
         "text",
-        "Link to the PDF. It opens without signing in: treat it as confidential.",
+        "Link to the PDF, as of the last change; links stop working after a while. It opens without signing "
+        "in: treat it as confidential.",
         read=values.text,
     ),
 }

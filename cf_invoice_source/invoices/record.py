@@ -7,6 +7,7 @@ a record whose amounts or currency cannot be read comes back as a `Reject`, whic
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -27,6 +28,13 @@ KEPT_STATUSES = frozenset({*FINAL_STATUSES, "open", "uncollectible"})
 
 MAX_DEPTH = 20
 """Objects and lists inside one another that a record may have."""
+
+MAX_FIELDS = 1_000
+"""Fields of one record that are looked at each on its own; what else it has is kept as it was sent."""
+
+MAX_NAME = 255
+"""Characters in the name of a field with a column: no database has longer names, and dlt takes a time that
+grows with the square of the length."""
 
 _NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
 """What tells one invoice from another where the id is missing."""
@@ -146,20 +154,25 @@ def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
 def _take_over(
     fields: Mapping[str, Any], digits: int | None, row: dict[str, Any], unread: dict[str, Any]
 ) -> None:
-    """Take over fields that the schema does not know, each under a name that no other has."""
+    """Take over fields that the schema does not know, each under a name that no other has.
+
+    Where its own name is taken, a field gets another one; where that is taken, too, it stays as it was sent.
+    """
     taken = set(_TAKEN)
-    for name, given in fields.items():
-        if not values.is_storable(name):
-            unread[name] = given
+    for number, (name, given) in enumerate(fields.items()):
+        unread[name] = given
+        if number >= MAX_FIELDS or len(name) > MAX_NAME or not values.is_storable(name):
             continue
         column = name or "unnamed"
-        while _letters(column) in taken or _is_dlts(column):
+        if _letters(column) in taken or _is_dlts(column):
             column = f"api_{column}"
-        taken.add(_letters(column))
-        try:
+        letters = _letters(column)
+        if letters in taken or (column != name and column in fields):
+            continue
+        taken.add(letters)
+        with suppress(UnstorableValue):
             row[column] = _fitting(name, _checked(values.printable(name), given, MAX_DEPTH), digits)
-        except UnstorableValue:
-            unread[column] = given
+            del unread[name]
 
 
 _REQUIRED = {"amount_due", "amount_paid", "amount_remaining", "currency"}
@@ -212,6 +225,8 @@ def _checked(name: str, value: Any, depth: int) -> Any:
     inner: dict[str, Any] = {}
     for key, item in value.items():
         values.text(name, key)
+        if len(key) > MAX_NAME:
+            raise UnstorableValue(f"{name} has a field whose name is longer than {MAX_NAME} characters")
         column = key
         while column in inner or _is_dlts(column):
             column = f"api_{column}"

@@ -14,7 +14,7 @@ from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TA
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.schema.capabilities import EVERYTHING, Capabilities
 from cf_invoice_source.schema.contract import LIST, check_growth
-from cf_invoice_source.settings import MAX_COLUMNS
+from cf_invoice_source.settings import MAX_COLUMNS, MAX_TABLES
 
 _KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
 """dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
@@ -31,13 +31,14 @@ class Columns:
     dlt makes a column for each, and infers its type from the first value. A later value of another type it
     converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
     fields whose names become the same column lie over one another. Such a field goes, whole, into the column
-    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS`, or that needs a
-    table or a column where the destination can have no new ones.
+    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS` or `MAX_TABLES`,
+    or that needs a table or a column where the destination can have no new ones.
     """
 
     schema: Schema
     capabilities: Capabilities = EVERYTHING
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
+    _below: set[str] = field(default_factory=set)
 
     def fitted(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row as it is to be yielded, unless the schema contract freezes what a field needs."""
@@ -74,9 +75,13 @@ class Columns:
                 return False
         if any(len(columns) > max(MAX_COLUMNS, len(self._columns(at))) for at, columns in kinds.items()):
             return False
+        below = kinds.keys() - TABLES.keys()
+        if not self._has_room_for(below):
+            return False
         self._check(kinds, printable(name))
         taken |= wanted
         self._known |= kinds
+        self._below |= below
         return True
 
     def _check(self, kinds: Mapping[str, Mapping[str, str]], field: str) -> None:
@@ -92,6 +97,11 @@ class Columns:
             below = {name: LIST for name, each in tables.items() if each.get("parent") == table}
             self._known[table] = {**kinds, **below}
         return self._known[table]
+
+    def _has_room_for(self, tables: set[str]) -> bool:
+        """Whether there may be these tables below ours, beside those that dlt has made, or will make."""
+        there = self._below | {name for name, each in self.schema.tables.items() if each.get("parent")}
+        return tables <= there or len(there | tables) <= MAX_TABLES
 
     def _positions(
         self, table: tuple[str, ...], row: tuple[Any, ...], path: tuple[str, ...], name: str, value: Any

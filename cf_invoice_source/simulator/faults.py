@@ -11,6 +11,7 @@ import gzip
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import chain, repeat
 from typing import Any
 
 import simplejson
@@ -138,6 +139,11 @@ def drip(pause_s: float) -> Fault:
             yield whole[place : place + 1]
 
     return wire(pieces, pause_s=pause_s)
+
+
+def endless(start: bytes, again: bytes, *, pause_s: float = 0.0) -> Fault:
+    """Send these bytes, and then others again and again, that many seconds apart, for ever."""
+    return wire(lambda _whole: chain([start], repeat(again)), pause_s=pause_s)
 
 
 def cut_chunks() -> Fault:

@@ -36,12 +36,12 @@ class Home:
     """One destination.
 
     Attributes:
-        title: How the README names it.
+        title: How the page names it.
         drivers: What is installed for it, beside dlt.
         connect: Gives dlt's destination in a directory, or in the database of an address.
         look: Gives the rows of a table there, as its own driver reads them.
         settings: Arguments of the source.
-        limit: What the README says about it.
+        limit: What the page says about it.
         has_nested: Whether a list gets a table of its own.
         has_new_columns: Whether a new field gets a column.
         keeps_digits: How many digits of a number it keeps.
@@ -347,7 +347,7 @@ def told_of(name: str, place: str) -> Found:
 
 
 def line(name: str, found: Found) -> str:
-    """Write a destination's line of the README's table."""
+    """Write a destination's line of the page's table."""
     home = HOMES[name]
     words = {True: "yes", False: "no"}
     cells = (

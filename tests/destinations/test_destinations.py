@@ -1,4 +1,4 @@
-"""The same story in every destination that can run here; the README's table is what came of it."""
+"""The same story in every destination that can run here; the table on their page is what came of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
 
 
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
@@ -59,15 +59,15 @@ def in_ducklake(directory: Path) -> Found:
 
 @pytest.mark.quick("postgres")
 @pytest.mark.parametrize("name", HOMES)
-def test_the_line_in_the_readme_is_what_the_story_comes_to(
+def test_the_line_on_the_page_is_what_the_story_comes_to(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     found = found_in(name, tmp_path, request)
 
     written = line(name, found)
-    if os.environ.get("WRITE_README"):
+    if os.environ.get("WRITE_PAGES"):
         write(written)
-    assert without_versions(written) in map(without_versions, README.read_text().splitlines()), written
+    assert without_versions(written) in map(without_versions, PAGE.read_text().splitlines()), written
 
 
 TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
@@ -102,7 +102,7 @@ def test_the_same_world_makes_equal_tables_in_four_destinations(tmp_path: Path, 
 
 
 def test_the_recipe_gives_the_list_where_rows_are_only_added(tmp_path: Path, place: Path) -> None:
-    blocks = [block.partition("```")[0] for block in README.read_text().split("```sql\n")[1:]]
+    blocks = [block.partition("```")[0] for block in PAGE.read_text().split("```sql\n")[1:]]
     view, recipe = [block for block in blocks if "read_parquet" in block or "AS numbered" in block]
     world = World(seed=1)
     account = world.add_account("Test")
@@ -218,14 +218,14 @@ def test_where_nothing_can_be_read_back_all_rows_are_written_and_nothing_is_veri
 
 
 def without_versions(text: str) -> str:
-    """Drivers go on; what the README says must hold with each."""
+    """Drivers go on; what the page says must hold with each."""
     return re.sub(r"\d+(\.\d+)+", "N", text)
 
 
 def write(written: str) -> None:
-    """Put a line into the README's table, in place of the one of the same destination."""
+    """Put a line into the page's table, in place of the one of the same destination."""
     title = written[: written.index(" | ") + 3]
-    lines = [row for row in README.read_text().splitlines() if not row.startswith(title)]
+    lines = [row for row in PAGE.read_text().splitlines() if not row.startswith(title)]
     first = lines.index(next(row for row in lines if row.startswith("| destination | ran with |")))
     end = next(number for number in range(first, len(lines)) if not lines[number].startswith("|"))
-    README.write_text("\n".join([*lines[:end], written, *lines[end:], ""]))
+    PAGE.write_text("\n".join([*lines[:end], written, *lines[end:], ""]))

@@ -196,6 +196,7 @@ def test_a_server_that_ignores_the_page_number_is_a_clear_error_and_leaves_the_c
     assert len(simulator.requests) <= 3
 
 
+@pytest.mark.slow
 def test_a_reason_for_doubt_is_told_in_the_report_and_in_the_row_of_the_walk(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
