@@ -112,6 +112,18 @@ def test_an_empty_option_is_bad_usage(
     assert tree(place) == {}
 
 
+@pytest.mark.parametrize("given", ["", "nan", "-1", "soon"])
+@pytest.mark.parametrize(("asked", "option"), [("load", "--wait"), ("status", "--max-age")])
+def test_a_time_that_is_none_is_bad_usage(
+    command: Command, place: Path, asked: str, option: str, given: str
+) -> None:
+    ended = command(asked, f"{option}={given}")
+
+    assert ended.exit_code == 2
+    assert f"Invalid value for '{option}'" in ended.stderr
+    assert tree(place) == {}
+
+
 @pytest.mark.parametrize("text", ["{0},", "{0},\n", " {0} , ", '["{0}"]'])
 def test_a_comma_at_the_end_is_no_error(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, text: str
