@@ -124,7 +124,10 @@ def _invoices(
     check_write_disposition(dlt.current.source().resources[INVOICES].write_disposition)
     pipeline = dlt.current.pipeline()
     _refuse_refresh(pipeline)
-    bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
+    state = dlt.current.resource_state()
+    if not isinstance(state.get("bookmarks"), dict):
+        state["bookmarks"] = {}
+    bookmarks = state["bookmarks"]
     separate_staging(pipeline)
     schema = dlt.current.source_schema()
     if contract := job.contract:

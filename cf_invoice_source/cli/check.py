@@ -71,6 +71,7 @@ class _Checks:
         self._given = {"account_id": account_ids} if account_ids else {}
         self._account_ids: tuple[str, ...] = ()
         self._job: Job | None = None
+        self._cloudflare = Job()
 
     def look_at_all(self, make_ref: Callable[[], DatasetRef]) -> list[Row]:
         self._look("credentials", self._find_credentials)

@@ -20,7 +20,7 @@ from cf_invoice_source.cli.streams import give_stdout_up
 from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError, SettingsError, UnexpectedError
 from cf_invoice_source.notices import shown_by
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.dlt_names import logger
+from cf_invoice_source.warehouse.dlt_names import ConfigurationException, logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
@@ -120,9 +120,13 @@ def _configure_log() -> bool:
     """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
     try:
         is_level_set = dlt.config.get("runtime.log_level") is not None
+    except ConfigurationException:
+        raise  # it knows which setting it is
     except ValueError:  # dlt starts its log when its settings are first looked at
-        levels = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
-        raise SettingsError("The setting log_level is no level of a log.", remedy=f"use {levels}") from None
+        cause = "The setting log_level is no level of a log, or log_format no format."
+        raise SettingsError(
+            cause, remedy="use DEBUG, INFO, WARNING, ERROR or CRITICAL; JSON or one of Python's formats"
+        ) from None
     if not is_level_set:
         # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"

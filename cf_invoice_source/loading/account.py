@@ -15,6 +15,7 @@ from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
+from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.settings import InvoiceType
@@ -222,7 +223,7 @@ def _missing(bookmark: Bookmark) -> str:
     if not bookmark.unlisted:
         return ""
     more = bookmark.unlisted - len(bookmark.unlisted_ids)
-    names = ", ".join(bookmark.unlisted_ids) + (f" and {more:,} more" if more else "")
+    names = ", ".join(map(printable, bookmark.unlisted_ids)) + (f" and {more:,} more" if more else "")
     return (
         f"{bookmark.unlisted:,} invoice{'s' * (bookmark.unlisted != 1)} that cannot be deleted "
         f"{'are' if bookmark.unlisted != 1 else 'is'} not listed any more and kept: {names} "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from types import NoneType
 from typing import Any
 
 import dlt
@@ -11,9 +13,11 @@ from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from cf_invoice_source.invoices.tables import INVOICES
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DltException
+from cf_invoice_source.warehouse.reader import bookmarks_in
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _ATTEMPTS = 6
@@ -99,12 +103,40 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
 def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
     """Let the next walk of every account compare every row: some tables of a package may have been loaded."""
     with pipeline.managed_state() as state:
-        resource = state.get("sources", {}).get(SECTION, {}).get("resources", {}).get(INVOICES, {})
-        if "bookmarks" in resource:
-            resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
+        bookmarks = bookmarks_in(state)
+        if isinstance(bookmarks, dict):
+            bookmarks.update({account_id: {} for account_id in bookmarks})
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:
     """Take over the state of the destination where it is newer, as `pipeline.run` does once."""
     if pipeline.config.restore_from_destination and not pipeline.dev_mode:
         pipeline.sync_destination()
+    if _mend(pipeline.state):  # a copy
+        notify("All invoices are read again: the state of this pipeline cannot be read.")
+        with pipeline.managed_state() as state:
+            _mend(state)
+
+
+def _mend(state: Any) -> bool:
+    """Take out of a state what is there in place of our bookmarks, or of dlt's cursor; say whether it was."""
+    for name in ("sources", SECTION, "resources", INVOICES):
+        if not isinstance(state.get(name, {}), dict):
+            del state[name]
+            return True
+        state = state.get(name, {})
+    odd = [name for name in ("bookmarks", "incremental") if not isinstance(state.get(name, {}), dict)]
+    if not odd and not _is_cursor(state.get("incremental", {}).get("created", {})):
+        odd = ["incremental"]
+    for name in odd:
+        del state[name]
+    return bool(odd)
+
+
+def _is_cursor(stored: Any) -> bool:
+    """Whether this is what dlt remembers of `created`: it informs only, but anything else stops dlt."""
+    return (
+        isinstance(stored, dict)
+        and all(isinstance(stored.get(name), datetime | NoneType) for name in ("initial_value", "last_value"))
+        and isinstance(stored.get("unique_hashes", []), list)
+    )

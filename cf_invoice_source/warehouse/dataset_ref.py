@@ -11,6 +11,7 @@ from typing import Any, cast
 import dlt
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.destination import Destination
+from dlt.common.exceptions import MissingDependencyException
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.common.schema.exceptions import InvalidSchemaName
 from dlt.common.schema.typing import TTableSchema
@@ -71,17 +72,10 @@ class DatasetRef:
 
     def pipeline(self, **more: Any) -> dlt.Pipeline:
         """Make the pipeline, which creates its working directory; `more` as for `dlt.pipeline`."""
-        try:
+        with _told("this pipeline"):
             pipeline: dlt.Pipeline = dlt.pipeline(
                 self.pipeline_name, destination=self.destination, dataset_name=self.dataset_name, **more
             )
-        except ConfigurationException:
-            raise  # it knows which setting it is
-        except DltException as error:
-            raise SettingsError(
-                f"dlt cannot make this pipeline ({type(error).__name__}).",
-                remedy="check the names of the pipeline and the dataset, and the settings of the destination",
-            ) from error
         return pipeline
 
     def pending_packages(self, pipeline_names: Iterable[str] = ()) -> int:
@@ -101,10 +95,10 @@ class DatasetRef:
 
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
-        schema = dlt.Schema(SECTION)
-        for table in tables:
-            schema.update_table(table)
-        with settings_of(self.pipeline_name):
+        with _told("a client of the destination"), settings_of(self.pipeline_name):
+            schema = dlt.Schema(SECTION)
+            for table in tables:
+                schema.update_table(table)
             client = dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
         database_file(client.config.credentials)  # that of another database is refused
         return client
@@ -142,6 +136,20 @@ def location_of(client: JobClientBase) -> str:
     """Say where a destination lies, without secrets: a path that can be copied, or an address."""
     file = database_file(client.config.credentials)
     return str(file or client.config).removeprefix("file://")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what dlt raises for a name or a setting that it cannot use into an error that says what to do."""
+    try:
+        yield
+    except (ConfigurationException, MissingDependencyException):
+        raise  # it knows which setting it is
+    except (DltException, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"dlt cannot make {what} ({type(error).__name__}).",
+            remedy="check the names of the pipeline and the dataset, and the settings of the destination",
+        ) from error
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:

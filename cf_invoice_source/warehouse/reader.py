@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import dlt
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
@@ -19,10 +19,12 @@ from dlt.destinations.sql_client import SqlClientBase
 from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
+from cf_invoice_source.invoices.values import EPOCH
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import Bookmark, from_dict
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
+from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, JobClientBase
 
 
@@ -80,7 +82,12 @@ class TableReader:
             if not client:
                 return
             query = select.format_map(self._names(client))
-            with suppress(DestinationUndefinedEntity), client.execute_query(query, *args) as cursor:
+            # Some drivers fail at a row with a time that Python does not know.
+            with (
+                suppress(DestinationUndefinedEntity),
+                translated_driver_errors(),
+                client.execute_query(query, *args) as cursor,
+            ):
                 for rows in cursor.iter_fetch(1_000):
                     yield from rows
 
@@ -105,7 +112,7 @@ class TableReader:
     def check_type(self, invoice_type: InvoiceType) -> None:
         """Check that there are no invoices of another type."""
         types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
-        if others := types - {invoice_type}:
+        if others := types - {invoice_type, None}:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
@@ -159,7 +166,8 @@ class StatusQueries(TableReader):
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
         select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
         for account_id, currency, amount in self._query(select):
-            yield account_id, currency, Decimal(str(amount))  # SQLite gives floats
+            with suppress(InvalidOperation):  # what is no amount cannot be added
+                yield account_id, str(currency), Decimal(str(amount))  # SQLite gives floats
 
     def last_syncs(self) -> dict[str, Sync]:
         """Give the row of each account's last sync."""
@@ -167,6 +175,10 @@ class StatusQueries(TableReader):
         for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
             values = dict(zip(SYNC_COLUMNS, row, strict=True))
             values |= {name: _time(values[name]) for name in ("started_at", "finished_at")}
+            values = {
+                name: _EMPTY[SYNC_COLUMNS[name].type] if values[name] is None else values[name]
+                for name in values
+            }
             syncs[values["account_id"]] = Sync(**values)
         return syncs
 
@@ -177,7 +189,8 @@ class StatusQueries(TableReader):
         found: dict[str, datetime | None] = {}
         for account_id, verified, sync_mode, started_at in rows:
             if verified and sync_mode != "incremental":
-                found[account_id] = max(filter(None, (found.get(account_id), _time(started_at))))
+                times = (found.get(account_id), _time(started_at))
+                found[account_id] = max(filter(None, times), default=None)
         return found
 
     def last_verified_syncs(self) -> dict[str, datetime | None]:
@@ -204,14 +217,22 @@ class StatusQueries(TableReader):
 
 
 def _time(stored: Any) -> datetime | None:
-    return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)  # some give a text
+    """Read a time, which some give as a text; None if there is none that Python knows."""
+    try:
+        return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+_EMPTY: Mapping[str, Any] = {"text": "", "bigint": 0, "bool": False, "timestamp": EPOCH}
+"""What a column of `invoice_syncs` has in place of a value that somebody took away."""
 
 
 def bookmarks_in(state: Any) -> Mapping[str, Any]:
     """Give our bookmarks by account from a pipeline's state, in which other sources have their own."""
     for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
-        state = state.get(name) or {}
-    return cast("Mapping[str, Any]", state)
+        state = state.get(name) if isinstance(state, Mapping) else None
+    return state if isinstance(state, Mapping) else {}
 
 
 def can_be_asked(client: SqlClientBase[Any], select: str) -> bool:

@@ -27,6 +27,10 @@ _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
 """Dialects that look up any number of keys in one pass over a table: how, and the list as they take it."""
 
 
+MOST = 2**63 - 1
+"""What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
+
+
 class StoredRows(TableReader):
     """Reads the tables of one pipeline's dataset. A table that is not there reads as empty."""
 
@@ -77,7 +81,7 @@ class StoredRows(TableReader):
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
         stored = self.stored_states().get(self._pipeline.pipeline_name)
-        return stored is not None and bool(stored["_state_version"] < self._pipeline.state["_state_version"])
+        return stored is not None and _version(stored) < _version(self._pipeline.state)
 
     def is_overtaken(self) -> bool:
         """Whether somebody has loaded since what a package that was left here would write over."""
@@ -85,8 +89,8 @@ class StoredRows(TableReader):
         # Versions decide: the clocks of machines differ.
         ours, others = self._pipeline.state, self.stored_states()
         stored = others.pop(self._pipeline.pipeline_name, None)
-        if stored and stored["_state_version"] >= ours["_state_version"]:
-            return bool(stored["_version_hash"] != ours["_version_hash"])
+        if stored and _version(stored) >= _version(ours):
+            return bool(stored.get("_version_hash") != ours["_version_hash"])
         accounts = bookmarks_in(ours).keys()
         return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
@@ -99,7 +103,7 @@ class StoredRows(TableReader):
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
         syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
-        return {account_id: number or 0 for account_id, number in self._query(syncs)}
+        return {account_id: min(number or 0, MOST - 1) for account_id, number in self._query(syncs)}
 
     def stored(
         self,
@@ -124,9 +128,10 @@ class StoredRows(TableReader):
         none: tuple[int, str | None] = (0, None)
         latest: dict[str, tuple[int, str | None]] = {}
         for change in self._by_id(("id", "version", "change", "row_hash"), CHANGES, account_id, ids):
-            if change["version"] > latest.get(change["id"], none)[0]:
+            version = min(change["version"] or 0, MOST - 1)
+            if version > latest.get(change["id"], none)[0]:
                 change_hash = None if change["change"] == "deleted" else change["row_hash"]
-                latest[change["id"]] = (change["version"], change_hash)
+                latest[change["id"]] = (version, change_hash)
         return {
             each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
             for each in row_hashes.keys() | latest.keys()
@@ -185,6 +190,12 @@ class StoredRows(TableReader):
 
 _ROW = tuple(TABLES[INVOICES].columns)
 _CURRENT = "{account_id} = %s AND {resolved_at} IS NULL"
+
+
+def _version(state: Any) -> int:
+    """Read the version of a pipeline's state; 0 if it has none."""
+    version = state.get("_state_version") if isinstance(state, Mapping) else None
+    return version if isinstance(version, int) else 0
 
 
 def _key(reject: Mapping[str, Any]) -> str:
