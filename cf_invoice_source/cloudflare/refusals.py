@@ -209,7 +209,9 @@ _UNREACHABLE = {
         "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
         "else check the base URL, and this machine's clock"
     ),
-    "timed out": "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds",
+    "timed out": (
+        "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds"
+    ),
 }
 """What to do where a failed connection says this."""
 
