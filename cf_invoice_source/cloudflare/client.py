@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock, local
@@ -137,10 +138,9 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                try:
+                errors: Iterable[answers.ApiMessage] = ()
+                with suppress(ValueError):
                     errors = answers.read_errors(decode(response.content))
-                except ValueError:
-                    raise refused(response, (), is_json=False) from None
                 raise refused(response, errors)
 
     def _get(self, url: str) -> requests.Response:
