@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
+from cf_invoice_source.umask import private_umask
 
 if TYPE_CHECKING:
     import dlt
@@ -203,6 +205,7 @@ def main() -> None:
     gc.disable()
     atexit.register(gc.freeze)
     end_on_signals()
+    os.umask(private_umask())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer

@@ -20,7 +20,7 @@ from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accoun
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable, without_secrets
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable
 from cf_invoice_source.cloudflare.transport import BoundedAdapter
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.exact_json import TooManyValuesError, decode
@@ -94,30 +94,25 @@ class Client:
         url = f"{self._base_url}{path}{'?' if query else ''}{urlencode(query)}"
         with self._rate_limiter.request() as begun_at:
             response = self._send(url, stats or RequestStats(), begun_at)
-            try:
-                document = decode(response.content)
-            except TooManyValuesError as error:
-                raise malformed(response, str(error)) from error
-            except ValueError as error:
-                raise not_json(response) from error
-            answer = read(document)
+            answer, notices = _answer_in(response, read)
+            if answer is None:
+                raise not_json(response)
             if isinstance(answer, answers.Failed):
                 raise refused(response, answer.errors)
             if isinstance(answer, answers.Malformed):
                 raise malformed(response, answer.what)
-            if read is not answers.read_token:  # a token that is fine is told there
-                self._tell_notices(document, response)
+            self._tell(notices)
             return answer
 
-    def _tell_notices(self, document: Any, response: requests.Response) -> None:
+    def _tell(self, notices: Iterable[answers.ApiMessage]) -> None:
         """Tell once what Cloudflare says beside its answers, such as that something will end soon."""
-        for notice in answers.read_notices(document):
+        for notice in notices:
             with self._telling:
                 is_new = notice not in self._told and len(self._told) < _MOST_NOTICES
                 if is_new:
                     self._told.add(notice)
             if is_new:
-                notify(f"Cloudflare says: {without_secrets(str(notice), response)}")
+                notify(f"Cloudflare says: {notice}")
 
     def _send(self, url: str, stats: RequestStats, begun_at: float) -> requests.Response:
         asking, refusals = self._asking, 0
@@ -152,7 +147,8 @@ class Client:
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
-            raise unreachable(error, url) from error
+            unanswered = unreachable(error, url)
+        raise unanswered  # out here, without the transport's own error: in its frames stands the credential
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -167,6 +163,23 @@ class Client:
             self._asking.stats.add(retries=1)
             self._asking.sent_at = self._rate_limiter.retried(self._asking.sent_at)
         return is_passing
+
+
+def _answer_in(
+    response: requests.Response, read: _Reader[Answer]
+) -> tuple[Answer | answers.Failed | answers.Malformed | None, tuple[answers.ApiMessage, ...]]:
+    """Read an answer, None if it is not JSON, and what is said beside it.
+
+    No error leaves from here: this frame holds all that was sent.
+    """
+    try:
+        document = decode(response.content)
+    except TooManyValuesError as error:
+        return answers.Malformed(str(error)), ()
+    except ValueError:
+        return None, ()
+    is_about_token = read is answers.read_token  # one that is fine is told there
+    return read(document), () if is_about_token else tuple(answers.read_notices(document))
 
 
 def _environment(url: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from requests import Response
 
 from cf_invoice_source.cloudflare.accounts import HOW_TO_NAME
-from cf_invoice_source.cloudflare.answers import ApiMessage, readable
+from cf_invoice_source.cloudflare.answers import ApiMessage
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import (
     ACCOUNTS,
     PERMISSION,
@@ -176,18 +177,10 @@ def refused(response: Response, errors: Iterable[ApiMessage]) -> InvoiceSourceEr
         is_web_page="html" in response.headers.get("content-type", "").lower() and bool(response.content),
         is_challenge=response.headers.get("cf-mitigated") == "challenge",
     )
-    said = without_secrets("; ".join(map(str, refusal.errors)), response)
+    said = "; ".join(map(str, refusal.errors))
     said = said or f"HTTP {status} {readable(response.reason or '')}".rstrip()
     meaning = meaning_of(refusal)
     return meaning.error(meaning.cause.format(said=said), remedy=meaning.remedy, **_about(response))
-
-
-def without_secrets(said: str, response: Response) -> str:
-    """Take out the credential: some servers repeat what they were sent."""
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        said = said.replace(secret, "***") if secret else said
-    return said
 
 
 def malformed(response: Response, what: str) -> ApiChangedError:
@@ -220,7 +213,7 @@ def unreachable(error: Exception, url: str) -> TryLaterError:
     """Make the error for a request that got no answer."""
     remedy = "check the network, the proxy and the base URL, then run again"
     remedy = next((known for sign, known in _UNREACHABLE.items() if sign in str(error)), remedy)
-    cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
+    cause = f"Cloudflare could not be reached: {readable(_why_unreachable(error))}."
     return TryLaterError(cause, remedy=remedy, request=f"GET {url}")
 
 
