@@ -40,7 +40,14 @@ def cli() -> None:
 def _hours(text: str) -> float:
     """Read a number of hours, such as 26h, or of days, such as 2d."""
     number, unit = text.rstrip("hd"), text[-1:]
-    return float(number) * (24 if unit == "d" else 1)
+    return _seconds(number) * (24 if unit == "d" else 1)
+
+
+def _seconds(text: str) -> float:
+    """Read a number that is not below 0, and not none at all, as nan."""
+    if (number := float(text)) >= 0:
+        return number
+    raise ValueError(text)
 
 
 def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
@@ -93,7 +100,7 @@ _MAX_AGE = Option(
 _WAIT = Option(
     ["--wait", "wait_s"],
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=_seconds,
     default=int(LOCK_WAIT_S),
     help="How long to wait for another load of the same pipeline or DuckDB file.",
 )
