@@ -7,7 +7,7 @@ from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 
 SAID = {
     "a newer DuckDB's file": (
-        "IO Error: Trying to read a database file with storage version number 99, but we can only read 64 to 68",
+        "IO Error: Trying to read a database file with version number 99, but we can only read 64",
         "a newer DuckDB made this file: pip install -U duckdb",
     ),
     "a storage version that is newer": (
