@@ -53,7 +53,7 @@ class DestinationError(InvoiceSourceError):
 
 
 class NotVerifiedError(InvoiceSourceError):
-    """Some account could not be read, is not verified, or has rejected records: `cause` has a line for each."""
+    """Some account could not be read, is not verified, or has rejected records: `cause` has a line each."""
 
     def __init__(self, cause: str, problems: Iterable[str] = (), *, remedy: str = "") -> None:
         super().__init__(cause, remedy=remedy)
