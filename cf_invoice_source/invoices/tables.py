@@ -1,7 +1,7 @@
-"""Our tables as data: keys, columns, types, and what each means.
+"""Our tables as data: keys, columns, types and descriptions.
 
-Types are a one-way door in dlt (a hint that comes after the first load rounds silently), so every documented
-column has its type from the first version on.
+A column's type cannot be changed later in dlt: with a hint that comes after the first load, values are
+rounded silently. So every documented column has its type from the first version on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SYNCS = "invoice_syncs"
 REJECTS = "invoice_rejects"
 
 MORE_FIELDS = "more_fields"
-"""The column for fields that cannot have one of their own, as a JSON object. It comes when it is needed."""
+"""The column for fields that cannot have one of their own, as a JSON object. It is created when it is
+needed."""
 
 _INVOICE = {
     "account_id": Column("text", "Cloudflare account ID."),
