@@ -114,7 +114,7 @@ def test_a_list_of_accounts_that_is_shorter_than_it_says_is_not_believed(
     same_page = success(shown, result_info={"page": 1, "per_page": 50, "total_count": 2})
     simulator.faults.append(Fault(lambda _request, _answering: same_page, path="/accounts"))
 
-    with pytest.raises(TryLaterError, match="not as long as it says"):
+    with pytest.raises(TryLaterError, match="not as long as Cloudflare says"):
         list_accounts()
 
     assert len(simulator.requests) == 8
