@@ -172,7 +172,7 @@ def _refuse_refresh(pipeline: dlt.Pipeline) -> None:
     if pipeline.refresh or load_package_state()["state"].get("refresh"):
         raise SettingsError(
             "dlt's refresh would drop all tables of the invoices, including the audit trail.",
-            remedy="leave refresh out; load(pipeline, full=True) compares every value. If you drop a table  "
+            remedy="leave refresh out; load(pipeline, full=True) compares every value. If you drop a table "
             "by hand, the next load creates and fills it again",
         )
 

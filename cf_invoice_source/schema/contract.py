@@ -56,7 +56,7 @@ def check_growth(
         if mode == "freeze" and entity in new:
             raise SettingsError(
                 f"The schema contract freezes {entity}, but the new field {field} needs some of its own.",
-                remedy=f"set {entity} to evolve, or to discard_value to leave the field out, and run again:  "
+                remedy=f"set {entity} to evolve, or to discard_value to leave the field out, and run again: "
                 "nothing of this run was loaded",
             )
 
