@@ -240,7 +240,7 @@ def test_the_command_mentions_it_for_people_and_for_machines(left: Account, comm
     for_people = command("load")
     for_machines = command("load", "--json")
 
-    assert f"Account {left.id} is not listed by Cloudflare any more: its rows stay" in for_people.stdout
+    assert f"Cloudflare no longer lists account {left.id}: its rows stay" in for_people.stdout
     assert json.loads(for_machines.stdout)["unlisted"] == [left.id]
     assert (for_people.exit_code, for_machines.exit_code) == (0, 0)
 
