@@ -167,7 +167,7 @@ class _Checks:
                         queries.check_type(self._job.type)
             tried = try_writing(ref)
         if tried is None:
-            raise _SkippedError("writing to this kind of destination cannot be tried without leaving something")
+            raise _SkippedError("this kind of destination cannot be tried without leaving something there")
         limit = destination_capabilities(client, table_format).limit
         said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
         return f"{said}. {limit}" if limit else said

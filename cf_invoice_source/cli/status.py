@@ -135,7 +135,7 @@ def _accounts(
     def unverified_reason(account_id: str) -> str:
         remembered = [accounts[account_id] for accounts in bookmarks.values() if account_id in accounts]
         differences = [difference(bookmark, counts[account_id]) for bookmark in remembered] or [
-            "not compared: no pipeline has stored a bookmark of this account with the rows"
+            "not compared: no pipeline has stored a bookmark for it with the rows"
         ]
         sync = syncs.get(account_id)
         reason = sync.unverified_reason if sync else "no sync is on record"
