@@ -23,7 +23,7 @@ from cf_invoice_source.warehouse.duckdb_file import check_file, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
-from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
+from cf_invoice_source.warehouse.working_dir import delete_rows_once_loaded, make_private
 
 
 def load(
@@ -55,6 +55,7 @@ def load(
     settings.clear()  # so that a report of local variables after an error has no credentials
     job.access.announce()
     make_private(pipeline)
+    delete_rows_once_loaded(pipeline.pipeline_name)
     waits = Waits(wait_s)
     with translated_errors():
         check_file(destination := client_of(pipeline))
@@ -63,7 +64,6 @@ def load(
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination, wait_s=waits.left_s),
         open_database(destination) as close_database,
-        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)

@@ -33,5 +33,5 @@ def test_what_to_do_goes_by_what_the_driver_said(said: str, remedy: str) -> None
     with pytest.raises(DestinationError) as caught, translated_driver_errors():
         raise RuntimeError(said)
 
-    assert said in caught.value.cause
+    assert said.replace('"x"', "(***)") in caught.value.cause
     assert remedy in caught.value.remedy

@@ -75,6 +75,7 @@ def test_what_the_command_leaves_is_for_its_user_alone_and_has_no_rows_but_in_th
     assert process("load").exit_code == 0
 
     assert open_to_others(tmp_path / "dlt") == []
+    assert rights(tmp_path / "dlt" / "pipelines") == 0o700
     assert rights(warehouse.path) == 0o600
     assert with_links(tmp_path / "dlt") == []
 
