@@ -33,26 +33,26 @@ def load(
     wait_s: float = LOCK_WAIT_S,
     **settings: Any,
 ) -> Report:
-    """Load the invoices of every account, verify the tables, and repair them where they are not right.
+    """Load the invoices of every account, verify the tables, and repair them if they differ from the list.
 
-    An account that cannot be read does not stop the others: its `Outcome` has the error.
-    Each package is loaded before the next one is asked for, so memory stays bounded, and an interrupted load
-    goes on where its last package ended.
+    An account that cannot be read does not stop the others; its `Outcome` has the error. Each package is
+    loaded before the next one is read, so memory stays bounded, and after an interruption the next load goes
+    on where the last package ended.
 
     Args:
         pipeline: Any dlt pipeline.
-        package_rows: Rows in one load package, at least.
-        wait_s: How many seconds to wait in all for another load of this pipeline, or into this DuckDB file.
+        package_rows: How many rows a load package has at least, unless it is the last.
+        wait_s: How many seconds to wait in total for other loads of this pipeline or into this DuckDB file.
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
         SettingsError: A setting is missing or wrong, or Cloudflare refused every account.
-        TryLaterError: Cloudflare or the network did not answer, for any account; or another load did not end.
-        ApiChangedError: Cloudflare answered in an unknown shape, for every account.
+        TryLaterError: Cloudflare or the network did not answer for any account, or another load did not end.
+        ApiChangedError: Cloudflare answered in an unknown shape for every account.
         DestinationError: The destination could not be read or written.
     """
     job, client = prepare(settings, pipeline.pipeline_name)
-    settings.clear()  # whoever captures the variables of an error gets no credentials with it
+    settings.clear()  # so that a report of local variables after an error has no credentials
     job.access.announce()
     make_private(pipeline)
     delete_rows_once_loaded(pipeline.pipeline_name)
@@ -94,13 +94,14 @@ def load(
 
 
 def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> None:
-    """Create the tables, or what is missing of them, and load nothing; no account and no sign-in is needed.
+    """Create the tables and columns that are missing, and load nothing; no credentials are needed.
 
-    For jobs side by side on one server database: once before them, so that they do not all try at once.
+    Call it once before several jobs that load into one database server at the same time, so that they do not
+    all create the same tables.
 
     Args:
-        pipeline: A dlt pipeline with their destination and dataset, and a name of its own.
-        wait_s: How many seconds to wait for another load of this pipeline, or into this DuckDB file.
+        pipeline: A dlt pipeline with the jobs' destination and dataset, and a name of its own.
+        wait_s: How many seconds to wait for other loads of this pipeline or into this DuckDB file.
 
     Raises:
         TryLaterError: Another load did not end.
@@ -124,13 +125,13 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
 
 
 def list_accounts(**settings: Any) -> list[str]:
-    """Name the accounts that `load` with these settings would load, for schedulers that map over them.
+    """List the accounts that `load` would load with these settings, for schedulers with a task for each.
 
     Args:
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Returns:
-        The account IDs that the settings name, without a request; where they name none, those that the
+        The account IDs that the settings name, without a request. If they name none, those that the
         credentials can see (`GET /accounts`).
 
     Raises:
@@ -145,13 +146,13 @@ def list_accounts(**settings: Any) -> list[str]:
 
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:
-    """Create the columns that an earlier version of this package did not have, before one is read."""
+    """Create the columns that an earlier version of this package did not have, before they are read."""
     if SECTION in pipeline.schemas and incomplete_tables(pipeline.schemas[SECTION].tables):
         load_package(pipeline, empty_tables())
 
 
 def _load_and_verify(pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]) -> None:
-    """Load every package, verify, and where the tables are not right load once more, then say so."""
+    """Load every package and verify. If tables differ, walk once more; if they still do, record that."""
     _load_packages(pipeline, accounts, close_database)
     if wrong := accounts.verify():
         accounts.repair(wrong)
