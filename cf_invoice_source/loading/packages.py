@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -83,8 +83,8 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
     )
     with values_forgotten(pipeline):
         pipeline.normalize()
-        info = attempts(pipeline.load)
-    for load_id in info.loads_ids:  # an exception of a job that was retried may quote values
+        info = cast("LoadInfo | None", attempts(pipeline.load))  # None if there was nothing to load
+    for load_id in info.loads_ids if info else ():  # an exception of a job that was retried may quote values
         forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
 
 
