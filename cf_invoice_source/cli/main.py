@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import dlt
     from rich.console import Console
 
-    from cf_invoice_source.cli.status import Status
     from cf_invoice_source.loading.report import Report
+    from cf_invoice_source.loading.status import Status
 
 OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""
@@ -163,10 +163,10 @@ def status(
     """
     with _consoles(as_json, debug) as (stdout, stderr):
         from cf_invoice_source.cli.screen import show_status
-        from cf_invoice_source.cli.status import read_status
+        from cf_invoice_source.loading.status import status_of
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
-        found = read_status(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
+        found = status_of(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
     show_status(stdout, found)
     verified = found.is_verified if found.accounts else None
     _end(found, stderr, as_json=as_json, verified=verified, loaded=bool(found.accounts))

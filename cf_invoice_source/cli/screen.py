@@ -18,9 +18,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
-    from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Report
+    from cf_invoice_source.loading.status import AccountStatus, Status
 
 
 def show_line(console: Console, text: str, style: str = "") -> None:
