@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import duckdb
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
@@ -24,6 +24,7 @@ from tests.support.tiers import pytest_itemcollected  # noqa: F401 - a hook
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("here")
+settings.register_profile("at the first failure", phases=[Phase.explicit, Phase.generate])
 
 _FOREIGN = (
     "CF_INVOICES_",

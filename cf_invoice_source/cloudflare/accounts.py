@@ -15,7 +15,7 @@ from cf_invoice_source.errors import SettingsError, TryLaterError
 from cf_invoice_source.settings import MAX_ACCOUNT_PAGES, MAX_ACCOUNTS, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
-_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
+HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
 def read_account_ids(given: object) -> tuple[str, ...]:
@@ -92,12 +92,12 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
                 cause = (
                     f"The credentials can see more than {MAX_ACCOUNTS:,} accounts, or the list has no end."
                 )
-                raise SettingsError(cause, remedy=_HOW_TO_NAME)
+                raise SettingsError(cause, remedy=HOW_TO_NAME)
             if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
                 break
         if totals == {len(found)}:  # else accounts came or went between two requests
             if not found:
-                raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
+                raise SettingsError("The credentials can see no Cloudflare account.", remedy=HOW_TO_NAME)
             return tuple(found.values())
     cause = "The list of accounts changed while it was read, or is not as long as it says."
-    raise TryLaterError(cause, remedy=f"run again, or {_HOW_TO_NAME}")
+    raise TryLaterError(cause, remedy=f"run again, or {HOW_TO_NAME}")

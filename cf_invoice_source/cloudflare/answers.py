@@ -24,14 +24,26 @@ _KINDS: Mapping[type, str] = {
 }
 
 _LONGEST_LINE = 300
+_MOST_ENTRIES = 5
 _MAX_DIGITS = 18  # so many a BIGINT surely holds
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """The API says that the request failed: its own codes and messages."""
+class ApiMessage:
+    """What Cloudflare says in an envelope, and its code for it; either may be missing."""
 
-    errors: tuple[str, ...]
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.message} (code {self.code})" if self.code else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The API says that the request failed, and why."""
+
+    errors: tuple[ApiMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +111,28 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
     return result if isinstance(result, shape) else _malformed("result", _KINDS[shape], result)
 
 
-def read_errors(document: Any) -> Iterable[str]:
-    """Say what an error envelope says, as "message (code)", whatever of it is there."""
-    errors = document.get("errors") if isinstance(document, Mapping) else None
-    for error in errors[:5] if isinstance(errors, list) else ():
-        if isinstance(error, Mapping):
-            message, code = error.get("message", "no message"), error.get("code", "unknown")
-            yield f"{readable(message)} (code {readable(code)})"
+def read_errors(document: Any) -> Iterable[ApiMessage]:
+    """Read the errors of an envelope, each with its chain, whatever of it is there."""
+    for error in _entries(document, "errors"):
+        yield ApiMessage(readable(error.get("code", "unknown")), readable(error.get("message", "no message")))
+        for cause in _entries(error, "error_chain"):
+            yield ApiMessage(readable(cause.get("code", "unknown")), readable(cause.get("message", "")))
+
+
+def read_notices(document: Any) -> Iterable[ApiMessage]:
+    """Read what an envelope says beside its success, such as that something will end soon."""
+    for name in ("errors", "messages"):
+        for entry in _entries(document, name):
+            if text := readable(entry.get("message") or ""):
+                yield ApiMessage(readable(entry.get("code") or ""), text)
+
+
+def _entries(holder: Any, name: str) -> list[Mapping[str, Any]]:
+    """Give the first objects of a list; a text stands for an object with that message."""
+    listed = holder.get(name) if isinstance(holder, Mapping) else None
+    entries = listed[:_MOST_ENTRIES] if isinstance(listed, list) else []
+    entries = [{"message": entry} if isinstance(entry, str) else entry for entry in entries]
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def readable(value: Any) -> str:

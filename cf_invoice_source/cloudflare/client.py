@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -21,10 +20,11 @@ from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accoun
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable, without_secrets
 from cf_invoice_source.cloudflare.transport import BoundedAdapter
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.exact_json import TooManyValuesError, decode
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
@@ -38,6 +38,9 @@ from cf_invoice_source.walk.page import Page
 
 Answer = TypeVar("Answer")
 _Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
+
+_MOST_NOTICES = 5
+"""Different ones in one run, lest a server that says something else each time floods the log."""
 
 
 class Client:
@@ -61,6 +64,8 @@ class Client:
             retry_condition=self._retries,
             session_attrs={**_environment(self._base_url), "get_adapter": lambda **_url: adapter},
         )
+        self._told: set[answers.ApiMessage] = set()
+        self._telling = Lock()
         self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
@@ -100,7 +105,19 @@ class Client:
                 raise refused(response, answer.errors)
             if isinstance(answer, answers.Malformed):
                 raise malformed(response, answer.what)
+            if read is not answers.read_token:  # a token that is fine is told there
+                self._tell_notices(document, response)
             return answer
+
+    def _tell_notices(self, document: Any, response: requests.Response) -> None:
+        """Tell once what Cloudflare says beside its answers, such as that something will end soon."""
+        for notice in answers.read_notices(document):
+            with self._telling:
+                is_new = notice not in self._told and len(self._told) < _MOST_NOTICES
+                if is_new:
+                    self._told.add(notice)
+            if is_new:
+                notify(f"Cloudflare says: {without_secrets(str(notice), response)}")
 
     def _send(self, url: str, stats: RequestStats, begun_at: float) -> requests.Response:
         asking, refusals = self._asking, 0
@@ -121,9 +138,10 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                errors: Iterable[str] = ()
-                with suppress(ValueError):
+                try:
                     errors = answers.read_errors(decode(response.content))
+                except ValueError:
+                    raise refused(response, (), is_json=False) from None
                 raise refused(response, errors)
 
     def _get(self, url: str) -> requests.Response:
@@ -135,9 +153,7 @@ class Client:
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
-            cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
-            remedy = "check the network, the proxy and the base URL, then run again"
-            raise TryLaterError(cause, remedy=remedy, request=f"GET {url}") from error
+            raise unreachable(error, url) from error
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -176,12 +192,3 @@ def _check_certificates(path: Path) -> None:
         raise SettingsError(
             cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out"
         ) from error
-
-
-def _why_unreachable(error: Exception) -> str:
-    """Name a connection error by its cause, for urllib3 wraps it several times."""
-    cause: Any = error
-    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
-        cause = cause.args[0]
-    reason = getattr(cause, "reason", None)
-    return str(reason or cause).rpartition(": ")[2] or type(error).__name__

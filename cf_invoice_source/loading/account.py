@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from math import ceil
 from typing import Any, TypedDict
 
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
@@ -14,11 +15,13 @@ from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
+from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark
+from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -80,6 +83,7 @@ class Account:
         self._stats = stats
         self._started_at = datetime.now(timezone.utc)
         self._changes = Counter[str]()
+        self._walker: Walker[Item] | None = None
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
@@ -104,7 +108,8 @@ class Account:
             accept_deletions=request.accept_deletions,
             fields=self.bookmark.fields,
         )
-        for read in Walker(self.pages, self.bookmark, request.walk).batches():
+        self._walker = Walker(self.pages, self.bookmark, request.walk)
+        for read in self._walker.batches():
             rows = Rows(self.account_id, datetime.now(timezone.utc))
             for _ in comparison.listed(rows, read):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
@@ -127,6 +132,12 @@ class Account:
                 self.pages.drop()
                 return evidence
         return ""
+
+    def expected_pages(self, latest: Page[Item]) -> int:
+        """Say how many pages this will take, as far as is known."""
+        is_whole = self._walker and latest.asked > 1 and self._walker.figures.sync_mode != "incremental"
+        pages = ceil(latest.total_count / latest.per_page) if is_whole and latest.per_page > 0 else 0
+        return max(self.pages.requests, pages)
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""
@@ -212,7 +223,7 @@ def _missing(bookmark: Bookmark) -> str:
     if not bookmark.unlisted:
         return ""
     more = bookmark.unlisted - len(bookmark.unlisted_ids)
-    names = ", ".join(bookmark.unlisted_ids) + (f" and {more:,} more" if more else "")
+    names = ", ".join(map(printable, bookmark.unlisted_ids)) + (f" and {more:,} more" if more else "")
     return (
         f"{bookmark.unlisted:,} invoice{'s' * (bookmark.unlisted != 1)} that cannot be deleted "
         f"{'are' if bookmark.unlisted != 1 else 'is'} not listed any more and kept: {names} "

@@ -133,7 +133,7 @@ class Comparison:
             if not is_full:
                 self.evidence = f"{printable(min(new))} is a field that no invoice had before"
         if not is_full and stored.is_final and stored.row_hash != invoice.row_hash:
-            self.evidence = f"{key} was final, and has changed"
+            self.evidence = f"{printable(key)} was final, and has changed"
 
     def _held(self, invoices: Mapping[str, Invoice], *, is_full: bool) -> Mapping[str, Stored]:
         """Look up what the destination holds of these invoices."""

@@ -256,7 +256,8 @@ class Walk(Generic[R]):
         """Say how a record contradicts what the bookmark remembers; empty if it does not."""
         claim = self._start.claims(ordinal)
         if claim is not None and claim != record.identity:
-            return f"{claim} is no longer where it was in the list"
+            named = claim[:100].encode("unicode_escape").decode()  # it may be anything
+            return f"{named} is no longer where it was in the list"
         if ordinal in self._start.rejected and not record.is_reject and record.id is None:
             return "a rejected record has become an invoice without id, which only a full walk can number"
         return ""

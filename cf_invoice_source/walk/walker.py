@@ -43,6 +43,11 @@ class Walker(Generic[R]):
         self._is_compared = True
         """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
 
+    @property
+    def figures(self) -> WalkFigures:
+        """What the walk has done so far."""
+        return self._figures
+
     def batches(self) -> Iterator[WalkBatch[R]]:
         """Walk, and give what was read in batches; the last one has its `end`."""
         for _ in range(1 + MAX_RESTARTS):

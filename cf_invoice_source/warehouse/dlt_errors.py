@@ -104,6 +104,23 @@ def _of_dlts_settings(cause: ConfigurationException) -> SettingsError:
     return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
 
 
+_REMEDIES = {
+    "but we can only read": "a newer DuckDB made this file: pip install -U duckdb, or name another file",
+    "storage version greater": "a newer DuckDB made this file: pip install -U duckdb, or name another file",
+    "different configuration": "this program has the file open with other settings: close that connection",
+    "Conflicting lock": "another program has the file open: close it",
+    "Could not set lock": "another program has the file open: close it",
+    "Could not read enough bytes": (
+        "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    ),
+    "not a valid DuckDB database file": (
+        "it seems to be another program's file: name another one, in DESTINATION__DUCKDB__CREDENTIALS "
+        "(only if a load began it on a full disk, delete it)"
+    ),
+}
+"""What to do where the destination says this: DuckDB's words, of the versions 1.5 and 2.0."""
+
+
 def _unreadable(cause: TomlProviderReadException) -> SettingsError:
     """Say what is wrong with a file of settings. Some editors begin it with a mark that is no TOML."""
     said = str(cause).strip().splitlines()[-1]
@@ -120,9 +137,7 @@ def _destination_failed(error: BaseException, kept: str = "") -> DestinationErro
     text = str(error).rpartition("The actual reason given is: ")[2].strip()
     first_line = (text.splitlines() or [type(error).__name__])[0]
     check = "check its address, rights, locks and disk space"
-    torn = ("Could not read enough bytes", "not a valid DuckDB database file")  # begun, but without room
-    if any(sign in first_line for sign in torn):
-        check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    check = next((known for sign, known in _REMEDIES.items() if sign in text), check)
     remedy = f"{check}, then run again: {kept}nothing is loaded twice"
     return DestinationError(f"The destination failed: {first_line}", remedy=remedy)
 

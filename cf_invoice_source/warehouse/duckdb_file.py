@@ -9,11 +9,25 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase
 
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
 
 WHILE_LOADING = {"memory_limit": "128MB", "threads": "1"}
 """DuckDB takes most of a machine if it may: 500 MiB while it tidies up a million invoices. Packages of 20,000
 take as long with 96 MB, and a quarter longer with 80; each job of dlt has a thread of its own besides."""
+
+
+def check_file_name(client: JobClientBase) -> None:
+    """Refuse a DuckDB file that is named like the dataset: DuckDB could not tell one from the other."""
+    file = database_file(client.config.credentials)
+    if not file or client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
+        return
+    if file.stem.casefold() == client.sql_client.dataset_name.casefold():
+        raise SettingsError(
+            f"The DuckDB file {file} is named like the dataset: DuckDB cannot tell one from the other.",
+            remedy="name one of them otherwise, by --dataset or by DESTINATION__DUCKDB__CREDENTIALS",
+        )
 
 
 @contextmanager

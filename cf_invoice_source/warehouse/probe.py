@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import duckdb
@@ -11,9 +12,15 @@ from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, new_table
 from cf_invoice_source.warehouse.staging import name_staging
+
+
+def try_pipeline(ref: DatasetRef) -> None:
+    """Make the pipeline as a load would, in a place that goes away again; nothing is opened."""
+    with TemporaryDirectory() as elsewhere, settings_of(ref.pipeline_name):
+        ref.pipeline(pipelines_dir=elsewhere).deactivate()
 
 
 def try_writing(ref: DatasetRef) -> str | None:

@@ -126,6 +126,10 @@ BROKEN = {
     "half a header": ("[runtime\n", "at line 1"),
     "a name twice": ("a = 1\na = 2\n", 'Key "a" already exists'),
     "not TOML at all": ("{}", "at line 1"),
+    "a timeout that is a word": (
+        '[runtime]\nrequest_timeout = "soon"\n',
+        "request_timeout cannot be read as float",
+    ),
 }
 
 

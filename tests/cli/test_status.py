@@ -60,7 +60,7 @@ def test_the_document_says_what_is_loaded_value_for_value(
         "loaded": True,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
-        "destination": f"duckdb:///{warehouse.path}",
+        "destination": str(warehouse.path),
         "pending_packages": 0,
         "accounts": [
             {
@@ -98,7 +98,9 @@ def test_the_document_says_what_is_loaded_value_for_value(
                 "last_verified_sync_at": finished.astimezone(timezone.utc).isoformat(),
                 "last_full_sync_at": started.astimezone(timezone.utc).isoformat(),
                 "unverified_reason": "",
+                "reject_reasons": [],
                 "problem": "",
+                "remedy": "",
             }
         ],
         "absent": 0,
@@ -119,7 +121,7 @@ def test_the_screen_says_it_too(
     row = next(line for line in ended.stdout.splitlines() if account.id in line).split()
     assert row[:6] == ["✓", account.id, "1", "2026-01-01", "1,234,567.89", "USD"]
     assert row[8] == "full"
-    assert f"duckdb:///{warehouse.path}" in ended.stdout
+    assert str(warehouse.path) in ended.stdout
 
 
 @pytest.mark.slow
@@ -131,7 +133,7 @@ def test_dataset_and_pipeline_name_mean_what_they_mean_to_load(
 
     told = document(command, "--dataset", "finance", "--pipeline-name", "mine")
 
-    assert told["destination"] == f"duckdb:///{place / 'mine.duckdb'}"
+    assert told["destination"] == str(place / "mine.duckdb")
     assert told["accounts"][0]["invoices"] == 1
 
 
@@ -145,7 +147,7 @@ def test_settings_under_the_name_of_the_pipeline_count(
 
     told = document(command, "--pipeline-name", "mine")
 
-    assert told["destination"] == f"duckdb:///{tmp_path / 'elsewhere.duckdb'}"
+    assert told["destination"] == str(tmp_path / "elsewhere.duckdb")
     assert told["accounts"][0]["invoices"] == 1
 
 
@@ -198,10 +200,9 @@ def test_looking_creates_nothing(warehouse: Warehouse, tmp_path: Path, process: 
     ended = process("status")
 
     assert ended.exit_code == 3
-    assert ended.stdout.splitlines() == [
-        "Nothing is loaded yet.",
-        f"Looked into duckdb:///{warehouse.path}, dataset cf_invoices.",
-    ]
+    assert ended.stdout == f"Looked into {warehouse.path}, dataset cf_invoices.\n"
+    assert ended.stderr.splitlines()[0] == "Nothing is loaded yet."
+    assert "What to do: run cf-invoices load" in ended.stderr
     assert tree(tmp_path) == before
 
 
@@ -212,7 +213,7 @@ def test_looking_for_an_sqlite_database_creates_nothing(tmp_path: Path, process:
 
     ended = process("status", "--destination", "sqlalchemy", env=env)
 
-    assert ended.stdout.startswith("Nothing is loaded yet.")
+    assert ended.stderr.startswith("Nothing is loaded yet.")
     assert tree(tmp_path) == before
 
 
@@ -240,7 +241,7 @@ def test_nothing_loaded_is_a_document_too(warehouse: Warehouse, command: Command
         "loaded": False,
         "pipeline": "cloudflare_invoices",
         "dataset": "cf_invoices",
-        "destination": f"duckdb:///{warehouse.path}",
+        "destination": str(warehouse.path),
         "pending_packages": 0,
         "accounts": [],
         "absent": 0,
@@ -274,7 +275,7 @@ def test_a_database_without_the_dataset_has_nothing_loaded(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert ended.stdout.startswith("Nothing is loaded yet.")
+    assert ended.stderr.startswith("Nothing is loaded yet.")
 
 
 @pytest.mark.quick("invoices-*")
@@ -334,7 +335,7 @@ def test_what_an_interrupted_load_left_behind_is_pending_and_not_verified(
     ended = command("status")
 
     assert ended.exit_code == 3
-    assert "1 package pending" in ended.stdout
+    assert "1 package pending" in ended.stderr
     assert document(command)["pending_packages"] == 1
 
 
@@ -370,3 +371,14 @@ def test_a_file_that_is_no_database_is_exit_code_1(warehouse: Warehouse, command
     assert ended.exit_code == 1
     assert ended.stderr.startswith("Error: The destination failed")
     assert warehouse.path.read_text() == "no database"
+
+
+def test_a_file_that_this_program_has_open_with_other_settings_says_so(
+    warehouse: Warehouse, held: object, command: Command
+) -> None:
+    """In a notebook, say: DuckDB takes no second connection that is read-only there."""
+    ended = command("status")
+
+    assert ended.exit_code == 1
+    assert "different configuration" in ended.stderr
+    assert "What to do: this program has the file open with other settings" in ended.stderr

@@ -147,8 +147,9 @@ def test_an_account_that_is_not_there_is_not_repeated(loaded: Days, command: Com
     nothing = command("status", "--account", secret)
     one = command("status", "--account", secret, "--account", loaded.accounts["two decimals"].id)
 
-    assert nothing.stdout.startswith("Nothing is loaded yet of the accounts asked for.")
-    assert "Nothing is loaded yet of 1 of the accounts asked for." in one.stdout
+    assert nothing.stderr.startswith("Nothing is loaded yet of the accounts asked for.")
+    assert "Nothing is loaded yet of 1 of the accounts asked for." in one.stderr
+    assert "What to do: run cf-invoices load" in one.stderr
     assert (nothing.exit_code, one.exit_code) == (3, 3)
     assert secret not in nothing.output + one.output
 
@@ -166,7 +167,11 @@ def test_rejected_records_are_exit_code_3_as_long_as_they_are_rejected(
     accounts = told(command)
 
     assert (still.exit_code, no_more.exit_code) == (3, 0)
-    assert f"Account {rejected}: 1 record rejected: see invoice_rejects" in still.stderr
+    assert still.stderr.splitlines()[:2] == [
+        f"Account {rejected}: 1 record rejected: see invoice_rejects",
+        "Reason: the record is not an object",
+    ]
+    assert "What to do: SELECT reason, raw FROM invoice_rejects" in still.stderr
     assert (accounts[rejected]["rejected"], accounts[once]["rejected"]) == (1, 0)
 
 
@@ -177,6 +182,7 @@ def test_a_sync_that_was_not_verified_is_exit_code_3_and_says_why(loaded: Days, 
 
     assert ended.exit_code == 3
     assert f"Account {endless}: not verified: page 3 is empty, but says that more follow" in ended.stderr
+    assert "What to do: run cf-invoices load again" in ended.stderr
     assert told(command, endless)[endless]["last_full_sync_at"] is None
 
 

@@ -109,6 +109,7 @@ def asked_for(simulator: Simulator) -> list[str]:
     return [request.path.split("/")[4] for request in simulator.requests]
 
 
+@pytest.mark.quick("a list", "text with commas")
 @pytest.mark.parametrize(
     "given",
     [
@@ -128,6 +129,7 @@ def test_several_accounts_by_argument(
     assert sorted(asked_for(simulator)) == sorted([one, two])
 
 
+@pytest.mark.quick("with commas-CLOUDFLARE*", "JSON-SOURCES*")
 @pytest.mark.parametrize("name", ["CLOUDFLARE_ACCOUNT_ID", "SOURCES__CF_INVOICE_SOURCE__ACCOUNT_ID"])
 @pytest.mark.parametrize("form", ["{0},{1}", '["{0}", "{1}"]'], ids=["with commas", "JSON"])
 def test_several_accounts_by_environment(
@@ -168,6 +170,7 @@ def test_an_account_named_twice_is_walked_once(
     assert len(simulator.requests) == 1
 
 
+@pytest.mark.quick("'a b'", "'a/b'", "'[[]1'")
 @pytest.mark.parametrize(
     "account_id", ["../../user/tokens", "a b", "a/b", "a?b", "ä", "a,,b", ["ok", ""], "[1"], ids=repr
 )

@@ -11,6 +11,7 @@ import pytest
 
 from cf_invoice_source import ApiChangedError
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import read_job
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.answers import Request
@@ -56,7 +57,9 @@ def lose_power_after_one_package(package_rows: int, **settings: Any) -> None:
     """Load one package, as `load` does, and then do nothing any more."""
     pipeline = dlt.attach("cloudflare_invoices")
     job = read_job(settings, pipeline.pipeline_name)
-    accounts = Accounts(job, job.client(), StoredRows(pipeline), package_rows=package_rows)
+    accounts = Accounts(
+        job, job.client(), StoredRows(pipeline), Counters(pipeline), package_rows=package_rows
+    )
     pipeline.run(source_of(accounts))
 
 

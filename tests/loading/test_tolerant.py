@@ -108,6 +108,7 @@ def test_new_invoices_in_another_type_are_loaded_as_always(
     assert held.keys() == truth.keys()
 
 
+@pytest.mark.slow
 def test_a_text_that_no_database_can_store_is_null_and_kept_beside_the_others(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:

@@ -153,7 +153,8 @@ def tester(top: Path, tests: str) -> Callable[[str, float | None], bool]:
         shutil.copytree(TOP / part, top / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(TOP / "pyproject.toml", top)
     options = ["-x", "-q", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options]
+    profile = ["--hypothesis-profile", "at the first failure"]  # nobody wants the smallest example
+    command = [sys.executable, "-m", "pytest", *options, *profile]
 
     def passes(mutated: str, timeout: float | None) -> bool:
         # CI: the same examples each time. Bytecode is kept of the original alone: a mutant may be as long.
