@@ -23,21 +23,13 @@ RUN = Path(__file__).parents[1] / "support" / "airflow_run.py"
 
 
 @pytest.fixture(scope="module")
-def python() -> str:
-    """Airflow's Python. Where there is none, its tests are skipped, but never in CI."""
-    python = os.environ.get("AIRFLOW_PYTHON")
-    if python is None:
-        missing = "AIRFLOW_PYTHON names no Python with apache-airflow and this package"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    return python
-
-
-@pytest.fixture(scope="module")
-def metadata(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def metadata(airflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty metadata database: to make it takes half as long as to run the DAG."""
     home = tmp_path_factory.mktemp("airflow")
     env = {**os.environ, "AIRFLOW_HOME": str(home), "HOME": str(home)}
-    subprocess.run([python, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    subprocess.run(
+        [airflow_python, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True
+    )
     return home / "airflow.db"
 
 
@@ -94,8 +86,8 @@ class Airflow:
 
 
 @pytest.fixture
-def airflow(python: str, metadata: Path, tmp_path: Path) -> Airflow:
-    return Airflow(python, metadata, tmp_path / "airflow")
+def airflow(airflow_python: str, metadata: Path, tmp_path: Path) -> Airflow:
+    return Airflow(airflow_python, metadata, tmp_path / "airflow")
 
 
 @pytest.fixture

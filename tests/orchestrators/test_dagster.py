@@ -288,3 +288,40 @@ def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
     assert [request.page for request in simulator.requests] == [1]
     assert deployed.check()["complete"].passed
     assert_exact(database.query, account)
+
+
+OTHERS = {
+    "delta": {
+        "CF_INVOICES_DESTINATION": "filesystem",
+        "DESTINATION__FILESYSTEM__BUCKET_URL": "file://{place}/files",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "delta",
+    },
+    "sqlite": {
+        "CF_INVOICES_DESTINATION": "sqlalchemy",
+        "DESTINATION__SQLALCHEMY__CREDENTIALS": "sqlite:///{place}/w.db",
+    },
+}
+"""Destinations whose tables or times SQL alone does not read."""
+
+
+@pytest.mark.parametrize("destination", OTHERS)
+def test_the_checks_read_what_other_destinations_hold(
+    destination: str,
+    dagster: Any,
+    instance: Any,
+    simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in OTHERS[destination].items():
+        monkeypatch.setenv(name, value.format(place=tmp_path))
+    account, unloaded = (simulator.world.add_account(invoices=3) for _ in range(2))
+    account.records[0].update(amount_due=10, amount_paid=3, amount_remaining=3, status="open")
+    deployed = Dagster(dagster, instance)
+    deployed.tick()
+    assert deployed.run(account.id).success
+    checks = deployed.check()
+
+    assert checks["complete"].passed
+    assert told(checks["fresh"]) == {unloaded.id: "last verified load: never"}
+    assert told(checks["amounts_add_up"]) == {account.id: "1 invoices"}
