@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import extract_tb
 
+from cf_invoice_source.redaction import shown
+
 
 class InvoiceSourceError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base of every error that this package raises on purpose. Whatever it tells is fit to be shown.
 
     Args:
         cause: What happened, in one sentence, without any secret.
@@ -20,11 +22,8 @@ class InvoiceSourceError(Exception):
     def __init__(
         self, cause: str, *, remedy: str = "", request: str = "", ray: str = "", account_id: str = ""
     ) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.remedy = remedy
-        self.request = request
-        self.ray = ray
+        self.cause, self.remedy, self.request, self.ray = map(shown, (cause, remedy, request, ray))
+        super().__init__(self.cause)
         self.account_id = account_id
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cf_invoice_source.redaction import shown
+
 # A child of dlt's logger: its handlers and format apply, but a notice is given whatever dlt's level is.
 _logger = logging.getLogger("dlt.cf_invoice_source")
 _logger.setLevel(logging.WARNING)
@@ -13,7 +15,7 @@ _logger.setLevel(logging.WARNING)
 
 def notify(text: str, *, is_passing: bool = False) -> None:
     """Give a notice, in one line; one `is_passing` if nobody has to know it when all has ended well."""
-    _logger.warning(text, extra={"is_passing": is_passing})
+    _logger.warning("%s", shown(text), extra={"is_passing": is_passing})
 
 
 @contextmanager

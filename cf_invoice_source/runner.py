@@ -24,6 +24,7 @@ from cf_invoice_source.warehouse.duckdb_file import check_file_name, open_databa
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
 
 
 def load(
@@ -52,13 +53,16 @@ def load(
         DestinationError: The destination could not be read or written.
     """
     job, client = prepare(settings, pipeline.pipeline_name)
+    settings.clear()  # whoever captures the variables of an error gets no credentials with it
     job.access.announce()
+    make_private(pipeline)
     waits = Waits(wait_s)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
         open_database(destination) as close_database,
+        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
         check_file_name(destination)
         separate_staging(pipeline)
@@ -102,11 +106,13 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         TryLaterError: Another load did not end.
         DestinationError: The destination could not be written.
     """
+    make_private(pipeline)
     waits = Waits(wait_s)
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(client_of(pipeline), wait_s=waits.left_s),
+        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
+        open_database(destination),
     ):
         check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)

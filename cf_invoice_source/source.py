@@ -20,6 +20,7 @@ from cf_invoice_source.loading.accounts import Accounts
 from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
 from cf_invoice_source.loading.job import Job, prepare
+from cf_invoice_source.redaction import shown
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
@@ -161,7 +162,8 @@ def _log_problems(accounts: Accounts) -> None:
     """Tell in dlt's log what a plain run would hide: what is not verified, and rejected records."""
     for account in accounts.accounts:
         if problem := account.outcome.problem:
-            logger.warning(f"Account {account.account_id}: {problem}. What to do: {account.outcome.remedy}")
+            remedy = account.outcome.remedy
+            logger.warning(shown(f"Account {account.account_id}: {problem}. What to do: {remedy}"))
 
 
 def _refuse_refresh(pipeline: dlt.Pipeline) -> None:

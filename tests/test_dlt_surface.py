@@ -1414,6 +1414,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
     "RuntimeConfiguration": ("loading.access", "dlt's settings of requests are checked before a load"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
+    "PipelineStepTrace": ("warehouse.working_dir", "the trace repeats what a driver quoted"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
     "TSchemaEvolutionMode": ("schema.contract", "as above"),
@@ -1434,6 +1435,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "new_column": ("warehouse.probe", "a table as dlt describes it"),
     "new_table": ("warehouse.dlt_names", "a table as dlt describes it"),
     "raise_if_signalled": ("cloudflare.prefetch", "dlt keeps signals from us"),
+    "save_trace": ("warehouse.working_dir", "as above, in its file"),
     "resolve_configuration": ("warehouse.dlt_names", "a spec is filled outside of a source"),
     "resolve_merge_strategy": ("warehouse.destination", "whether and how a destination merges"),
 }

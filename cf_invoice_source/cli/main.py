@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
+from cf_invoice_source.umask import private_umask
 
 if TYPE_CHECKING:
     import dlt
@@ -38,7 +40,14 @@ def cli() -> None:
 def _hours(text: str) -> float:
     """Read a number of hours, such as 26h, or of days, such as 2d."""
     number, unit = text.rstrip("hd"), text[-1:]
-    return float(number) * (24 if unit == "d" else 1)
+    return _seconds(number) * (24 if unit == "d" else 1)
+
+
+def _seconds(text: str) -> float:
+    """Read a number that is not below 0, and not none at all, as nan."""
+    if (number := float(text)) >= 0:
+        return number
+    raise ValueError(text)
 
 
 def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
@@ -91,7 +100,7 @@ _MAX_AGE = Option(
 _WAIT = Option(
     ["--wait", "wait_s"],
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=_seconds,
     default=int(LOCK_WAIT_S),
     help="How long to wait for another load of the same pipeline or DuckDB file.",
 )
@@ -196,6 +205,7 @@ def main() -> None:
     gc.disable()
     atexit.register(gc.freeze)
     end_on_signals()
+    os.umask(private_umask())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer

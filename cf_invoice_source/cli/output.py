@@ -57,8 +57,9 @@ class Output:
         try:
             self.tell(result, show, **verdict)
         finally:
-            for problem in result.problems:
-                show_problem(self.stderr, problem)
+            with suppress(OSError):  # nobody reads stderr: that is no reason for another document
+                for problem in result.problems:
+                    show_problem(self.stderr, problem)
         if result.has_failed:
             return FAILED
         return OK if result.is_verified else NOT_VERIFIED
@@ -96,7 +97,7 @@ class OutputError(InvoiceSourceError):
 def _write(text: str) -> None:
     """Print on stdout, and know whether that worked."""
     try:
-        click.echo(text, nl=False)
+        click.echo(text, nl=False, color=True)  # rich has decided on colors
         if sys.stdout:
             sys.stdout.flush()
     except OSError as error:

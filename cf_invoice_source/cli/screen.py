@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cf_invoice_source.redaction import shown
 from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 
 def show_line(console: Console, text: str | Text, style: str = "") -> None:
-    """Print a line as it is, however long: a path or an ID that is broken cannot be copied."""
-    console.print(text if isinstance(text, Text) else Text(text), style=style, soft_wrap=True)
+    """Print one line, however long: a path or an ID that is broken cannot be copied."""
+    line = text if isinstance(text, Text) else Text(text)
+    line.plain = shown(line.plain)
+    console.print(line, style=style, soft_wrap=True)
 
 
 def show_report(console: Console, report: Report) -> None:
@@ -90,7 +93,7 @@ def document(
     result: Report | Status | Check | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
-    """Write a result, or an error, as JSON. An amount is text: a number would be rounded."""
+    """Write a result, or an error, as JSON in ASCII. An amount is text: a number would be rounded."""
 
     def text(value: datetime | Decimal) -> str:
         return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
@@ -123,7 +126,7 @@ def _details(remedy: str, request: str = "", ray: str = "", reason: str = "") ->
 def _report_row(console: Console, account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
     numbers = {name: getattr(account, name) for name in figures}
     return {
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         **{name: Text("" if number is None else f"{number:,}") for name, number in numbers.items()},
         "verified": _verdict(console, account),
     }
@@ -139,16 +142,18 @@ def _verdict(console: Console, account: Outcome) -> Text:
 
 def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
     sync = account.last_sync
-    amounts = (f"{each.amount:,f} {each.currency}{'*' if each.is_minor else ''}" for each in account.open)
+    amounts = (
+        f"{each.amount:,f} {shown(each.currency)}{'*' if each.is_minor else ''}" for each in account.open
+    )
     state = "failed" if account.error else "unverified" if account.problem else "passed"
     return {
         "": _mark(console, state),
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         "invoices": Text(f"{account.invoices:,}"),
         "newest": Text(_date(account.newest)),
         "open": Text("\n".join(amounts)),
         "last sync": Text(f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else ""),
-        "mode": Text(sync.sync_mode if sync else ""),
+        "mode": Text(shown(sync.sync_mode) if sync else ""),
         "full walk": Text(_date(account.last_full_sync_at)),
     }
 

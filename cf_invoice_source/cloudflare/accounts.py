@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, readable, whole
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, whole
 from cf_invoice_source.errors import SettingsError, TryLaterError
+from cf_invoice_source.redaction import readable, redacted
 from cf_invoice_source.settings import MAX_ACCOUNT_PAGES, MAX_ACCOUNTS, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
@@ -71,7 +72,9 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
         account_id = each.get("id") if isinstance(each, Mapping) else None
         if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
             return Malformed("an account in the list has no account ID")
-        accounts.append(CloudflareAccount(account_id, readable(each.get("name", ""))))
+        if account_id != redacted(account_id):
+            return Malformed("an account in the list has a part of the credentials for its ID")
+        accounts.append(CloudflareAccount(account_id.lower(), readable(each.get("name", ""))))
     info = document.get("result_info")
     total_count = whole(info.get("total_count")) if isinstance(info, Mapping) else None
     if total_count is None:

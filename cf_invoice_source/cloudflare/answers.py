@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import MAX_PAGE_RECORDS
 from cf_invoice_source.walk.page import Page
 
@@ -23,7 +24,6 @@ _KINDS: Mapping[type, str] = {
     **dict.fromkeys((int, Decimal, HugeNumber), "a number of another kind"),
 }
 
-_LONGEST_LINE = 300
 _MOST_ENTRIES = 5
 _MAX_DIGITS = 18  # so many a BIGINT surely holds
 
@@ -95,7 +95,7 @@ def read_token(document: Any) -> Token | Failed | Malformed:
     status, expires_on = result.get("status"), result.get("expires_on")
     if not isinstance(status, str):
         return Malformed("result.status should be a string")
-    return Token(status, expires_on if isinstance(expires_on, str) else "")
+    return Token(readable(status), readable(expires_on) if isinstance(expires_on, str) else "")
 
 
 def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malformed:
@@ -133,13 +133,6 @@ def _entries(holder: Any, name: str) -> list[Mapping[str, Any]]:
     entries = listed[:_MOST_ENTRIES] if isinstance(listed, list) else []
     entries = [{"message": entry} if isinstance(entry, str) else entry for entry in entries]
     return [entry for entry in entries if isinstance(entry, Mapping)]
-
-
-def readable(value: Any) -> str:
-    """Write what a server says so that a screen and every database take it: one short line, all printable."""
-    text = str(value)
-    shown = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_LINE])
-    return shown if len(text) <= _LONGEST_LINE else f"{shown}..."
 
 
 def whole(value: Any) -> int | None:

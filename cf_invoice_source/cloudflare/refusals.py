@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from requests import Response
 
 from cf_invoice_source.cloudflare.accounts import HOW_TO_NAME
-from cf_invoice_source.cloudflare.answers import ApiMessage, readable
+from cf_invoice_source.cloudflare.answers import ApiMessage
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import (
     ACCOUNTS,
     PERMISSION,
@@ -32,7 +33,7 @@ class Refusal:
     asked: Asked = "invoices"
     errors: tuple[ApiMessage, ...] = ()
     has_key: bool = False  # it was signed with an e-mail and a global API key, not with a token
-    is_json: bool = True
+    is_web_page: bool = False
     is_challenge: bool = False  # meant for a browser: solve a puzzle first
 
 
@@ -55,7 +56,7 @@ class _Rule:
     asked: Asked | None = None
     statuses: Collection[int] = ()
     has_key: bool | None = None
-    is_json: bool | None = None
+    is_web_page: bool | None = None
     is_challenge: bool | None = None
     error: type[InvoiceSourceError] = SettingsError
     cause: str = "Cloudflare refused the request: {said}."
@@ -66,7 +67,7 @@ class _Rule:
             and self.asked in {None, refusal.asked}
             and (not self.statuses or refusal.status in self.statuses)
             and self.has_key in {None, refusal.has_key}
-            and self.is_json in {None, refusal.is_json}
+            and self.is_web_page in {None, refusal.is_web_page}
             and self.is_challenge in {None, refusal.is_challenge}
         )
 
@@ -99,7 +100,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         "run again in a few minutes",
-        statuses=(429, *range(500, 600)),
+        statuses=(429, *range(500, 1000)),
         error=TryLaterError,
         cause="Cloudflare could not answer: {said}.",
     ),
@@ -111,7 +112,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "check the base URL and the proxy",
         statuses=range(400, 500),
-        is_json=False,
+        is_web_page=True,
         cause="Not Cloudflare's API, but something in between refused the request: {said}.",
     ),
     _Rule("copy the token again, without quotes or anything else around it", "6111"),
@@ -165,7 +166,7 @@ def meaning_of(refusal: Refusal) -> Meaning:
     return Meaning(rule.error, rule.cause, rule.remedy)
 
 
-def refused(response: Response, errors: Iterable[ApiMessage], *, is_json: bool = True) -> InvoiceSourceError:
+def refused(response: Response, errors: Iterable[ApiMessage]) -> InvoiceSourceError:
     """Make the error for an answer that is none."""
     request, status = response.request, response.status_code
     refusal = Refusal(
@@ -173,21 +174,13 @@ def refused(response: Response, errors: Iterable[ApiMessage], *, is_json: bool =
         _asked(urlsplit(request.url or "").path),
         tuple(errors),
         has_key="X-Auth-Key" in request.headers,
-        is_json=is_json,
+        is_web_page="html" in response.headers.get("content-type", "").lower() and bool(response.content),
         is_challenge=response.headers.get("cf-mitigated") == "challenge",
     )
-    said = without_secrets("; ".join(map(str, refusal.errors)), response)
+    said = "; ".join(map(str, refusal.errors))
     said = said or f"HTTP {status} {readable(response.reason or '')}".rstrip()
     meaning = meaning_of(refusal)
     return meaning.error(meaning.cause.format(said=said), remedy=meaning.remedy, **_about(response))
-
-
-def without_secrets(said: str, response: Response) -> str:
-    """Take out the credential: some servers repeat what they were sent."""
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        said = said.replace(secret, "***") if secret else said
-    return said
 
 
 def malformed(response: Response, what: str) -> ApiChangedError:
@@ -209,7 +202,9 @@ _UNREACHABLE = {
         "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
         "else check the base URL, and this machine's clock"
     ),
-    "timed out": "check network and proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds",
+    "timed out": (
+        "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds"
+    ),
 }
 """What to do where a failed connection says this."""
 
@@ -218,7 +213,7 @@ def unreachable(error: Exception, url: str) -> TryLaterError:
     """Make the error for a request that got no answer."""
     remedy = "check the network, the proxy and the base URL, then run again"
     remedy = next((known for sign, known in _UNREACHABLE.items() if sign in str(error)), remedy)
-    cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
+    cause = f"Cloudflare could not be reached: {readable(_why_unreachable(error))}."
     return TryLaterError(cause, remedy=remedy, request=f"GET {url}")
 
 

@@ -18,6 +18,7 @@ from cf_invoice_source.invoices.tables import SYNCS
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
 from cf_invoice_source.loading.report import Outcome
+from cf_invoice_source.redaction import readable, shown
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark
@@ -141,7 +142,7 @@ class Account:
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""
-        self.error = error
+        self.error = error.with_traceback(None)  # its frames hold rows
         self.outcome = replace(
             self.outcome,
             **self._requests(),
@@ -176,7 +177,7 @@ class Account:
             sync_number=self._sync_number,
             type=self._type,
             sync_mode=figures.sync_mode,
-            full_reason=figures.full_reason,
+            full_reason=shown(figures.full_reason),
             **self._requests(),
             total_count=figures.total_count,
             records_read=figures.records_read,
@@ -210,7 +211,9 @@ def _looked_through(batch: WalkBatch[Item], kept: Kept, request: SyncRequest) ->
         return batch
     bookmark = replace(batch.bookmark, kept_rejects=kept.rejects)
     if kept.unlisted is not None:
-        bookmark = replace(bookmark, unlisted=len(kept.unlisted), unlisted_ids=kept.unlisted[:_NAMED])
+        bookmark = replace(
+            bookmark, unlisted=len(kept.unlisted), unlisted_ids=tuple(map(readable, kept.unlisted[:_NAMED]))
+        )
     return replace(batch, bookmark=bookmark, end=replace(batch.end, unverified_reason=_missing(bookmark)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from types import NoneType
 from typing import Any
 
@@ -19,6 +20,7 @@ from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_error
 from cf_invoice_source.warehouse.dlt_names import DltException
 from cf_invoice_source.warehouse.reader import bookmarks_in
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import forget_values, values_forgotten
 
 _ATTEMPTS = 6
 """Pipelines that make the same tables at once get in each other's way a few times."""
@@ -28,7 +30,8 @@ _DROPPED = "what an earlier run had left to load was dropped"
 
 def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None) -> None:
     """Extract what a source gives for one package, and load it; call `finish_pending` before."""
-    pipeline.extract(data)
+    with values_forgotten(pipeline):
+        pipeline.extract(data)
     try:
         _deliver(pipeline, before_retry)
     except PipelineStepFailed:
@@ -62,8 +65,6 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
 
 
 def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> None:
-    pipeline.normalize()
-
     def is_passing(error: BaseException) -> bool:
         # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
         return (
@@ -79,7 +80,11 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
         before_sleep=before_retry and (lambda _failed: before_retry()),
         reraise=True,
     )
-    attempts(pipeline.load)
+    with values_forgotten(pipeline):
+        pipeline.normalize()
+        info = attempts(pipeline.load)
+    for load_id in info.loads_ids:  # a job that failed at first has left its exception there
+        forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
 
 
 def _is_no_interruption(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.umask import private_umask
 from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
 
@@ -46,7 +47,11 @@ def open_database(client: JobClientBase) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _opened(sql_client: SqlClientBase[Any]) -> Iterator[None]:
+    file = database_file(sql_client.credentials)
+    is_new = file is not None and not file.exists()
     with sql_client as database:
+        if file and is_new and file.exists():
+            file.chmod(0o666 & ~private_umask())  # before it holds a row
         own: Mapping[str, Any] = getattr(database.credentials, "global_config", None) or {}
         asked = ", ".join(f"current_setting('{name}')" for name in WHILE_LOADING)
         (found,) = database.execute_sql(f"SELECT {asked}") or ()

@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
+from cf_invoice_source.umask import private_umask
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
+from cf_invoice_source.warehouse.working_dir import check_working_dir
 
 
 def pipeline_lock(
@@ -37,6 +39,7 @@ def pipeline_lock(
         SettingsError: The place cannot be written.
     """
     path = Path(pipelines_dir or get_dlt_pipelines_dir()) / f"{pipeline_name}.lock"
+    check_working_dir(path.with_suffix(""))
     return _held(path, f"of the pipeline {pipeline_name}", wait_s, _unwritable_pipelines(path.parent))
 
 
@@ -91,7 +94,7 @@ def _held(
 ) -> Iterator[None]:
     # The operating system holds it for a process: it ends with the process, however that ends.
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
-    lock = FileLock(path, is_singleton=True)
+    lock = FileLock(path, mode=0o666 & ~private_umask(), is_singleton=True)
     try:
         try:
             lock.acquire(timeout=0)
@@ -116,6 +119,7 @@ def _held(
 
 def check_locks(ref: DatasetRef) -> None:
     """Check that a load could take both locks; nothing is made."""
+    check_working_dir(ref.working_dir)
     pipelines_dir = ref.working_dir.parent
     _check_lock(pipelines_dir / f"{ref.pipeline_name}.lock", _unwritable_pipelines(pipelines_dir))
     if named := database_file(ref.client().config.credentials):

@@ -20,6 +20,7 @@ from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import EPOCH
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import Bookmark, from_dict
@@ -147,7 +148,7 @@ class TableReader:
         current = "SELECT DISTINCT {account_id}, {reason} FROM {invoice_rejects} WHERE {resolved_at} IS NULL"
         reasons = defaultdict[str, tuple[str, ...]](tuple)
         for account_id, reason in sorted(self._query(current)):
-            reasons[account_id] += (reason,)
+            reasons[account_id] += (readable(reason),)
         return reasons
 
 

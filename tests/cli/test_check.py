@@ -689,6 +689,7 @@ def test_an_empty_database_is_tried_and_left_empty(
     assert ended.exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_database_that_was_loaded_is_tried_and_left_as_it_was(loaded: Database, command: Command) -> None:
     before = objects(loaded)
 

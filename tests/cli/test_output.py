@@ -13,7 +13,7 @@ import pytest
 
 from cf_invoice_source.simulator import Account, Simulator
 from cf_invoice_source.simulator.faults import edit
-from tests.conftest import Command, Warehouse, run_python
+from tests.conftest import Command, Naps, Warehouse, run_python
 from tests.support.make import make_invoices
 
 SECRET = "simulator-token"
@@ -145,6 +145,19 @@ def test_quiet_prints_nothing_where_all_is_well(
     ended = command("load", "--quiet")
 
     assert (ended.exit_code, ended.output) == (0, "")
+
+
+def test_quiet_does_not_say_what_only_takes_time(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, naps: Naps
+) -> None:
+    account.records += make_invoices(120)
+    simulator.quota, simulator.window_s, simulator.clock = 2, 60, lambda: naps.now
+
+    quiet, loud = command("load", "--quiet"), command("load", "--full")
+
+    assert naps
+    assert quiet.output == ""
+    assert "Cloudflare's rate limit is reached: waiting" in loud.stderr
 
 
 def test_quiet_still_prints_what_went_wrong_and_the_document(

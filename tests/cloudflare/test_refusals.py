@@ -14,11 +14,11 @@ def refusal(
     *errors: tuple[str, str],
     asked: Asked = "invoices",
     has_key: bool = False,
-    is_json: bool = True,
+    is_web_page: bool = False,
     is_challenge: bool = False,
 ) -> Refusal:
     said = tuple(ApiMessage(code, message) for code, message in errors)
-    return Refusal(status, asked, said, has_key=has_key, is_json=is_json, is_challenge=is_challenge)
+    return Refusal(status, asked, said, has_key=has_key, is_web_page=is_web_page, is_challenge=is_challenge)
 
 
 AUTHENTICATION = ("10000", "Authentication error")
@@ -63,11 +63,12 @@ SETTINGS: dict[str, tuple[Refusal, str]] = {
     "one account refused to a user": (refusal(403, AUTHENTICATION, has_key=True), "administrator"),
     "a token that is no longer one": (refusal(401, AUTHENTICATION), "complete, active and not expired"),
     "no such account": (refusal(404, ("7003", "Could not route to /")), "32 hexadecimal characters"),
-    "a gateway's page": (refusal(403, is_json=False), "the base URL and the proxy"),
-    "a path that is not there": (refusal(404, is_json=False), "the base URL and the proxy"),
-    "a proxy that wants a password": (refusal(407, is_json=False), "HTTPS_PROXY"),
-    "a redirect": (refusal(302, is_json=False), "set base_url"),
+    "a gateway's page": (refusal(403, is_web_page=True), "the base URL and the proxy"),
+    "a path that is not there": (refusal(404, is_web_page=True), "the base URL and the proxy"),
+    "a proxy that wants a password": (refusal(407, is_web_page=True), "HTTPS_PROXY"),
+    "a redirect": (refusal(302, is_web_page=True), "set base_url"),
     "another 400": (refusal(400, ("7001", "Input Validation Error")), "the account ID"),
+    "an empty answer": (refusal(404), "32 hexadecimal characters"),
     "another 401": (refusal(401), "complete, active and not expired"),
     "another 403": (refusal(403), "'AI Gateway Read'"),
     "another 404": (refusal(404), "32 hexadecimal characters"),
@@ -75,9 +76,10 @@ SETTINGS: dict[str, tuple[Refusal, str]] = {
 """Refusals that a person has to mend, and what the remedy must say."""
 
 LATER: dict[str, tuple[Refusal, str]] = {
-    "a challenge": (refusal(403, is_json=False, is_challenge=True), "another network"),
+    "a challenge": (refusal(403, is_web_page=True, is_challenge=True), "another network"),
     "throttling": (refusal(429, ("971", "Please wait")), "in a few minutes"),
-    "the edge": (refusal(522, is_json=False), "in a few minutes"),
+    "the edge": (refusal(522, is_web_page=True), "in a few minutes"),
+    "a status that nobody knows": (refusal(799), "in a few minutes"),
     "an API that is down": (refusal(500, AUTHENTICATION), "in a few minutes"),
 }
 
@@ -123,7 +125,7 @@ def test_a_token_that_may_be_an_accounts_is_not_called_wrong() -> None:
             )
         ).map(tuple),
         has_key=st.booleans(),
-        is_json=st.booleans(),
+        is_web_page=st.booleans(),
         is_challenge=st.booleans(),
     )
 )

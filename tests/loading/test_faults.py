@@ -206,10 +206,17 @@ STATUSES: dict[str, tuple[Fault, Fails | Loads]] = {
         ),
         malformed("HTTP 206"),
     ),
-    "400": (status(400), Fails(SettingsError, "HTTP 400", "the account ID")),
-    "401": (status(401), Fails(SettingsError, "HTTP 401", "complete, active and not expired")),
-    "403": (status(403), Fails(SettingsError, "HTTP 403", "AI Gateway Read")),
-    "404": (status(404), Fails(SettingsError, "HTTP 404", "32 hexadecimal characters")),
+    **{
+        f"{code} as a web page": (
+            status(code),
+            Fails(SettingsError, f"HTTP {code}", "base URL and the proxy"),
+        )
+        for code in (400, 401, 403, 404, 405)
+    },
+    "400": (failed([], 400), Fails(SettingsError, "HTTP 400", "the account ID")),
+    "401": (failed([], 401), Fails(SettingsError, "HTTP 401", "complete, active and not expired")),
+    "403": (failed([], 403), Fails(SettingsError, "HTTP 403", "AI Gateway Read")),
+    "404": (failed([], 404), Fails(SettingsError, "HTTP 404", "32 hexadecimal characters")),
     "429 for ever": (rate_limited("0"), Fails(TryLaterError, "throttling", "run again in a few minutes")),
     "429 for a day": (
         rate_limited("86400"),

@@ -314,6 +314,7 @@ def test_an_imported_schema_makes_no_table_that_counts_as_known_and_is_not_there
     assert warehouse.query("SELECT id FROM fresh.invoice_rejects") == [("in_broken",)]
 
 
+@pytest.mark.slow
 def test_a_passing_fault_of_the_database_is_not_taken_for_damage(
     load: Load, listed: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

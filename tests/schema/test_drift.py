@@ -194,7 +194,7 @@ def records(load: int) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """Load the whole table, step by step, into one kind of database."""
     place = tmp_path_factory.mktemp("drift")

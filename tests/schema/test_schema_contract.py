@@ -41,7 +41,7 @@ def run(contract: Any, way: str) -> LoadInfo:
 WAYS = pytest.mark.parametrize("way", ["source", "run"])
 
 
-@pytest.mark.quick("contract0")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "contract", [{"columns": "evolve"}, {"data_type": "freeze"}, {"data_type": "discard_row"}, {}]
 )

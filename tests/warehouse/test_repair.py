@@ -133,7 +133,7 @@ def test_changes_that_were_emptied_by_hand_come_back_with_the_next_full_walk(
     assert len(changes(warehouse)) == 12
 
 
-@pytest.mark.quick("an invoice is still open in it")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "happening",
     [
@@ -231,7 +231,7 @@ def bookmarks_of(state: Any) -> Any:
     return state["sources"]["cf_invoice_source"]["resources"]["invoices"]["bookmarks"]
 
 
-@pytest.mark.quick("normalized")
+@pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [True, False], ids=["normalized", "only extracted"])
 def test_a_package_that_an_earlier_run_left_behind_is_loaded_first(
     load: Load,
