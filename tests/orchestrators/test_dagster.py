@@ -303,6 +303,7 @@ OTHERS = {
 """Destinations whose tables or times SQL alone does not read."""
 
 
+@pytest.mark.filterwarnings("default:implicitly coercing SELECT")  # dlt's SQL, which SQLAlchemy warns of
 @pytest.mark.parametrize("destination", OTHERS)
 def test_the_checks_read_what_other_destinations_hold(
     destination: str,
