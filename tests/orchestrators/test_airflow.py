@@ -123,10 +123,28 @@ def test_a_run_fails_and_names_each_account_that_failed_or_is_not_verified_and_l
     assert problems[fleet.rejecting.id] == "1 record rejected: see invoice_rejects"
     assert problems[fleet.doubtful.id].startswith("not verified: ")
     assert "AirflowFailException: 3 of 4 accounts" in ran.output
+    assert "Nobody is told yet" in ran.output
     assert f"{fleet.refused.id}: failed: Cloudflare refused the request" in ran.output
     counts = warehouse.query("SELECT account_id, count(*) FROM cf_invoices.invoices GROUP BY ALL")
     assert dict(counts) == fleet.counts()
     assert simulator.token not in ran.output
+
+
+def test_where_the_tables_cannot_be_made_no_account_starts_and_each_says_why(
+    airflow: Airflow, simulator: Simulator, tmp_path: Path
+) -> None:
+    account = simulator.world.add_account()
+    ran = airflow.run(
+        CF_INVOICES_DUCKDB_FILE=str(tmp_path / "nowhere" / "invoices.duckdb"),
+        CLOUDFLARE_ACCOUNT_ID=account.id,
+        CLOUDFLARE_API_TOKEN=simulator.token,
+        CLOUDFLARE_BASE_URL=simulator.base_url,
+    )
+
+    assert ran.state == "failed"
+    assert ran.tasks("load_account") == {None: ("upstream_failed", 0)}
+    assert ran.summary["problems"] == {account.id: "did not start: see create_tables"}
+    assert simulator.requests == []
 
 
 def test_without_credentials_the_run_fails_at_once_and_says_what_to_set(airflow: Airflow) -> None:

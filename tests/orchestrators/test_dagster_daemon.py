@@ -50,7 +50,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def dagster(*arguments: str) -> None:
     file = str(PIPELINES / "dagster_definitions.py")
-    command = [COMMANDS / "dagster", *arguments, "-f", file]
+    command = [str(COMMANDS / "dagster"), *arguments, "-f", file]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -59,7 +59,7 @@ def dagster(*arguments: str) -> None:
 def daemon(instance: Any, simulator: Simulator, database: Database, tmp_path: Path) -> Iterator[Path]:
     """A running daemon; gives the file of what it says."""
     said = tmp_path / "daemon.log"
-    command = [COMMANDS / "dagster-daemon", "run", "-f", PIPELINES / "dagster_definitions.py"]
+    command = [str(COMMANDS / "dagster-daemon"), "run", "-f", str(PIPELINES / "dagster_definitions.py")]
     with said.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
