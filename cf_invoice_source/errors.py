@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
 
@@ -52,7 +53,11 @@ class DestinationError(InvoiceSourceError):
 
 
 class NotVerifiedError(InvoiceSourceError):
-    """Some account could not be read, is not verified, or has rejected records: the report says which."""
+    """Some account could not be read, is not verified, or has rejected records: `cause` has a line each."""
+
+    def __init__(self, cause: str, problems: Iterable[str] = (), *, remedy: str = "") -> None:
+        super().__init__(cause, remedy=remedy)
+        self.cause = "\n".join([self.cause, *map(shown, problems)])
 
 
 class UnexpectedError(InvoiceSourceError):

@@ -20,11 +20,11 @@ from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import empty_tables, source_of
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.duckdb_file import check_file_name, open_database
+from cf_invoice_source.warehouse.duckdb_file import check_file, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
-from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
+from cf_invoice_source.warehouse.working_dir import delete_rows_once_loaded, make_private
 
 
 def load(
@@ -56,15 +56,16 @@ def load(
     settings.clear()  # whoever captures the variables of an error gets no credentials with it
     job.access.announce()
     make_private(pipeline)
+    delete_rows_once_loaded(pipeline.pipeline_name)
     waits = Waits(wait_s)
+    with translated_errors():
+        check_file(destination := client_of(pipeline))
     with (
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
+        database_lock(destination, wait_s=waits.left_s),
         open_database(destination) as close_database,
-        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
-        check_file_name(destination)
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)

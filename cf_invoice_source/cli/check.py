@@ -16,7 +16,7 @@ from cf_invoice_source.settings import TOKEN_PAGE
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
-from cf_invoice_source.warehouse.duckdb_file import check_file_name
+from cf_invoice_source.warehouse.duckdb_file import check_file
 from cf_invoice_source.warehouse.locks import check_locks
 from cf_invoice_source.warehouse.probe import try_pipeline, try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
@@ -155,7 +155,7 @@ class _Checks:
         client = ref.client()
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
-        check_file_name(client)
+        check_file(client)
         check_locks(ref)
         try_pipeline(make_ref())
         with translated_driver_errors():

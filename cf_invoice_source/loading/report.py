@@ -119,5 +119,4 @@ class Report:
         if problems := self.problems:
             cause = f"{len(problems):,} of {len(self.accounts):,} accounts are not verified."
             remedies = dict.fromkeys(each.remedy for each in problems if each.remedy)
-            told = "\n".join([cause, *(each.text for each in problems)])
-            raise NotVerifiedError(told, remedy="; ".join(remedies))
+            raise NotVerifiedError(cause, [each.text for each in problems], remedy="; ".join(remedies))

@@ -175,7 +175,15 @@ def test_credentials_that_may_not_list_accounts_are_told_so_with_the_ray(
         success([], result_info={"total_count": "1"}),
         success([], result_info=[]),
     ],
-    ids=["an object", "no id", "a number", "no result_info", "a text as total", "a list as result_info"],
+    ids=[
+        "an object",
+        "no id",
+        "an id that is a path",
+        "a number",
+        "no result_info",
+        "a text as total",
+        "a list as result_info",
+    ],
 )
 def test_a_list_of_accounts_of_another_shape_is_told_with_its_ray(
     simulator: Simulator, dlt_here: None, answer: Answer
