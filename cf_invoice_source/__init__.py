@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from cf_invoice_source.errors import TryLaterError as TryLaterError
     from cf_invoice_source.loading.report import Outcome as Outcome
     from cf_invoice_source.loading.report import Report as Report
+    from cf_invoice_source.loading.status import AccountStatus as AccountStatus
+    from cf_invoice_source.loading.status import Status as Status
     from cf_invoice_source.runner import create_tables as create_tables
     from cf_invoice_source.runner import list_accounts as list_accounts
     from cf_invoice_source.runner import load as load
+    from cf_invoice_source.runner import read_status as read_status
     from cf_invoice_source.source import cf_invoice_source as cf_invoice_source
     from cf_invoice_source.warehouse.locks import pipeline_lock as pipeline_lock
 
 _HOMES = {
+    "AccountStatus": "loading.status",
     "ApiChangedError": "errors",
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
@@ -41,12 +45,14 @@ _HOMES = {
     "Outcome": "loading.report",
     "Report": "loading.report",
     "SettingsError": "errors",
+    "Status": "loading.status",
     "TryLaterError": "errors",
     "cf_invoice_source": "source",
     "create_tables": "runner",
     "list_accounts": "runner",
     "load": "runner",
     "pipeline_lock": "warehouse.locks",
+    "read_status": "runner",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - names, all of them

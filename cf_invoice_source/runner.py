@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -14,10 +14,11 @@ from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import account_ids_of, check_loader_settings, prepare
 from cf_invoice_source.loading.packages import finish_pending, load_package
 from cf_invoice_source.loading.report import Report
+from cf_invoice_source.loading.status import Status, status_of
 from cf_invoice_source.schema.hints import incomplete_tables
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import empty_tables, source_of
-from cf_invoice_source.warehouse.dataset_ref import client_of, location_of
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.duckdb_file import check_file, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
@@ -143,6 +144,24 @@ def list_accounts(**settings: Any) -> list[str]:
         job, client = prepare(settings)
         job.access.announce()
         return list(account_ids_of(job, client))
+
+
+def read_status(
+    pipeline: dlt.Pipeline, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
+) -> Status:
+    """Tell what is loaded, and whether it is verified, whoever loaded it: what `cf-invoices status` does.
+
+    It reads the destination only, on which nothing is written or created.
+
+    Args:
+        pipeline: Any dlt pipeline with the destination and the dataset.
+        account_ids: Only these accounts; all that are there if empty.
+        max_age_h: No account counts as verified whose last verified sync ended more hours ago than this.
+
+    Raises:
+        DestinationError: The destination could not be read.
+    """
+    return status_of(DatasetRef.of_pipeline(pipeline), account_ids, max_age_h=max_age_h)
 
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:

@@ -17,6 +17,7 @@ from cf_invoice_source import (
     list_accounts,
     load,
     pipeline_lock,
+    read_status,
 )
 
 
@@ -41,6 +42,8 @@ def for_schedulers() -> None:
         create_tables(pipeline, wait_s=60)
     accounts: list[str] = list_accounts()
     load(pipeline, account_id=accounts, wait_s=60).raise_on_failed()
+    verified: bool = read_status(pipeline, accounts, max_age_h=26).is_verified
+    assert verified
 
 
 def with_a_report() -> str:

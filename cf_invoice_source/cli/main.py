@@ -174,10 +174,10 @@ def status(
 
     with output(as_json=as_json, debug=debug) as out:
         from cf_invoice_source.cli.screen import show_status
-        from cf_invoice_source.cli.status import read_status
+        from cf_invoice_source.loading.status import status_of
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
-        found = read_status(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
+        found = status_of(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
         verified = found.is_verified if found.accounts else None
         exit_code = out.end(found, show_status, verified=verified, loaded=bool(found.accounts))
     sys.exit(exit_code)

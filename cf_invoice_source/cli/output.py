@@ -24,8 +24,8 @@ from cf_invoice_source.warehouse.dlt_names import ConfigurationException, logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
-    from cf_invoice_source.cli.status import Status
     from cf_invoice_source.loading.report import Report
+    from cf_invoice_source.loading.status import Status
 
 OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""

@@ -20,9 +20,9 @@ from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
-    from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Problem, Report
+    from cf_invoice_source.loading.status import AccountStatus, Status
 
 
 def show_line(console: Console, text: str | Text, style: str = "") -> None:

@@ -70,6 +70,13 @@ class DatasetRef:
             )
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
+    @classmethod
+    def of_pipeline(cls, pipeline: dlt.Pipeline) -> DatasetRef:
+        """Find the dataset of a pipeline."""
+        return cls(
+            pipeline.pipeline_name, pipeline.destination, pipeline.dataset_name, Path(pipeline.working_dir)
+        )
+
     def pipeline(self, **more: Any) -> dlt.Pipeline:
         """Make the pipeline, which creates its working directory; `more` as for `dlt.pipeline`."""
         with _told("this pipeline"):
@@ -112,14 +119,30 @@ class DatasetRef:
             if file and not file.exists():
                 yield None
                 return
-            if isinstance(credentials, DuckDbCredentials):  # several may read it then, and none write to it
-                credentials.read_only = True
-                settings_in(self.destination)["credentials"] = credentials
-            dataset = dlt.dataset(self.destination, self.dataset_name, schema=SECTION)
-            is_there = False
-            with translated_driver_errors(), suppress(DestinationUndefinedEntity):
-                is_there = bool(dataset.schema)  # this connects
-            yield dataset if is_there else None
+            with _read_only(self.destination, credentials):
+                dataset = dlt.dataset(self.destination, self.dataset_name, schema=SECTION)
+                is_there = False
+                with translated_driver_errors(), suppress(DestinationUndefinedEntity):
+                    is_there = bool(dataset.schema)  # this connects
+                yield dataset if is_there else None
+
+
+@contextmanager
+def _read_only(destination: AnyDestination, credentials: CredentialsConfiguration | None) -> Iterator[None]:
+    """Open a DuckDB file to be read: several may read it then, and none writes to it."""
+    if not isinstance(credentials, DuckDbCredentials):
+        yield
+        return
+    settings = settings_in(destination)
+    before, was_read_only = dict(settings), credentials.read_only
+    credentials.read_only = True
+    settings["credentials"] = credentials
+    try:
+        yield
+    finally:  # the destination may be that of a pipeline, which is to load afterwards
+        credentials.read_only = was_read_only
+        settings.clear()
+        settings.update(before)
 
 
 def client_of(pipeline: dlt.Pipeline) -> JobClientBase:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -169,6 +169,18 @@ class StatusQueries(TableReader):
         for account_id, currency, amount in self._query(select):
             with suppress(InvalidOperation):  # what is no amount cannot be added
                 yield account_id, str(currency), Decimal(str(amount))  # SQLite gives floats
+
+    def unbalanced(self) -> Counter[str]:
+        """Count each account's invoices whose amounts do not add up; those of a void one need not."""
+        # Only those are read that are partly paid or wrong, and added up here: a database's sum may overflow.
+        rows = self._stream(
+            "SELECT {account_id}, {amount_due}, {amount_paid}, {amount_remaining} FROM {invoices} "
+            "WHERE ({status} IS NULL OR {status} <> 'void') "
+            "AND NOT ({amount_due} = {amount_paid} AND {amount_remaining} = 0) "
+            "AND NOT ({amount_due} = {amount_remaining} AND {amount_paid} = 0)"
+        )
+        exact = ((account_id, *(Decimal(str(amount)) for amount in amounts)) for account_id, *amounts in rows)
+        return Counter(account_id for account_id, due, paid, left in exact if due != paid + left)
 
     def last_syncs(self) -> dict[str, Sync]:
         """Give the row of each account's last sync."""

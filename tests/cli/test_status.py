@@ -72,6 +72,7 @@ def test_the_document_says_what_is_loaded_value_for_value(
                     {"currency": "JPY", "amount": "500", "is_minor": False},
                     {"currency": "USD", "amount": "19.99", "is_minor": False},
                 ],
+                "unbalanced": 3,
                 "last_sync": {
                     "account_id": account.id,
                     "started_at": started.astimezone(timezone.utc).isoformat(),
@@ -94,6 +95,7 @@ def test_the_document_says_what_is_loaded_value_for_value(
                     "unverified_reason": "",
                     "error": "",
                 },
+                "last_verified_sync_at": finished.astimezone(timezone.utc).isoformat(),
                 "last_full_sync_at": started.astimezone(timezone.utc).isoformat(),
                 "unverified_reason": "",
                 "reject_reasons": [],

@@ -1,4 +1,4 @@
-"""The definitions run in a real Dagster: a tick, runs, checks. Without it they are skipped."""
+"""The definitions run in Dagster, in this process: ticks, runs, checks. Without it they are skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 
 from cf_invoice_source.simulator import Simulator, World
 from cf_invoice_source.simulator.faults import body
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, tree
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES, Fleet, make_fleet
 from tests.support.make import CREATED_S, make_invoice, make_invoices
@@ -24,13 +23,11 @@ from tests.support.postgres import Database
 
 pytestmark = pytest.mark.usefixtures("dlt_here")
 
-MORNING = datetime(2026, 3, 1, 5, tzinfo=timezone.utc)
-
 
 @pytest.fixture(autouse=True)
 def dagster() -> Any:
     """Dagster itself. Where it is not installed, its tests are skipped, but never in CI."""
-    if find_spec("dagster_dlt") is None:
+    if find_spec("dagster") is None:
         missing = 'Dagster is not installed: pip install -e ".[dagster]"'
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     import dagster
@@ -85,20 +82,29 @@ class Dagster:
     def __init__(self, dagster: Any, instance: Any) -> None:
         self._dagster, self.instance = dagster, instance
         self.module = definitions()
+        self.module.RETRY_AFTER_S = 0  # nobody waits here
 
     def tick(self) -> list[Any]:
-        """What the schedule asks for in the morning."""
-        context = self._dagster.build_schedule_context(
-            instance=self.instance,
-            repository_def=self.module.defs.get_repository_def(),
-            scheduled_execution_time=MORNING,
-        )
-        requests: list[Any] = self.module.every_morning.evaluate_tick(context).run_requests
+        """What the sensor asks for; its partitions are there then, as the daemon adds them."""
+        asked = self.preview()
+        for added in asked.dynamic_partitions_requests:
+            self.instance.add_dynamic_partitions(added.partitions_def_name, added.partition_keys)
+        requests: list[Any] = asked.run_requests
         return requests
+
+    def preview(self) -> Any:
+        """What a person sees who asks for a preview of the tick."""
+        return self.module.every_day()
 
     def run(self, account_id: str) -> Any:
         job = self.module.defs.resolve_job_def("load_account")
         return job.execute_in_process(instance=self.instance, partition_key=account_id, raise_on_error=False)
+
+    def check(self) -> dict[str, Any]:
+        """What the checks say, by their names."""
+        job = self.module.defs.resolve_job_def("check_invoices")
+        result = job.execute_in_process(instance=self.instance)
+        return {check.check_name: check for check in result.get_asset_check_evaluations()}
 
 
 @pytest.fixture
@@ -106,17 +112,20 @@ def deployed(dagster: Any, instance: Any, in_duckdb: Warehouse) -> Dagster:
     return Dagster(dagster, instance)
 
 
-def checks(result: Any) -> dict[str, Any]:
-    return {check.check_name: check for check in result.get_asset_check_evaluations()}
-
-
 def told(event: Any) -> dict[str, Any]:
     """Its metadata: a check's says of each account that does not pass, why."""
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def test_the_file_needs_no_secret_and_no_network(dagster: Any) -> None:
-    assets = definitions().defs.resolve_asset_graph()
+def failure_of(result: Any) -> str:
+    [failure] = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    return str(failure.event_specific_data.user_failure_data.description)
+
+
+def test_the_file_needs_no_secret_and_no_network_and_writes_nothing(dagster: Any, tmp_path: Path) -> None:
+    before = tree(tmp_path)
+    defs = definitions().defs
+    assets = defs.resolve_asset_graph()
 
     keys = {tuple(key.path) for key in assets.get_all_asset_keys()}
     assert keys == {
@@ -126,10 +135,16 @@ def test_the_file_needs_no_secret_and_no_network(dagster: Any) -> None:
     node = assets.get(dagster.AssetKey(["cf_invoices", "invoices"]))
     assert node.parent_keys == set()
     assert node.kinds == {"dlt", "duckdb"}
-    assert (node.group_name, node.owners) == ("cloudflare", ["team:finance"])
+    assert (node.group_name, node.owners) == ("cloudflare", [])
+    assert node.metadata["dagster/table_name"] == "cf_invoices.invoices"
+    schema = {column.name: column for column in node.metadata["dagster/column_schema"].columns}
+    assert schema["amount_due"].type == "decimal"
+    assert "minor unit" in schema["amount_due"].description
+    assert (schema["id"].constraints.nullable, schema["created"].constraints.nullable) == (False, True)
+    assert tree(tmp_path) == before
 
 
-def test_each_morning_every_account_is_loaded_also_a_new_one(deployed: Dagster, simulator: Simulator) -> None:
+def test_every_day_each_account_is_loaded_also_a_new_one(deployed: Dagster, simulator: Simulator) -> None:
     one = simulator.world.add_account()
     first = deployed.tick()
     other = simulator.world.add_account()
@@ -138,28 +153,35 @@ def test_each_morning_every_account_is_loaded_also_a_new_one(deployed: Dagster, 
     assert [request.partition_key for request in first] == [one.id]
     assert {request.partition_key for request in second} == {one.id, other.id}
     assert set(deployed.instance.get_dynamic_partitions("cloudflare_accounts")) == {one.id, other.id}
-    assert first[0].run_key in {
-        request.run_key for request in second
-    }  # a tick that is repeated starts nothing
+    assert first[0].run_key in {request.run_key for request in second}  # so a day has one run
+
+
+def test_a_preview_of_the_tick_writes_nothing(deployed: Dagster, simulator: Simulator) -> None:
+    account = simulator.world.add_account()
+
+    asked = deployed.preview()
+
+    assert [request.partition_key for request in asked.run_requests] == [account.id]
+    assert deployed.instance.get_dynamic_partitions("cloudflare_accounts") == []
 
 
 def test_accounts_load_each_for_itself_and_the_checks_say_which_need_somebody(
     deployed: Dagster, fleet: Fleet, in_duckdb: Warehouse
 ) -> None:
     deployed.tick()
-    fleet.well.records[7].update(amount_due=10, amount_paid=3, amount_remaining=3)
+    unequal = {"amount_due": 10, "amount_paid": 3, "amount_remaining": 3}
+    fleet.well.records[7].update(unequal, status="open")
+    fleet.rejecting.records[3].update(unequal, status="void")  # nobody will pay it
     refused, well, rejecting, doubtful = (
         deployed.run(account.id) for account in (fleet.refused, fleet.well, fleet.rejecting, fleet.doubtful)
     )
 
     assert [run.success for run in (refused, well, rejecting, doubtful)] == [False, True, True, True]
-    [failure] = [event for event in refused.all_events if event.event_type_value == "STEP_FAILURE"]
-    description = failure.event_specific_data.user_failure_data.description
-    assert description.startswith(f"Account {fleet.refused.id}: Cloudflare refused")
+    assert failure_of(refused).startswith(f"Account {fleet.refused.id}: Cloudflare refused")
     assert in_duckdb.query(
         "SELECT account_id, count(*) FROM cf_invoices.invoices GROUP BY ALL ORDER BY ALL"
     ) == (sorted(fleet.counts().items()))
-    last = checks(doubtful)
+    last = deployed.check()
     assert not last["complete"].passed
     assert last["complete"].description == "1 of 4 accounts are complete"
     problems = told(last["complete"])
@@ -182,14 +204,17 @@ def test_a_run_shows_what_a_person_wants_to_see(deployed: Dagster, fleet: Fleet)
     }
 
     assert materialized.keys() == {"invoices", "invoice_changes", "invoice_syncs", "invoice_rejects"}
-    shown = materialized["invoices"]
-    assert shown["dagster/partition_row_count"] == shown["new"] == 60
-    assert (shown["verified"], shown["requests"], shown["updated"], shown["unverified_reason"]) == (
-        True,
-        3,
-        0,
-        "",
-    )
+    assert materialized["invoices"] == {
+        "dagster/partition_row_count": 60,
+        "new": 60,
+        "updated": 0,
+        "deleted": 0,
+        "verified": True,
+        "problem": "",
+    }
+    assert materialized["invoice_changes"]["rows_added"] == 60
+    assert materialized["invoice_syncs"]["requests"] == 3
+    assert materialized["invoice_rejects"]["rejected"] == 0
 
 
 def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_was_not_loaded_of_late(
@@ -197,15 +222,18 @@ def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_wa
 ) -> None:
     one, other = (simulator.world.add_account(invoices=3) for _ in range(2))
     deployed.tick()
+    none = deployed.check()
     deployed.run(one.id)
-    well = checks(deployed.run(other.id))
+    deployed.run(other.id)
+    well = deployed.check()
     in_duckdb.query(
-        "UPDATE cf_invoices.invoice_syncs SET started_at = started_at - INTERVAL 27 HOUR "
+        "UPDATE cf_invoices.invoice_syncs SET finished_at = finished_at - INTERVAL 27 HOUR "
         "WHERE account_id = ?",
         one.id,
     )
-    late = checks(deployed.run(other.id))
+    late = deployed.check()
 
+    assert told(none["fresh"]).keys() == {one.id, other.id}
     assert {name for name, check in well.items() if check.passed} == {"complete", "fresh", "amounts_add_up"}
     assert late["complete"].passed
     assert not late["fresh"].passed
@@ -215,7 +243,6 @@ def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_wa
 def test_what_may_pass_is_tried_again(
     deployed: Dagster, simulator: Simulator, in_duckdb: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployed.module, "RETRY_AFTER_S", 0)
     account = simulator.world.add_account(invoices=3)
     deployed.tick()
     simulator.faults.append(body(b"{}").only(times=1))
@@ -224,6 +251,18 @@ def test_what_may_pass_is_tried_again(
     assert result.success
     assert [event.event_type_value for event in result.all_events].count("STEP_UP_FOR_RETRY") == 1
     assert len(in_duckdb.ids()) == 3
+
+
+def test_when_retries_are_used_up_the_run_says_why(
+    deployed: Dagster, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = simulator.world.add_account(invoices=3)
+    deployed.tick()
+    simulator.faults.append(body(b"{}"))
+    result = deployed.run(account.id)
+
+    assert [event.event_type_value for event in result.all_events].count("STEP_UP_FOR_RETRY") == 2
+    assert failure_of(result).startswith(f"Account {account.id}: Cloudflare")
 
 
 def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
@@ -243,8 +282,46 @@ def test_a_fresh_worker_goes_on_from_what_the_warehouse_knows(
     account.add(make_invoice(id="in_new", created=CREATED_S + 10**7))
     shutil.rmtree(tmp_path / "dlt")
     simulator.requests.clear()
-    again = deployed.run(account.id)
+    deployed.run(account.id)
 
     assert [request.page for request in simulator.requests] == [1]
-    assert checks(again)["complete"].passed
+    assert deployed.check()["complete"].passed
     assert_exact(database.query, account)
+
+
+OTHERS = {
+    "delta": {
+        "CF_INVOICES_DESTINATION": "filesystem",
+        "DESTINATION__FILESYSTEM__BUCKET_URL": "file://{place}/files",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "delta",
+    },
+    "sqlite": {
+        "CF_INVOICES_DESTINATION": "sqlalchemy",
+        "DESTINATION__SQLALCHEMY__CREDENTIALS": "sqlite:///{place}/w.db",
+    },
+}
+"""Destinations whose tables or times SQL alone does not read."""
+
+
+@pytest.mark.filterwarnings("default:implicitly coercing SELECT")  # dlt's SQL, which SQLAlchemy warns of
+@pytest.mark.parametrize("destination", OTHERS)
+def test_the_checks_read_what_other_destinations_hold(
+    destination: str,
+    dagster: Any,
+    instance: Any,
+    simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in OTHERS[destination].items():
+        monkeypatch.setenv(name, value.format(place=tmp_path))
+    account, unloaded = (simulator.world.add_account(invoices=3) for _ in range(2))
+    account.records[0].update(amount_due=10, amount_paid=3, amount_remaining=3, status="open")
+    deployed = Dagster(dagster, instance)
+    deployed.tick()
+    assert deployed.run(account.id).success
+    checks = deployed.check()
+
+    assert checks["complete"].passed
+    assert told(checks["fresh"]) == {unloaded.id: "last verified load: never"}
+    assert told(checks["amounts_add_up"]) == {account.id: "1 invoices"}

@@ -357,6 +357,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     queries.last_syncs()
     queries.last_full_syncs()
     queries.last_verified_syncs()
+    queries.unbalanced()
     return connection.queries
 
 

@@ -31,14 +31,30 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What is loaded of one account: `open` is what remains to be paid, by currency; times are in UTC."""
+    """What is loaded of one account. Times are in UTC.
+
+    Attributes:
+        account_id: Cloudflare account ID.
+        invoices: Rows in `invoices`.
+        rejected: Records in the list that could not be stored.
+        newest: The latest `created`.
+        open: What remains to be paid of open invoices, by currency.
+        unbalanced: Invoices that are not void whose `amount_due` is not `amount_paid` + `amount_remaining`.
+        last_sync: What the last run did.
+        last_verified_sync_at: When the last verified sync ended.
+        last_full_sync_at: When the last verified full walk began.
+        unverified_reason: Why the tables are not known to equal the list; empty where they are.
+        reject_reasons: Why records of it could not be stored.
+    """
 
     account_id: str
     invoices: int
     rejected: int
     newest: datetime | None
     open: tuple[Money, ...]
+    unbalanced: int
     last_sync: Sync | None
+    last_verified_sync_at: datetime | None
     last_full_sync_at: datetime | None
     unverified_reason: str
     reject_reasons: tuple[str, ...]
@@ -98,9 +114,7 @@ class Status:
         return tuple(found)
 
 
-def read_status(
-    ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
-) -> Status:
+def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None) -> Status:
     """Read what is loaded of these accounts, or of all. A sync older than `max_age_h` is not verified."""
     wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
@@ -127,7 +141,8 @@ def _accounts(
         syncs = queries.last_syncs()
         full_syncs = queries.last_full_syncs()
         reject_reasons = queries.reject_reasons()
-        verified = queries.last_verified_syncs() if max_age_h is not None else {}
+        verified = queries.last_verified_syncs()
+        unbalanced = queries.unbalanced()
         amounts: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
         for account_id, currency, amount in queries.open_amounts():
             amounts[account_id][currency].append(amount)
@@ -149,7 +164,9 @@ def _accounts(
             *counts[account_id],
             newest=newest.get(account_id),
             open=tuple(_money(*each) for each in sorted(amounts[account_id].items())),
+            unbalanced=unbalanced[account_id],
             last_sync=syncs.get(account_id),
+            last_verified_sync_at=verified.get(account_id),
             last_full_sync_at=full_syncs.get(account_id),
             unverified_reason=unverified_reason(account_id),
             reject_reasons=reject_reasons.get(account_id, ()),

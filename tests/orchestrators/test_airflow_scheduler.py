@@ -1,0 +1,155 @@
+"""A whole Airflow, as `airflow standalone` starts it, with eight mapped tasks into one PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from cf_invoice_source.simulator import Account, Simulator, World
+from cf_invoice_source.simulator.faults import edit
+from tests.support.exact import assert_exact
+from tests.support.fleet import PIPELINES
+from tests.support.make import make_invoices
+from tests.support.postgres import Database
+
+ACCOUNTS = 8
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(World(seed=5)) as simulator:
+        yield simulator
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Airflow:
+    """An installation that runs what is in its folder at once."""
+
+    def __init__(self, python: str, home: Path, **settings: str) -> None:
+        self._home = home
+        (home / "dags").mkdir(parents=True)
+        dag = (PIPELINES / "airflow_dag.py").read_text()
+        # Nobody waits for minutes here.
+        (home / "dags" / "airflow_dag.py").write_text(
+            dag.replace("timedelta(minutes=1)", "timedelta(seconds=1)")
+        )
+        api, worker, triggerer, trigger = free_ports(4)
+        self._env = {
+            **os.environ,
+            "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__API__PORT": str(api),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{api}/execution/",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": str(ACCOUNTS),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker),
+            "AIRFLOW__TRIGGERER__TRIGGERER_LOG_SERVER_PORT": str(triggerer),
+            **settings,
+        }
+        self._said = home / "standalone.log"
+
+    def run(self, timeout_s: float) -> None:
+        """Run until the first run of the DAG has ended."""
+        with self._said.open("w") as said:
+            process = subprocess.Popen(
+                ["airflow", "standalone"],  # noqa: S607 - that of the environment
+                env=self._env,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        try:
+            ends_at = monotonic() + timeout_s
+            while self.query("SELECT state FROM dag_run") not in ([("success",)], [("failed",)]):
+                assert monotonic() < ends_at, self.said[-5000:]
+                sleep(1)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask its database; empty where there is none yet."""
+        file = f"file:{self._home}/airflow.db?mode=ro"
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file, uri=True)) as connection:
+            return connection.execute(sql).fetchall()
+        return []
+
+    def logs(self, task: str, attempt: int = 1) -> list[dict[str, Any]]:
+        """The lines in the logs of a task."""
+        files = self._home.glob(f"logs/**/task_id={task}/**/attempt={attempt}.log")
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def kill_the_load_of(account: Account, data_dir: Path) -> None:
+    """End the process that holds the lock of the account's pipeline."""
+    lock = data_dir / "pipelines" / f"cloudflare_invoices_{account.id}.lock"
+    held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    [pid] = {int(each[4]) for each in held if each[5].endswith(f":{lock.stat().st_ino}")}
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice(
+    airflow_python: str, simulator: Simulator, database: Database, tmp_path: Path
+) -> None:
+    accounts = [simulator.world.add_account() for _ in range(ACCOUNTS)]
+    for account in accounts:
+        account.records += make_invoices(60)
+    unlucky, data_dir = accounts[3], tmp_path / "dlt"
+    kill = edit(lambda _: kill_the_load_of(unlucky, data_dir))
+    simulator.faults.append(kill.only(path=unlucky.id, times=2))
+    airflow = Airflow(
+        airflow_python,
+        tmp_path / "airflow",
+        CF_INVOICES_DESTINATION="postgres",
+        CLOUDFLARE_ACCOUNT_ID=",".join(account.id for account in accounts),
+        CLOUDFLARE_API_TOKEN=simulator.token,
+        CLOUDFLARE_BASE_URL=simulator.base_url,
+        DLT_DATA_DIR=str(data_dir),
+        RUNTIME__LOG_LEVEL="INFO",
+    )
+
+    began = monotonic()
+    airflow.run(timeout_s=400)
+    took_s = monotonic() - began
+
+    loads = airflow.query(
+        "SELECT rendered_map_index, state, try_number FROM task_instance WHERE map_index >= 0"
+    )
+    assert {label: (state, tries) for label, state, tries in loads} == {
+        account.id: ("success", 3 if account is unlucky else 1) for account in accounts
+    }
+    assert airflow.query("SELECT state FROM dag_run") == [("success",)]
+    assert airflow.query("SELECT count(*) FROM asset_event") == [(1,)]
+    assert_exact(database.query, *accounts)
+    tries = 2 + ACCOUNTS + 2
+    asked = airflow.said.count("/execution/variables/")
+    assert asked <= tries  # dlt would ask for some 860 in each
+    lines = airflow.logs("load_account", attempt=3)
+    assert {line["level"] for line in lines} == {"info"}
+    assert f"Account {unlucky.id}: 60 invoices" in str(lines)
+    assert "dlt" in {line["logger"] for line in lines}
+    print(f"\n{ACCOUNTS} accounts: {took_s:.0f} s with the start of Airflow, {asked} requests for Variables")
