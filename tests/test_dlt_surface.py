@@ -1408,7 +1408,7 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "_get_table_update_sql": ("warehouse.probe", "each database's own CREATE TABLE"),
     "_iceberg_setup_statements": ("warehouse.open_tables", "loads an extension of DuckDB"),
     "_state_version": ("warehouse.stored", "which of two states is newer"),
-    "caps_params": ("warehouse.staging", "one job at a time, for SQLite"),
+    "caps_params": ("warehouse.dlt_names", "one job at a time; which file format the user prefers"),
     "config_params": ("warehouse.dlt_names", "settings of a destination that is there already"),
     "create_view_select": ("warehouse.open_tables", "how a table of files is read"),
     "data_tables": ("warehouse.stored", "tables that have seen rows"),

@@ -14,7 +14,7 @@ from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
-from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
+from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
 from cf_invoice_source.warehouse.probe import try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
@@ -146,6 +146,7 @@ class _Checks:
         client = ref.client()
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
+        check_file_format(client, self._job.file_format if self._job else None, table_format)
         with translated_driver_errors():
             if self._job:
                 with make_ref().reading() as dataset:  # another one, for this one is read-only from then on

@@ -8,6 +8,11 @@ from typing import Literal, get_args
 TableFormat = Literal["delta", "iceberg", "native"]
 """How a destination of files keeps tables, as dlt names it."""
 
+FileFormat = Literal["jsonl", "parquet", "csv", "insert_values"]
+"""How rows travel, and lie in plain files: those of dlt's formats that a user may want."""
+
+FILE_FORMATS: tuple[str, ...] = get_args(FileFormat)
+
 TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 

@@ -15,6 +15,7 @@ from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
     DestinationClientConfiguration,
     DltException,
+    capabilities_in,
     settings_in,
 )
 
@@ -38,7 +39,7 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     name_staging(destination, client.config, pipeline.pipeline_name)
     if is_sqlite(client):
         # SQLite has one writer: of several at once some would fail, and be tried again.
-        destination.caps_params["loader_parallelism_strategy"] = "sequential"
+        capabilities_in(destination)["loader_parallelism_strategy"] = "sequential"
 
 
 def name_staging(

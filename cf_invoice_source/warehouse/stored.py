@@ -16,7 +16,7 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.destination import check_format
+from cf_invoice_source.warehouse.destination import check_file_format, check_format
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient, JobClientBase
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
 
@@ -91,9 +91,11 @@ class StoredRows(TableReader):
         accounts = bookmarks_in(ours).keys()
         return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
-    def check_format(self) -> None:
-        """Check that the tables can be kept in the format that the user chose."""
-        check_format(self._job_client(), self.table_format)
+    def check_formats(self, file_format: str | None) -> None:
+        """Check that the tables, and the files of rows, can be in the formats that the user chose."""
+        client = self._job_client()
+        check_format(client, self.table_format)
+        check_file_format(client, file_format, self.table_format)
 
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""

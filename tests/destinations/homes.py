@@ -206,9 +206,9 @@ HOMES: Mapping[str, Home] = {
     "parquet": Home(
         "`filesystem`, Parquet",
         ("pyarrow",),
-        lambda at: _files(at, preferred_loader_file_format="parquet"),
+        _files,
         _in_parquet,
-        {},
+        {"file_format": "parquet"},
         _ADDS,
     ),
     "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS),

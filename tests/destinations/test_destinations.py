@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import rmtree
@@ -15,11 +16,12 @@ import dlt
 import duckdb
 import pytest
 
-from cf_invoice_source import SettingsError, load
+from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
+from tests.support.pages import blocks
 from tests.support.postgres import Database
 
 pytestmark = [
@@ -101,25 +103,82 @@ def test_the_same_world_makes_equal_tables_in_four_destinations(tmp_path: Path, 
     assert tables["delta"] == tables["duckdb"]
 
 
-def test_the_recipe_gives_the_list_where_rows_are_only_added(tmp_path: Path, place: Path) -> None:
-    blocks = [block.partition("```")[0] for block in PAGE.read_text().split("```sql\n")[1:]]
-    view, recipe = [block for block in blocks if "read_parquet" in block or "AS numbered" in block]
+@pytest.mark.parametrize(("name", "reads"), [("parquet", "read_parquet"), ("jsonl", "read_json")])
+def test_the_recipe_gives_the_list_where_rows_are_only_added(
+    name: str, reads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = [block.text for block in blocks("sql") if reads in block.text or "AS numbered" in block.text]
+    monkeypatch.setenv("DATA_WRITER__DISABLE_COMPRESSION", "false")  # as by default
     world = World(seed=1)
     account = world.add_account("Test")
     with Simulator(world) as simulator:
-        told = Told(HOMES["parquet"], str(tmp_path), simulator, account)
+        told = Told(HOMES[name], str(tmp_path), simulator, account)
         for settings in steps(account):
             told.load(**settings)
 
+    monkeypatch.chdir(tmp_path)  # from where it is pasted
     with duckdb.connect() as connection:
-        connection.execute(view.replace("files/", f"{tmp_path}/files/"))
-        listed = connection.execute(recipe).fetchall()
+        listed = connection.execute("".join(recipe)).fetchall()
     held = {(row[1].partition(":")[0], row[2], row[3]) for row in listed}
     assert len(listed) == len(account.records)
     assert held == {
         (record["id"] or "anonymous", record["status"], Decimal(record["amount_due"]))
         for record in account.records
     }
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "a setting": {"settings": {"file_format": "parquet"}},
+    "the destination": {"destination": {"preferred_loader_file_format": "parquet"}},
+    "a run": {"run": {"loader_file_format": "parquet"}},
+    "a run, against a setting": {
+        "run": {"loader_file_format": "parquet"},
+        "settings": {"file_format": "jsonl"},
+    },
+}
+
+
+@pytest.mark.quick("duckdb-a run, *")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["duckdb", "filesystem"])
+def test_the_file_format_is_the_one_that_the_user_chose(
+    simulator: Simulator, account: Account, place: Path, name: str, way: str
+) -> None:
+    account.records += make_invoices(3)
+    chosen = WAYS[way]
+    destination = getattr(dlt.destinations, name)(f"{place}/there", **chosen.get("destination", {}))
+    pipeline = dlt.pipeline("cloudflare_invoices", destination=destination, dataset_name="cf_invoices")
+
+    info = pipeline.run(cf_invoice_source(**chosen.get("settings", {})), **chosen.get("run", {}))
+
+    jobs = [job.job_file_info for package in info.load_packages for job in package.jobs["completed_jobs"]]
+    rows = {job.file_format for job in jobs if job.table_name in {"invoices", "invoice_changes"}}
+    assert rows - {"sql"} == {"parquet"}
+
+
+def test_files_stay_in_the_format_of_the_first_load(
+    simulator: Simulator, account: Account, tmp_path: Path
+) -> None:
+    account.records += make_invoices(1)
+    told = Told(HOMES["parquet"], str(tmp_path), simulator, account)
+    told.load()
+    asked = len(simulator.requests)
+
+    with pytest.raises(SettingsError, match="there already, in the format parquet, not jsonl"):
+        replace(told, home=replace(told.home, settings={"file_format": "jsonl"})).load()
+    assert len(simulator.requests) == asked
+    replace(told, home=replace(told.home, settings={})).load(full=True)
+    assert told.rows("invoices") == told.truth()
+
+
+def test_a_file_format_that_the_destination_does_not_take_is_a_setting_to_mend(
+    simulator: Simulator, account: Account, tmp_path: Path
+) -> None:
+    told = Told(HOMES["duckdb"], str(tmp_path), simulator, account)
+
+    with pytest.raises(SettingsError, match="takes no files in the format csv"):
+        told.load(file_format="csv")
+    assert simulator.requests == []
 
 
 # What a load says of it
