@@ -19,7 +19,8 @@ from cf_invoice_source.source import empty_tables, source_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.duckdb_file import open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
-from cf_invoice_source.warehouse.staging import separate_staging
+from cf_invoice_source.warehouse.rights import missing_rights_named
+from cf_invoice_source.warehouse.staging import dataset_name_in, separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 
 
@@ -52,6 +53,7 @@ def load(
     job.access.announce()
     waits = Waits(wait_s)
     with (
+        missing_rights_named(pipeline.destination_client),
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := pipeline.destination_client(), wait_s=waits.left_s),
@@ -75,7 +77,7 @@ def load(
         raise errors[0]
     return Report(
         pipeline_name=pipeline.pipeline_name,
-        dataset_name=pipeline.dataset_name,
+        dataset_name=dataset_name_in(destination, pipeline.dataset_name),
         destination=info.destination_displayable_credentials or info.destination_name,
         accounts=tuple(account.outcome for account in accounts.accounts),
         unlisted=accounts.unlisted,
@@ -97,6 +99,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
     """
     waits = Waits(wait_s)
     with (
+        missing_rights_named(pipeline.destination_client),
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(pipeline.destination_client(), wait_s=waits.left_s),

@@ -16,8 +16,10 @@ from cf_invoice_source.settings import TOKEN_PAGE
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
-from cf_invoice_source.warehouse.probe import try_writing
+from cf_invoice_source.warehouse.probe import client_of, try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.rights import missing_rights_named
+from cf_invoice_source.warehouse.staging import dataset_name_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class _Checks:
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
         check_file_format(client, self._job.file_format if self._job else None, table_format)
-        with translated_driver_errors():
+        with missing_rights_named(partial(client_of, ref)), translated_errors(), translated_driver_errors():
             if self._job:
                 with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
                     if dataset:
@@ -156,5 +158,5 @@ class _Checks:
         if tried is None:
             raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
         limit = destination_capabilities(client, table_format).limit
-        said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
+        said = f"{tried} in {ref.location}, dataset {dataset_name_in(client, ref.dataset_name)}"
         return f"{said}. {limit}" if limit else said

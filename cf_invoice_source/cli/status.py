@@ -17,6 +17,7 @@ from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.staging import dataset_name_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def read_status(
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
         return Status(
             pipeline_name=ref.pipeline_name,
-            dataset_name=ref.dataset_name,
+            dataset_name=dataset_name_in(ref.client(), ref.dataset_name),
             destination=ref.location,
             pending_packages=ref.pending_packages(bookmarks),
             accounts=accounts,

@@ -28,7 +28,7 @@ class Report:
 
     Attributes:
         pipeline_name: Name of the dlt pipeline.
-        dataset_name: Dataset (schema) that holds the tables.
+        dataset_name: Dataset (schema) that holds the tables, as it is named there.
         destination: Where it lies, without secrets.
         accounts: What came of each account, in the order of the settings, or of Cloudflare's list.
         unlisted: Accounts that were loaded once and that Cloudflare does not list any more. Their rows stay.

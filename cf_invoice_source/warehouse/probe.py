@@ -7,20 +7,20 @@ from pathlib import Path
 from uuid import uuid4
 
 import duckdb
+from dlt.common.schema.typing import TTableSchema
 from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, new_table
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, new_table
 from cf_invoice_source.warehouse.staging import name_staging
 
 
 def try_writing(ref: DatasetRef) -> str | None:
     """Make something, take it away and say what it was; None where it could not be taken away."""
-    name_staging(ref.destination, ref.client().config, ref.pipeline_name)
     scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
-    client = ref.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
+    client = client_of(ref, new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
         beside = Path(credentials.database).with_name(f"{scratch}.duckdb")
@@ -40,6 +40,12 @@ def try_writing(ref: DatasetRef) -> str | None:
     if isinstance(client, SqlJobClientBase) and client.config.destination_type != "sqlalchemy":
         return _try_sql(client, scratch)
     return None
+
+
+def client_of(ref: DatasetRef, *tables: TTableSchema) -> JobClientBase:
+    """Make a client with the staging dataset that a load would have."""
+    name_staging(ref.destination, ref.client().config, ref.pipeline_name)
+    return ref.client(*tables)
 
 
 def _try_sql(client: SqlJobClientBase, scratch: str) -> str:

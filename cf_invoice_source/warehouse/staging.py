@@ -15,6 +15,7 @@ from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
     DestinationClientConfiguration,
     DltException,
+    JobClientBase,
     capabilities_in,
     settings_in,
 )
@@ -49,6 +50,13 @@ def name_staging(
     if getattr(config, _LAYOUT, None) == _DEFAULT:
         digest = sha256(pipeline_name.encode()).hexdigest()[:8]
         settings_in(destination)[_LAYOUT] = f"{_DEFAULT}_{digest}"
+
+
+def dataset_name_in(client: JobClientBase, given: str) -> str:
+    """Name a dataset as it is in the database, which may write it in another way than the user."""
+    config = client.config
+    is_named = isinstance(config, DestinationClientDwhConfiguration)
+    return config.normalize_dataset_name(client.schema) if is_named else given
 
 
 def separate_staging_of_the_active_pipeline() -> None:
