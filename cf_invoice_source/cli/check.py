@@ -158,5 +158,5 @@ class _Checks:
         if tried is None:
             raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
         limit = destination_capabilities(client, table_format).limit
-        said = f"{tried} in {ref.location}, dataset {dataset_name_in(client, ref.dataset_name)}"
+        said = f"{tried} in {client.config}, dataset {dataset_name_in(client, ref.dataset_name)}"
         return f"{said}. {limit}" if limit else said

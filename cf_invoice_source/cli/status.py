@@ -86,10 +86,11 @@ def read_status(
         bookmarks = queries.bookmarks() if queries else {}
         found = _accounts(queries, bookmarks, max_age_h) if queries else ()
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
+        client = ref.client()
         return Status(
             pipeline_name=ref.pipeline_name,
-            dataset_name=dataset_name_in(ref.client(), ref.dataset_name),
-            destination=ref.location,
+            dataset_name=dataset_name_in(client, ref.dataset_name),
+            destination=str(client.config),  # without secrets
             pending_packages=ref.pending_packages(bookmarks),
             accounts=accounts,
             absent=len(wanted - {account.account_id for account in accounts}),

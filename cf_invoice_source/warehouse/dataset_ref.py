@@ -96,11 +96,6 @@ class DatasetRef:
             for path in (self.working_dir.with_name(name) / step / folder).glob("*")
         )
 
-    @property
-    def location(self) -> str:
-        """Say where it lies, without secrets."""
-        return str(self.client().config)
-
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
         schema = dlt.Schema(SECTION)

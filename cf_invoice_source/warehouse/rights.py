@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from cf_invoice_source.errors import DestinationError
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
@@ -39,8 +39,8 @@ def _statements(client: JobClientBase) -> list[str]:
     create, grant, more = [], [], []
     with client.sql_client as sql:
         ((user,),) = sql.execute_sql("SELECT quote_ident(current_user)") or ()
-        for name in (sql.dataset_name, sql.staging_dataset_name):
-            with sql.with_alternative_dataset_name(name):
+        for name, is_staging in ((sql.dataset_name, False), (sql.staging_dataset_name, True)):
+            with sql.with_staging_dataset() if is_staging else nullcontext():
                 schema, is_open = sql.fully_qualified_dataset_name(), sql.has_dataset()
             rights = [
                 f"GRANT ALL ON {what} {schema} TO {user};" for what in ("SCHEMA", "ALL TABLES IN SCHEMA")

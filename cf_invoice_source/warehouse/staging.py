@@ -55,8 +55,9 @@ def name_staging(
 def dataset_name_in(client: JobClientBase, given: str) -> str:
     """Name a dataset as it is in the database, which may write it in another way than the user."""
     config = client.config
-    is_named = isinstance(config, DestinationClientDwhConfiguration)
-    return config.normalize_dataset_name(client.schema) if is_named else given
+    if isinstance(config, DestinationClientDwhConfiguration):
+        return config.normalize_dataset_name(client.schema)
+    return given
 
 
 def separate_staging_of_the_active_pipeline() -> None:
