@@ -383,7 +383,7 @@ def test_the_client_of_a_dataset_has_its_schema_and_opens_nothing(warehouse: War
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_text_of_a_configuration_has_no_password() -> None:
-    """`warehouse.dataset_ref.DatasetRef.location`, `runner.load`."""
+    """`cli.status`, `cli.check`, `runner.load`."""
     destination = dlt.destinations.postgres("postgresql://loader:made-up@nowhere/finance")
 
     said = str(dlt.dataset(destination, "mine", schema=dlt.Schema("s")).destination_client.config)
