@@ -4,7 +4,7 @@
     from cf_invoice_source import load
 
     pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
-    print(load(pipeline, account_id="..."))
+    load(pipeline, account_id="...").raise_on_failed()
 
 Names that need dlt are resolved on first use, so that importing this package stays cheap.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cf_invoice_source.errors import ApiChangedError as ApiChangedError
     from cf_invoice_source.errors import DestinationError as DestinationError
     from cf_invoice_source.errors import InvoiceSourceError as InvoiceSourceError
+    from cf_invoice_source.errors import NotVerifiedError as NotVerifiedError
     from cf_invoice_source.errors import SettingsError as SettingsError
     from cf_invoice_source.errors import TryLaterError as TryLaterError
     from cf_invoice_source.loading.report import Outcome as Outcome
@@ -36,6 +37,7 @@ _HOMES = {
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
     "InvoiceSourceError": "errors",
+    "NotVerifiedError": "errors",
     "Outcome": "loading.report",
     "Report": "loading.report",
     "SettingsError": "errors",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from traceback import extract_tb
+
+from cf_invoice_source.redaction import shown
+
 
 class InvoiceSourceError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base of every error that this package raises on purpose. Whatever it tells is fit to be shown.
 
     Args:
         cause: What happened, in one sentence, without any secret.
@@ -17,11 +22,8 @@ class InvoiceSourceError(Exception):
     def __init__(
         self, cause: str, *, remedy: str = "", request: str = "", ray: str = "", account_id: str = ""
     ) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.remedy = remedy
-        self.request = request
-        self.ray = ray
+        self.cause, self.remedy, self.request, self.ray = map(shown, (cause, remedy, request, ray))
+        super().__init__(self.cause)
         self.account_id = account_id
 
     def __str__(self) -> str:
@@ -47,3 +49,24 @@ class ApiChangedError(InvoiceSourceError):
 
 class DestinationError(InvoiceSourceError):
     """The destination could not be read or written: look at its settings, its disk, its locks."""
+
+
+class NotVerifiedError(InvoiceSourceError):
+    """Some account could not be read, is not verified, or has rejected records: the report says which."""
+
+
+class UnexpectedError(InvoiceSourceError):
+    """Something that this package did not expect went wrong: a bug, here or below."""
+
+    @classmethod
+    def of(cls, error: Exception) -> UnexpectedError:
+        """Say where an error came from. Its own words are not repeated: they may hold a secret."""
+        while isinstance(error.__cause__, Exception):  # what dlt wraps
+            error = error.__cause__
+        frames = extract_tb(error.__traceback__)
+        where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+        said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        return cls(
+            f"Something unexpected went wrong: {type(error).__name__}{where}{said}.",
+            remedy="run again with --debug, which shows the traceback, and report it",
+        )

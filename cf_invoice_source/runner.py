@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dlt
-from dlt.common.pipeline import LoadInfo
 
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import account_ids_of, check_loader_settings, prepare
 from cf_invoice_source.loading.packages import finish_pending, load_package
 from cf_invoice_source.loading.report import Report
 from cf_invoice_source.schema.hints import incomplete_tables
 from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import empty_tables, source_of
+from cf_invoice_source.warehouse.dataset_ref import client_of, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.duckdb_file import open_database
+from cf_invoice_source.warehouse.duckdb_file import check_file_name, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import dataset_name_in, separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
 
 
 def load(
@@ -50,15 +54,19 @@ def load(
         DestinationError: The destination could not be read or written.
     """
     job, client = prepare(settings, pipeline.pipeline_name)
+    settings.clear()  # whoever captures the variables of an error gets no credentials with it
     job.access.announce()
+    make_private(pipeline)
     waits = Waits(wait_s)
     with (
-        missing_rights_named(pipeline.destination_client),
+        missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(destination := pipeline.destination_client(), wait_s=waits.left_s),
+        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
         open_database(destination) as close_database,
+        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
+        check_file_name(destination)
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
@@ -66,20 +74,23 @@ def load(
             job,
             client,
             StoredRows(pipeline, job.table_format),
+            Counters(pipeline),
             package_rows=package_rows,
             isolate_accounts=True,
             bypass_normalizer=True,
             full_reason=full_reason,
         )
-        info = _load_and_verify(pipeline, accounts, close_database)
+        _load_and_verify(pipeline, accounts, close_database)
+        outcomes = [account.outcome for account in accounts.accounts]
+        reasons = accounts.stored.reject_reasons() if any(each.rejected for each in outcomes) else {}
     errors = [account.error for account in accounts.accounts if account.error]
     if len(errors) == len(accounts.accounts):
         raise errors[0]
     return Report(
         pipeline_name=pipeline.pipeline_name,
         dataset_name=dataset_name_in(destination, pipeline.dataset_name),
-        destination=info.destination_displayable_credentials or info.destination_name,
-        accounts=tuple(account.outcome for account in accounts.accounts),
+        destination=location_of(destination),
+        accounts=tuple(replace(each, reject_reasons=reasons.get(each.account_id, ())) for each in outcomes),
         unlisted=accounts.unlisted,
     )
 
@@ -97,12 +108,14 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         TryLaterError: Another load did not end.
         DestinationError: The destination could not be written.
     """
+    make_private(pipeline)
     waits = Waits(wait_s)
     with (
-        missing_rights_named(pipeline.destination_client),
+        missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(pipeline.destination_client(), wait_s=waits.left_s),
+        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
+        open_database(destination),
     ):
         check_loader_settings(pipeline.pipeline_name)
         separate_staging(pipeline)
@@ -140,26 +153,21 @@ def _upgrade(pipeline: dlt.Pipeline) -> None:
         load_package(pipeline, empty_tables())
 
 
-def _load_and_verify(
-    pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]
-) -> LoadInfo:
+def _load_and_verify(pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]) -> None:
     """Load every package, verify, and where the tables are not right load once more, then say so."""
-    info = _load_packages(pipeline, accounts, close_database)
+    _load_packages(pipeline, accounts, close_database)
     if wrong := accounts.verify():
         accounts.repair(wrong)
-        info = _load_packages(pipeline, accounts, close_database)
+        _load_packages(pipeline, accounts, close_database)
         if accounts.verify():
             accounts.note(wrong)
-            info = _load_packages(pipeline, accounts, close_database)
-    return info
+            _load_packages(pipeline, accounts, close_database)
 
 
-def _load_packages(
-    pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]
-) -> LoadInfo:
+def _load_packages(pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]) -> None:
     source = source_of(accounts)
     with closing(accounts):
         while True:
-            info = load_package(pipeline, source, close_database)
+            load_package(pipeline, source, close_database)
             if accounts.is_done:
-                return info
+                return

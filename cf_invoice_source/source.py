@@ -17,13 +17,16 @@ from cf_invoice_source.cloudflare.credentials import CloudflareCredentials
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
 from cf_invoice_source.loading.job import Job, prepare
+from cf_invoice_source.redaction import shown
 from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import to_dict
+from cf_invoice_source.warehouse.dlt_names import logger
 from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -131,7 +134,10 @@ def _invoices(
     file_format = resource.compute_table_schema().get("file_format")
     pipeline = dlt.current.pipeline()
     _refuse_refresh(pipeline)
-    bookmarks = dlt.current.resource_state().setdefault("bookmarks", {})
+    state = dlt.current.resource_state()
+    if not isinstance(state.get("bookmarks"), dict):
+        state["bookmarks"] = {}
+    bookmarks = state["bookmarks"]
     separate_staging(pipeline)
     schema = dlt.current.source_schema()
     if contract := job.contract:
@@ -140,9 +146,9 @@ def _invoices(
     if isinstance(asked, Accounts):
         accounts = asked
     else:
-        accounts = Accounts(job, asked, StoredRows(pipeline, job.table_format))
+        accounts = Accounts(job, asked, StoredRows(pipeline, job.table_format), Counters(pipeline))
     stored = accounts.stored
-    stored.check_formats(file_format)
+    stored.check_tables(file_format)
     hints = table_hints(stored.capabilities, job.table_format)
     yield from missing_tables(pipeline, hints, stored.capabilities)
     is_direct = accounts.bypass_normalizer and not is_range
@@ -156,7 +162,17 @@ def _invoices(
                 verified[batch.account_id] = to_dict(batch.bookmark)
             yield from writer.add(batch.tables)
         yield from writer.rest()
+    if isinstance(asked, Client):
+        _log_problems(accounts)  # what `load` gives back in its report
     bookmarks.update(verified)  # only now: whoever takes no more rows than that gets no bookmark either
+
+
+def _log_problems(accounts: Accounts) -> None:
+    """Tell in dlt's log what a plain run would hide: what is not verified, and rejected records."""
+    for account in accounts.accounts:
+        if problem := account.outcome.problem:
+            remedy = account.outcome.remedy
+            logger.warning(shown(f"Account {account.account_id}: {problem}. What to do: {remedy}"))
 
 
 def _refuse_refresh(pipeline: dlt.Pipeline) -> None:

@@ -73,9 +73,8 @@ def _pipeline_name(number: int, of: int, named: Sequence[str] | None) -> str:
 
 
 def _tell(report: Report) -> int:
-    for account in report.accounts:
-        if account.problem:
-            print(f"Account {account.account_id}: {account.problem}", file=sys.stderr)
+    for problem in report.problems:
+        print(problem, file=sys.stderr)
     figures = ("requests", "new", "updated", "deleted")
     totals = (f"{sum(getattr(account, name) for account in report.accounts):,} {name}" for name in figures)
     print(

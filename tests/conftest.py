@@ -13,16 +13,18 @@ from uuid import uuid4
 
 import duckdb
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support import warm
+from tests.support.places import begin_anew, settings_of
 from tests.support.postgres import Database, Postgres, binaries, create_database, running
 from tests.support.tiers import pytest_itemcollected  # noqa: F401 - a hook
 
 settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("here")
+settings.register_profile("at the first failure", phases=[Phase.explicit, Phase.generate])
 
 _FOREIGN = (
     "CF_INVOICES_",
@@ -49,17 +51,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.upper().startswith(_FOREIGN) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
-    settings_here = {
-        "HOME": tmp_path / "home",
-        "XDG_DATA_HOME": tmp_path / "home",
-        "DLT_DATA_DIR": tmp_path / "dlt",
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "RUNTIME__REQUEST_BACKOFF_FACTOR": "0",
-        "DATA_WRITER__DISABLE_COMPRESSION": "true",
-        "NO_PROXY": "*",
-    }
-    for name, value in settings_here.items():
-        monkeypatch.setenv(name, str(value))
+    homes = dict.fromkeys(("HOME", "XDG_DATA_HOME"), str(tmp_path / "home"))
+    for name, value in (homes | settings_of(tmp_path)).items():
+        monkeypatch.setenv(name, value)
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -162,18 +156,10 @@ def held_elsewhere(warehouse: Warehouse) -> Iterator[None]:
 
 @pytest.fixture
 def dlt_here(place: Path) -> Iterator[None]:
-    """Let dlt, which keeps its settings for the whole process, begin anew in this test's directory."""
-    from dlt.common.configuration.container import Container
-    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-    from dlt.common.pipeline import PipelineContext
-
-    def begin_anew() -> None:
-        Container()[PipelineContext].clear()
-        Container()[PluggableRunContext].reload(str(place))
-
-    begin_anew()
+    """Let dlt begin anew in this test's directory."""
+    begin_anew(place)
     yield
-    begin_anew()
+    begin_anew(place)
 
 
 @pytest.fixture(scope="session")

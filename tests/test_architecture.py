@@ -19,12 +19,14 @@ FILES = {
 }
 """Every module of the package, as "walk.ordinals"."""
 
-GROUND = {"errors", "settings", "notices", "exact_json"}
+GROUND = {"errors", "settings", "notices", "exact_json", "redaction", "umask"}
 
 ROOMS: dict[str, set[str]] = {
-    "errors": set(),
+    "redaction": set(),
+    "umask": set(),
+    "errors": {"redaction"},
     "settings": set(),
-    "notices": set(),
+    "notices": {"redaction"},
     "exact_json": set(),
     "walk": {"errors", "settings"},
     "invoices": {"exact_json"},

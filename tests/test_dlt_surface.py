@@ -252,7 +252,7 @@ def test_a_name_that_leads_elsewhere_is_no_file_name(name: str) -> None:
 
 
 def test_the_log_takes_what_an_error_says_in_fields_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cli.main._configure_log`, `cli.screen.show_error`."""
+    """`cli.output._configure_log`, `cli.screen.show_error`."""
     from dlt.common import logger
 
     records: list[logging.LogRecord] = []
@@ -1186,14 +1186,51 @@ def test_a_database_that_does_not_answer_says_why_in_its_error(tmp_path: Path) -
 # Progress, signals, times, requests
 
 
+def test_a_pipeline_hands_on_the_progress_that_it_was_given(dlt_here: None) -> None:
+    """`loading.counters.Counters`: it has counters with a total, under names of our own, too."""
+    from dlt.common.runtime.collector import DictCollector
+
+    progress = DictCollector()
+    pipeline = dlt.pipeline("watched", destination="duckdb", progress=progress)
+
+    assert pipeline.collector is progress
+    assert list(inspect.signature(progress.update).parameters)[:4] == ["name", "inc", "total", "inc_total"]
+
+
+@pytest.mark.filterwarnings("ignore:psutil")
+def test_a_counter_begins_with_its_total_in_each_step_and_takes_more(dlt_here: None) -> None:
+    """`loading.counters.Counters`: what comes for a counter that is there, or is there anew, is the same."""
+    collector = dlt.pipeline("watched", destination="duckdb", progress="log").collector
+
+    for total in (3, 5):
+        with collector("Extract"):
+            collector.update("Pages", 0, total, total)
+            collector.update("Pages", 1, total + 1, 1)
+
+
+def test_the_name_of_a_new_pipeline_is_that_of_its_schema_until_a_source_brings_one(
+    dlt_here: None, warehouse: Warehouse
+) -> None:
+    """`warehouse.dataset_ref.client_of`."""
+    from dlt.common.schema.exceptions import InvalidSchemaName
+
+    pipeline = dlt.pipeline("with-hyphens", destination="duckdb", dataset_name="cf_invoices")
+
+    with pytest.raises(InvalidSchemaName):
+        pipeline.destination_client()
+
+    pipeline.run([{"id": 1}], table_name="things", schema=dlt.Schema("things"))
+    assert pipeline.destination_client().schema.name == "things"
+
+
 def test_a_collector_is_told_each_step_and_the_rows_of_each_table(
     dlt_here: None, warehouse: Warehouse
 ) -> None:
-    """`cli.progress.Spinner`: counters that are not tables begin with a capital letter."""
+    """`cli.progress.Progress`: counters that are not tables begin with a capital letter."""
     from dlt.common.runtime.collector import NullCollector
 
     class Steps(NullCollector):
-        """Notes what dlt tells of its progress, with what `cli.progress.Spinner` overrides."""
+        """Notes what dlt tells of its progress, with what `cli.progress.Progress` overrides."""
 
         def __init__(self) -> None:
             self.told: list[Any] = []
@@ -1328,7 +1365,6 @@ DOCUMENTED: Mapping[str, str] = {
     "CredentialsConfiguration": "dlt.sources.credentials",
     "DltResource": "dlt.sources",
     "DuckDbCredentials": "docs: dlt-ecosystem/destinations/duckdb",
-    "LoadInfo": "docs: running-in-production/running",
     "MissingDependencyException": "docs: general-usage/destination",
     "PipelineStepFailed": "docs: running-in-production/running",
     "PreparedTableSchema": "docs: dlt-ecosystem/destinations/sqlalchemy",
@@ -1368,6 +1404,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "FileStorage": ("warehouse.dataset_ref", "dlt's rule for the name of a pipeline"),
     "FilesystemClient": ("warehouse.dlt_names", "files are tables only by a schema"),
     "FilesystemSqlClient": ("warehouse.open_tables", "reads without DuckDB's extensions"),
+    "InvalidSchemaName": ("warehouse.dataset_ref", "a new pipeline whose name no schema can have"),
     "JobClientBase": ("warehouse.dlt_names", "the type of `pipeline.destination_client()`"),
     "LoadStorage": ("warehouse.dataset_ref", "pending packages, without making the pipeline"),
     "LoaderConfiguration": ("loading.job", "whether refused rows are passed over"),
@@ -1377,7 +1414,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "PipelineContext": ("warehouse.staging", "`dlt.current.pipeline` would make a pipeline"),
     "RuntimeConfiguration": ("loading.access", "dlt's settings of requests are checked before a load"),
     "SqlJobClientBase": ("warehouse.probe", "writes each database's own CREATE TABLE"),
-    "TCollectorArg": ("warehouse.dataset_ref", "the type of `progress`"),
+    "PipelineStepTrace": ("warehouse.working_dir", "the trace repeats what a driver quoted"),
     "TSchemaContractDict": ("schema.contract", "the type of a schema contract"),
     "TSchemaContractEntities": ("schema.contract", "the words that a contract may have"),
     "TSchemaEvolutionMode": ("schema.contract", "as above"),
@@ -1394,10 +1431,11 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "decompress_state": ("warehouse.reader", "the state as dlt stores it"),
     "get_table_format": ("warehouse.destination", "the format that a table is in"),
     "has_table_seen_data": ("schema.hints", "whether a table was made"),
-    "logger": ("cli.screen", "an error is a line of dlt's log"),
+    "logger": ("warehouse.dlt_names", "an error is a line of dlt's log"),
     "new_column": ("warehouse.probe", "a table as dlt describes it"),
     "new_table": ("warehouse.dlt_names", "a table as dlt describes it"),
     "raise_if_signalled": ("cloudflare.prefetch", "dlt keeps signals from us"),
+    "save_trace": ("warehouse.working_dir", "as above, in its file"),
     "resolve_configuration": ("warehouse.dlt_names", "a spec is filled outside of a source"),
     "resolve_merge_strategy": ("warehouse.destination", "whether and how a destination merges"),
 }
@@ -1409,6 +1447,7 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "_iceberg_setup_statements": ("warehouse.open_tables", "loads an extension of DuckDB"),
     "_state_version": ("warehouse.stored", "which of two states is newer"),
     "caps_params": ("warehouse.dlt_names", "one job at a time; which file format the user prefers"),
+    "collector": ("loading.counters", "counts pages beside what dlt counts"),
     "config_params": ("warehouse.dlt_names", "settings of a destination that is there already"),
     "create_view_select": ("warehouse.open_tables", "how a table of files is read"),
     "data_tables": ("warehouse.stored", "tables that have seen rows"),

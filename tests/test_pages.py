@@ -19,7 +19,11 @@ import dlt
 import pytest
 
 from cf_invoice_source import load as load_into
+from cf_invoice_source import settings
 from cf_invoice_source.cli.main import cli
+from cf_invoice_source.cloudflare.rate_limit import LONGEST_WAIT_S
+from cf_invoice_source.exact_json import MAX_VALUES
+from cf_invoice_source.invoices.record import MAX_DEPTH, MAX_FIELDS
 from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Warehouse, run_warm
@@ -68,12 +72,13 @@ def test_a_link_leads_to_a_file_and_a_heading_that_are_there(page: str, link: st
 # Tables that are those of the code
 
 
-def _written(page: str, begin: str, lines: list[str]) -> str:
-    """Put these lines in place of the table that begins like this, and give the page."""
-    before, begun, after = read_page(page).partition(begin)
-    assert begun, f"{page} has no table {begin}"
-    rest = after[re.search(r"^(?!\|)", after, flags=re.MULTILINE).start() :]  # type: ignore[union-attr]
-    return "\n".join([f"{before}{lines[0]}", *lines[1:], rest])
+def _written(page: str, head: str, rows: list[str]) -> str:
+    """Put these rows below the head of a table, in place of what is there, and give the page."""
+    before, begun, after = read_page(page).partition(f"{head}\n")
+    assert begun, f"{page} has no table {head}"
+    table = re.match(r"(\|.*\n)*", after)
+    assert table
+    return "\n".join([f"{before}{head}", "|---|---|---|", *rows, after[table.end() :]])
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -90,7 +95,7 @@ def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
         f"| `{name}` | {shown.get(column.type, column.type)} | {column.description} |"
         for name, column in columns.items()
     ]
-    page = _written(REFERENCE, head, [head, "|---|---|---|", *rows])
+    page = _written(REFERENCE, head, rows)
     if os.environ.get("WRITE_PAGES"):
         (ROOT / REFERENCE).write_text(page, encoding="utf-8")
 
@@ -114,6 +119,23 @@ def test_the_options_on_the_page_are_those_of_the_command(command: str, page: st
     options = [each for each in cli.commands[command].params if isinstance(each, click.Option)]
 
     assert told == {name for each in options for name in each.opts if name.startswith("--")}
+
+
+def test_the_bounds_on_the_page_are_those_of_the_code() -> None:
+    _, _, table = read_page(REFERENCE).partition("| what | bound |\n|---|---|\n")
+    told = [row.split(" | ")[1].removesuffix(" |") for row in table.partition("\n\n")[0].splitlines()]
+
+    assert told == [
+        f"{settings.LONGEST_ATTEMPT_S:,.0f} seconds",
+        f"{settings.LONGEST_STANDSTILL_S:,.0f} seconds",
+        f"{LONGEST_WAIT_S:,.0f} seconds",
+        f"{settings.LARGEST_ANSWER_BYTES / 2**20:.0f} MiB",
+        f"{MAX_VALUES:,}",
+        f"{settings.MAX_PAGE_RECORDS:,}; {MAX_FIELDS:,}; {MAX_DEPTH}",
+        f"{settings.MAX_PAGES:,}",
+        f"{settings.MAX_ACCOUNTS:,}; {settings.MAX_ACCOUNT_PAGES:,}",
+        f"{settings.MAX_COLUMNS}; {settings.MAX_TABLES}",
+    ]
 
 
 # Code
@@ -380,7 +402,7 @@ def test_every_query_answers_what_the_page_says(store: Store, listed: Account) -
     assert answer("INTERVAL '1 month'") == []
 
 
-@pytest.mark.quick("duckdb")
+@pytest.mark.slow
 def test_last_month_is_the_calendars(store: Store, listed: Account) -> None:
     store.load()
     this_month = datetime.now(timezone.utc).replace(day=1, hour=12, minute=0, second=0, microsecond=0)

@@ -7,6 +7,7 @@ from cf_invoice_source import (
     CloudflareCredentials,
     DestinationError,
     InvoiceSourceError,
+    NotVerifiedError,
     Report,
     SettingsError,
     TryLaterError,
@@ -39,17 +40,20 @@ def for_schedulers() -> None:
     with pipeline_lock("cloudflare_invoices_tables", wait_s=60):
         create_tables(pipeline, wait_s=60)
     accounts: list[str] = list_accounts()
-    load(pipeline, account_id=accounts, wait_s=60)
+    load(pipeline, account_id=accounts, wait_s=60).raise_on_failed()
 
 
 def with_a_report() -> str:
     pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
     try:
         report: Report = load(pipeline, account_id="one")
+        report.raise_on_failed()
     except SettingsError as error:
         return error.remedy
     except (TryLaterError, ApiChangedError, DestinationError) as error:
         return error.ray
+    except NotVerifiedError as error:
+        return error.cause
     except InvoiceSourceError as error:
         return str(error)
     verified: bool = report.is_verified

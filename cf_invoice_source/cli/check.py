@@ -10,13 +10,15 @@ from typing import Literal
 
 from cf_invoice_source.cloudflare.answers import Token
 from cf_invoice_source.cloudflare.credentials import KeyAuth
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError, UnexpectedError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of, settings_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
-from cf_invoice_source.warehouse.probe import client_of, try_writing
+from cf_invoice_source.warehouse.duckdb_file import check_file_name
+from cf_invoice_source.warehouse.locks import check_locks
+from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import dataset_name_in
@@ -54,6 +56,10 @@ def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: 
         return Check(tuple(_Checks(pipeline_name, account_ids).look_at_all(make_ref)))
 
 
+def _failed(what: str, error: InvoiceSourceError, account_id: str) -> Row:
+    return Row(what, "failed", error.cause, error.remedy, error.request, error.ray, account_id)
+
+
 class _SkippedError(Exception):
     """Says why something cannot be looked at, though nothing is known to be wrong with it."""
 
@@ -67,6 +73,7 @@ class _Checks:
         self._given = {"account_id": account_ids} if account_ids else {}
         self._account_ids: tuple[str, ...] = ()
         self._job: Job | None = None
+        self._cloudflare = Job()
 
     def look_at_all(self, make_ref: Callable[[], DatasetRef]) -> list[Row]:
         self._look("credentials", self._find_credentials)
@@ -85,7 +92,9 @@ class _Checks:
         except _SkippedError as reason:
             row = Row(what, "skipped", str(reason), account_id=account_id)
         except InvoiceSourceError as error:
-            row = Row(what, "failed", error.cause, error.remedy, error.request, error.ray, account_id)
+            row = _failed(what, error, account_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other rows are looked at, too
+            row = _failed(what, UnexpectedError.of(error), account_id)
         self._rows.append(row)
 
     def _need(self, *whats: str) -> None:
@@ -149,14 +158,23 @@ class _Checks:
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
         check_file_format(client, self._job.file_format if self._job else None, table_format)
-        with missing_rights_named(partial(client_of, ref)), translated_errors(), translated_driver_errors():
-            if self._job:
-                with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
-                    if dataset:
-                        StatusQueries(dataset).check_type(self._job.type)
+        check_file_name(client)
+        check_locks(ref)
+        try_pipeline(make_ref())
+        with (
+            missing_rights_named(partial(staged_client, ref)),
+            translated_errors(),
+            translated_driver_errors(),
+        ):
+            with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
+                if dataset:
+                    queries = StatusQueries(dataset)
+                    queries.check_owner()
+                    if self._job:
+                        queries.check_type(self._job.type)
             tried = try_writing(ref)
         if tried is None:
             raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
         limit = destination_capabilities(client, table_format).limit
-        said = f"{tried} in {client.config}, dataset {dataset_name_in(client, ref.dataset_name)}"
+        said = f"{tried} in {location_of(client)}, dataset {dataset_name_in(client, ref.dataset_name)}"
         return f"{said}. {limit}" if limit else said

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from click import Context, Option, Parameter
 
 from cf_invoice_source.cli.signals import end_on_signals
+from cf_invoice_source.cli.streams import give_stdout_up
 from cf_invoice_source.settings import (
     DATASET_NAME,
     DEMO_PIPELINE_NAME,
@@ -23,16 +22,13 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
+from cf_invoice_source.umask import private_umask
 
 if TYPE_CHECKING:
     import dlt
-    from rich.console import Console
 
-    from cf_invoice_source.cli.status import Status
+    from cf_invoice_source.cli.output import Output
     from cf_invoice_source.loading.report import Report
-
-OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
-"""Exit codes. 130 and 143 are for signals."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -44,7 +40,14 @@ def cli() -> None:
 def _hours(text: str) -> float:
     """Read a number of hours, such as 26h, or of days, such as 2d."""
     number, unit = text.rstrip("hd"), text[-1:]
-    return float(number) * (24 if unit == "d" else 1)
+    return _seconds(number) * (24 if unit == "d" else 1)
+
+
+def _seconds(text: str) -> float:
+    """Read a number that is not below 0, and not none at all, as nan."""
+    if (number := float(text)) >= 0:
+        return number
+    raise ValueError(text)
 
 
 def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
@@ -97,24 +100,26 @@ _MAX_AGE = Option(
 _WAIT = Option(
     ["--wait", "wait_s"],
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=_seconds,
     default=int(LOCK_WAIT_S),
     help="How long to wait for another load of the same pipeline or DuckDB file.",
 )
 _DEMO = Option(["--demo"], is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
+_QUIET = Option(["--quiet"], is_flag=True, help="Print nothing but what went wrong.")
 _OUTPUT = (
     Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout."),
     Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
 )
 
 
-@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, *_OUTPUT])
+@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     destination: str,
     dataset_name: str,
     pipeline_name: str,
     wait_s: float,
     demo: bool,
+    quiet: bool,
     as_json: bool,
     debug: bool,
     **settings: Any,
@@ -127,8 +132,10 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if demo and settings["account_id"]:
         raise click.UsageError("--demo brings its own accounts: leave --account out.")
-    with _consoles(as_json, debug) as (stdout, stderr):
-        from cf_invoice_source.cli.progress import Spinner
+    from cf_invoice_source.cli.output import output
+
+    with output(as_json=as_json, debug=debug, is_quiet=quiet) as out:
+        from cf_invoice_source.cli.progress import Progress
         from cf_invoice_source.cli.screen import show_report
         from cf_invoice_source.loading.job import prepare
         from cf_invoice_source.runner import load as run
@@ -139,18 +146,19 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         if demo and pipeline_name == PIPELINE_NAME:  # made-up data never lies beside real invoices
             pipeline_name = DEMO_PIPELINE_NAME
         ref = DatasetRef.of(pipeline_name, destination, dataset_name)
-        if (
-            not demo
-        ):  # what cannot begin leaves no pipeline behind: that would remember where, and for what, it was
+        if not demo:  # what cannot begin leaves no pipeline behind, which would remember where it was made
             prepare(given, pipeline_name)
         ref.client()
         waits = Waits(wait_s)
         with pipeline_lock(ref.pipeline_name, wait_s=wait_s):
-            pipeline = ref.pipeline(Spinner(stderr))
+            progress = Progress(out.stderr, is_shown=not quiet)
+            pipeline = ref.pipeline(progress=progress)
             given["wait_s"] = waits.left_s
-            report = _load_demo(pipeline, stderr, given) if demo else run(pipeline, **given)
-    show_report(stderr if as_json else stdout, report)
-    _end(report, stderr, as_json=as_json, verified=report.is_verified)
+            report = _load_demo(pipeline, out, given) if demo else run(pipeline, **given)
+        if as_json and not quiet:
+            show_report(out.stderr, report)
+        exit_code = out.end(report, show_report, verified=report.is_verified)
+    sys.exit(exit_code)
 
 
 @cli.command(params=[_ACCOUNTS, _MAX_AGE, *_NAMES, *_OUTPUT])
@@ -161,15 +169,17 @@ def status(
 
     It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
     """
-    with _consoles(as_json, debug) as (stdout, stderr):
+    from cf_invoice_source.cli.output import output
+
+    with output(as_json=as_json, debug=debug) as out:
         from cf_invoice_source.cli.screen import show_status
         from cf_invoice_source.cli.status import read_status
         from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
         found = read_status(DatasetRef.of(**names), account_id, max_age_h=max_age_h)
-    show_status(stdout, found)
-    verified = found.is_verified if found.accounts else None
-    _end(found, stderr, as_json=as_json, verified=verified, loaded=bool(found.accounts))
+        verified = found.is_verified if found.accounts else None
+        exit_code = out.end(found, show_status, verified=verified, loaded=bool(found.accounts))
+    sys.exit(exit_code)
 
 
 @cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
@@ -178,14 +188,14 @@ def check(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str)
 
     A tick or a cross for credentials, settings, token, accounts, the permission on each, and the destination.
     """
-    with _consoles(as_json, debug, verdict="passed") as (stdout, _):
+    from cf_invoice_source.cli.output import FAILED, OK, output
+
+    with output(as_json=as_json, debug=debug, verdict="passed") as out:
         from cf_invoice_source.cli.check import check as run
-        from cf_invoice_source.cli.screen import document, show_check
+        from cf_invoice_source.cli.screen import show_check
 
         done = run(**names, account_ids=account_id)
-    show_check(stdout, done)
-    if as_json:
-        click.echo(document({"passed": not done.has_failed}, done))
+        out.tell(done, show_check, passed=not done.has_failed)
     sys.exit(FAILED if done.has_failed else OK)
 
 
@@ -195,6 +205,7 @@ def main() -> None:
     gc.disable()
     atexit.register(gc.freeze)
     end_on_signals()
+    os.umask(private_umask())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no answer
@@ -203,17 +214,24 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:  # nobody takes the help
+        give_stdout_up()
+        click.echo(f"Error: Nothing can be written to stdout: {error.strerror}.", err=True)
+        sys.exit(1)
 
 
-def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]) -> Report:
+def _load_demo(pipeline: dlt.Pipeline, out: Output, settings: dict[str, Any]) -> Report:
     """Load the demo's world; each run finds it a step further on, with invoices paid since."""
+    from cf_invoice_source.cli.screen import show_line
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world
     from cf_invoice_source.warehouse.stored import StoredRows
 
     earlier_runs = max(StoredRows(pipeline).sync_numbers().values(), default=0)
     world = demo_world(earlier_runs)
-    stderr.print("Made-up data: a simulator on this machine plays Cloudflare.", style="yellow")
+    if not out.is_quiet:
+        made_up = "Made-up data: a simulator on this machine plays Cloudflare."
+        show_line(out.stderr, made_up, style="yellow")
     with Simulator(world) as simulator:
         return run(
             pipeline,
@@ -222,61 +240,3 @@ def _load_demo(pipeline: dlt.Pipeline, stderr: Console, settings: dict[str, Any]
             credentials={"api_token": simulator.token},
             **settings,
         )
-
-
-@contextmanager
-def _consoles(as_json: bool, debug: bool, verdict: str = "verified") -> Iterator[tuple[Console, Console]]:
-    """Give consoles for stdout, quiet where a document goes there, and stderr, where errors are shown."""
-    from rich.console import Console
-
-    from cf_invoice_source.cli.screen import document, show_error, show_line
-    from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError
-    from cf_invoice_source.notices import shown_by
-    from cf_invoice_source.warehouse.dlt_errors import translated_errors
-
-    stderr = Console(stderr=True)
-    try:
-        with translated_errors():
-            stderr.quiet = _configure_log()
-            gc.freeze()
-            gc.enable()
-            with nullcontext() if stderr.quiet else shown_by(partial(show_line, stderr, style="yellow")):
-                yield Console(quiet=as_json), stderr
-    except InvoiceSourceError as error:
-        show_error(stderr, error, debug=debug)
-        if as_json:
-            click.echo(document({verdict: False}, None, error))
-        sys.exit(BAD_USAGE if isinstance(error, MixedTypesError) else FAILED)
-
-
-def _configure_log() -> bool:
-    """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
-    import dlt
-
-    from cf_invoice_source.cli.screen import logger
-    from cf_invoice_source.errors import SettingsError
-
-    try:
-        is_level_set = dlt.config.get("runtime.log_level") is not None
-    except ValueError:  # dlt starts its log when its settings are first looked at
-        levels = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
-        raise SettingsError("The setting log_level is no level of a log.", remedy=f"use {levels}") from None
-    if not is_level_set:
-        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
-        dlt.config["runtime.log_level"] = "CRITICAL"
-        dlt.current.run_context().initialize_runtime()
-    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
-    return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))
-
-
-def _end(result: Report | Status, stderr: Console, *, as_json: bool, **verdict: bool | None) -> NoReturn:
-    from cf_invoice_source.cli.screen import document, show_line
-
-    for account in result.accounts:
-        if account.problem:
-            show_line(stderr, f"Account {account.account_id}: {account.problem}")
-    if as_json:
-        click.echo(document(verdict, result))
-    if result.has_failed:
-        sys.exit(FAILED)
-    sys.exit(OK if result.is_verified else NOT_VERIFIED)

@@ -9,30 +9,34 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from dlt.common import logger as logger  # noqa: PLC0414 - handed on
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
+
+from cf_invoice_source.redaction import shown
+from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
     from cf_invoice_source.cli.status import AccountStatus, Status
     from cf_invoice_source.errors import InvoiceSourceError
-    from cf_invoice_source.loading.report import Outcome, Report
+    from cf_invoice_source.loading.report import Outcome, Problem, Report
 
 
-def show_line(console: Console, text: str, style: str = "") -> None:
-    """Print a line as it is, however long: a path or an ID that is broken cannot be copied."""
-    console.print(Text(text, style=style), soft_wrap=True)
+def show_line(console: Console, text: str | Text, style: str = "") -> None:
+    """Print one line, however long: a path or an ID that is broken cannot be copied."""
+    line = text if isinstance(text, Text) else Text(text)
+    line.plain = shown(line.plain)
+    console.print(line, style=style, soft_wrap=True)
 
 
 def show_report(console: Console, report: Report) -> None:
     """Print the summary table of a load, when all was last compared, and where the rows are."""
     found = {name for name in _FIGURES if any(getattr(each, name) for each in report.accounts)}
-    figures = [name for name in _FIGURES if name in found or name not in {"deleted", "rejected"}]
-    console.print(_table(console, [_report_row(account, figures) for account in report.accounts]))
+    figures = [name for name in _FIGURES if name in found or name != "deleted"]
+    console.print(_table(console, [_report_row(console, account, figures) for account in report.accounts]))
     if full_syncs := sorted(_date(each.full_sync_at) for each in report.accounts if each.full_sync_at):
         days = " to ".join(dict.fromkeys((full_syncs[0], full_syncs[-1])))
         console.print(f"Every row was last compared on {days} (full walk).")
@@ -43,32 +47,33 @@ def show_report(console: Console, report: Report) -> None:
 
 
 def show_status(console: Console, status: Status) -> None:
-    """Print what is loaded of each account, what is missing, and where it was looked for."""
-    if not status.accounts:
-        of_them = " of the accounts asked for" if status.absent else ""
-        show_line(console, f"Nothing is loaded yet{of_them}.")
-    else:
+    """Print what is loaded of each account, and where it was looked for."""
+    if status.accounts:
         console.print(_table(console, [_status_row(console, account) for account in status.accounts]))
         if any(money.is_minor for account in status.accounts for money in account.open):
             console.print("* in minor units: ISO 4217 does not know the currency.")
-        if status.absent:
-            console.print(f"Nothing is loaded yet of {status.absent} of the accounts asked for.")
-    if pending := status.pending_packages:
-        packages = f"{pending:,} package{'s' * (pending != 1)} pending"
-        show_line(console, f"A load was interrupted, or runs now: {packages}. The next load finishes them.")
     show_line(console, f"Looked into {status.destination}, dataset {status.dataset_name}.")
 
 
 def show_check(console: Console, check: Check) -> None:
-    """Print a tick or a cross for everything that was looked at, and beside each cross what to do."""
-    columns = (Column(no_wrap=True), Column(no_wrap=True), Column(overflow="fold"))
-    table = Table.grid(*columns, padding=(0, 2, 0, 0))
+    """Print a tick or a cross for everything that was looked at, and below each cross what to do."""
+    width = max(len(row.what) for row in check.rows)
     for row in check.rows:
-        said = Text(f"{row.account_id}: {row.said}" if row.account_id else row.said)
-        lines = Text("\n").join([said, *_details(row.remedy, row.request, row.cf_ray)])
-        style = "dim" if row.state == "skipped" else None
-        table.add_row(_mark(console, row.state), row.what, lines, style=style)
-    console.print(table)
+        said = f"{row.account_id}: {row.said}" if row.account_id else row.said
+        mark = _mark(console, row.state)
+        style = "dim" if row.state == "skipped" else ""
+        show_line(console, Text.assemble(mark, f"  {row.what:{width}}  {said}"), style=style)
+        for line in _details(row.remedy, row.request, row.cf_ray):
+            show_line(console, Text.assemble("   ", line))
+
+
+def show_problem(console: Console, problem: Problem) -> None:
+    """Print what is wrong and what to do; or one line of dlt's log."""
+    if console.quiet:
+        logger.critical(problem.text, extra={"reasons": "; ".join(problem.reasons), "remedy": problem.remedy})
+    show_line(console, problem.text)
+    for line in _details(remedy=problem.remedy, reason="; ".join(problem.reasons[:_MOST_REASONS])):
+        show_line(console, line)
 
 
 def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> None:
@@ -80,7 +85,7 @@ def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> N
         console.print_exception()
     cause = Text.assemble(("Error: ", "bold red"), error.cause)
     for line in (cause, *_details(error.remedy, error.request, error.ray)):
-        console.print(line, soft_wrap=True)
+        show_line(console, line)
 
 
 def document(
@@ -88,14 +93,14 @@ def document(
     result: Report | Status | Check | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
-    """Write a result, or an error, as JSON. An amount is text: a number would be rounded."""
+    """Write a result, or an error, as JSON in ASCII. An amount is text: a number would be rounded."""
 
     def text(value: datetime | Decimal) -> str:
         return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
 
     fields = asdict(result) if result else {}
     for account, written in zip(getattr(result, "accounts", ()), fields.get("accounts", ()), strict=True):
-        written["problem"] = account.problem
+        written["problem"], written["remedy"] = account.problem, account.remedy
     content = {name.removesuffix("_name"): value for name, value in fields.items()}
     content["error"] = _error(error) if error else None
     return json.dumps({**verdict, **content}, indent=2, default=text)
@@ -112,33 +117,43 @@ def _error(error: InvoiceSourceError) -> dict[str, str]:
     }
 
 
-def _details(remedy: str, request: str, ray: str) -> list[Text]:
-    """Give the lines below what is wrong: what to do, and what support needs."""
-    named = {"What to do": remedy, "Request": request, "cf-ray": ray}
+def _details(remedy: str, request: str = "", ray: str = "", reason: str = "") -> list[Text]:
+    """Give the lines below what is wrong: why, what to do, and what support needs."""
+    named = {"Reason": reason, "What to do": remedy, "Request": request, "cf-ray": ray}
     return [Text.assemble((f"{name}: ", "bold"), text) for name, text in named.items() if text]
 
 
-def _report_row(account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
+def _report_row(console: Console, account: Outcome, figures: Sequence[str]) -> dict[str, Text]:
     numbers = {name: getattr(account, name) for name in figures}
     return {
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         **{name: Text("" if number is None else f"{number:,}") for name, number in numbers.items()},
-        "verified": Text("no", style="bold red") if account.problem else Text("yes"),
+        "verified": _verdict(console, account),
     }
+
+
+def _verdict(console: Console, account: Outcome) -> Text:
+    if not account.problem:
+        return Text("yes")
+    why = "" if account.unverified_reason else f" ({account.rejected:,} rejected)"
+    why = " (failed)" if account.error else why
+    return Text(f"no{why if console.width >= _WIDE_ENOUGH_FOR_WHY else ''}", style="bold red")
 
 
 def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
     sync = account.last_sync
-    amounts = (f"{each.amount:,f} {each.currency}{'*' if each.is_minor else ''}" for each in account.open)
+    amounts = (
+        f"{each.amount:,f} {shown(each.currency)}{'*' if each.is_minor else ''}" for each in account.open
+    )
     state = "failed" if account.error else "unverified" if account.problem else "passed"
     return {
         "": _mark(console, state),
-        "account": Text(account.account_id),
+        "account": Text(shown(account.account_id)),
         "invoices": Text(f"{account.invoices:,}"),
         "newest": Text(_date(account.newest)),
         "open": Text("\n".join(amounts)),
         "last sync": Text(f"{sync.finished_at:%Y-%m-%d %H:%M}" if sync else ""),
-        "mode": Text(sync.sync_mode if sync else ""),
+        "mode": Text(shown(sync.sync_mode) if sync else ""),
         "full walk": Text(_date(account.last_full_sync_at)),
     }
 
@@ -168,12 +183,18 @@ def _table(console: Console, rows: Sequence[Mapping[str, Text]]) -> Table:
     return table
 
 
-_FIGURES = ("invoices", "new", "updated", "deleted", "rejected", "requests")
+_FIGURES = ("invoices", "new", "updated", "deleted", "requests")
+
+_MOST_REASONS = 3
+"""Reasons that a screen names; the table has them all."""
 
 _SHORT_ID = 8
 
+_WIDE_ENOUGH_FOR_WHY = 40
+"""So many columns have room for the reason behind a "no"; it stands on stderr, too."""
+
 _SPARE = dict.fromkeys(("mode", "requests"), 32) | dict.fromkeys(
-    ("full walk", "newest", "last sync", "updated", "new", "deleted", "rejected"), _SHORT_ID
+    ("full walk", "newest", "last sync", "updated", "new", "deleted"), _SHORT_ID
 )
 """Columns that give way, in this order, where beside them an account ID has less room than this."""
 

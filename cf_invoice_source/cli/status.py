@@ -12,9 +12,10 @@ from iso4217 import Currency
 
 from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
-from cf_invoice_source.invoices.syncs import Sync, problem_of
+from cf_invoice_source.invoices.syncs import Sync, problem_of, remedy_of
+from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import dataset_name_in
@@ -41,6 +42,7 @@ class AccountStatus:
     last_sync: Sync | None
     last_full_sync_at: datetime | None
     unverified_reason: str
+    reject_reasons: tuple[str, ...]
 
     @property
     def error(self) -> str:
@@ -51,6 +53,11 @@ class AccountStatus:
     def problem(self) -> str:
         """What a person has to know of this account, in one line; empty where all is well."""
         return problem_of(self.error, self.unverified_reason, self.rejected)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the problem; empty where all is well."""
+        return remedy_of(self.error, self.unverified_reason, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,22 @@ class Status:
         is_whole = not any(account.problem for account in self.accounts)
         return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with which account, and what is not there."""
+        found = list(problems_of(self.accounts))
+        if self.absent or not self.accounts:
+            whose = " of the accounts asked for" if self.absent else ""
+            how_many = f" of {self.absent:,}" if self.absent and self.accounts else ""
+            where = f"{self.destination}, dataset {self.dataset_name}"
+            remedy = f"run cf-invoices load; if it was run, compare the place where it loaded with {where}"
+            found.append(Problem(f"Nothing is loaded yet{how_many}{whose}.", remedy=remedy))
+        if pending := self.pending_packages:
+            packages = f"{pending:,} package{'s' * (pending != 1)} pending"
+            remedy = "run cf-invoices load: it finishes them"
+            found.append(Problem(f"A load was interrupted, or runs now: {packages}.", remedy=remedy))
+        return tuple(found)
+
 
 def read_status(
     ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
@@ -90,7 +113,7 @@ def read_status(
         return Status(
             pipeline_name=ref.pipeline_name,
             dataset_name=dataset_name_in(client, ref.dataset_name),
-            destination=str(client.config),  # without secrets
+            destination=location_of(client),
             pending_packages=ref.pending_packages(bookmarks),
             accounts=accounts,
             absent=len(wanted - {account.account_id for account in accounts}),
@@ -105,6 +128,7 @@ def _accounts(
         newest = queries.newest()
         syncs = queries.last_syncs()
         full_syncs = queries.last_full_syncs()
+        reject_reasons = queries.reject_reasons()
         verified = queries.last_verified_syncs() if max_age_h is not None else {}
         amounts: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
         for account_id, currency, amount in queries.open_amounts():
@@ -130,6 +154,7 @@ def _accounts(
             last_sync=syncs.get(account_id),
             last_full_sync_at=full_syncs.get(account_id),
             unverified_reason=unverified_reason(account_id),
+            reject_reasons=reject_reasons.get(account_id, ()),
         )
         for account_id in sorted(counts.keys() | syncs.keys() | set().union(*bookmarks.values()))
     )

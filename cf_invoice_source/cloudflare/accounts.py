@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, readable, whole
+from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_result, whole
 from cf_invoice_source.errors import SettingsError, TryLaterError
+from cf_invoice_source.redaction import readable, redacted
 from cf_invoice_source.settings import MAX_ACCOUNT_PAGES, MAX_ACCOUNTS, MAX_RESTARTS
 
 _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
-_HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
+HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account_id in .dlt/config.toml"
 
 
 def read_account_ids(given: object) -> tuple[str, ...]:
@@ -71,7 +72,9 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
         account_id = each.get("id") if isinstance(each, Mapping) else None
         if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
             return Malformed("an account in the list has no account ID")
-        accounts.append(CloudflareAccount(account_id, readable(each.get("name", ""))))
+        if account_id != redacted(account_id):
+            return Malformed("an account in the list has a part of the credentials for its ID")
+        accounts.append(CloudflareAccount(account_id.lower(), readable(each.get("name", ""))))
     info = document.get("result_info")
     total_count = whole(info.get("total_count")) if isinstance(info, Mapping) else None
     if total_count is None:
@@ -92,12 +95,12 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
                 cause = (
                     f"The credentials can see more than {MAX_ACCOUNTS:,} accounts, or the list has no end."
                 )
-                raise SettingsError(cause, remedy=_HOW_TO_NAME)
+                raise SettingsError(cause, remedy=HOW_TO_NAME)
             if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
                 break
         if totals == {len(found)}:  # else accounts came or went between two requests
             if not found:
-                raise SettingsError("The credentials can see no Cloudflare account.", remedy=_HOW_TO_NAME)
+                raise SettingsError("The credentials can see no Cloudflare account.", remedy=HOW_TO_NAME)
             return tuple(found.values())
     cause = "The list of accounts changed while it was read, or is not as long as it says."
-    raise TryLaterError(cause, remedy=f"run again, or {_HOW_TO_NAME}")
+    raise TryLaterError(cause, remedy=f"run again, or {HOW_TO_NAME}")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import MAX_PAGE_RECORDS
 from cf_invoice_source.walk.page import Page
 
@@ -23,15 +24,26 @@ _KINDS: Mapping[type, str] = {
     **dict.fromkeys((int, Decimal, HugeNumber), "a number of another kind"),
 }
 
-_LONGEST_LINE = 300
+_MOST_ENTRIES = 5
 _MAX_DIGITS = 18  # so many a BIGINT surely holds
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """The API says that the request failed: its own codes and messages."""
+class ApiMessage:
+    """What Cloudflare says in an envelope, and its code for it; either may be missing."""
 
-    errors: tuple[str, ...]
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.message} (code {self.code})" if self.code else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The API says that the request failed, and why."""
+
+    errors: tuple[ApiMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ def read_token(document: Any) -> Token | Failed | Malformed:
     status, expires_on = result.get("status"), result.get("expires_on")
     if not isinstance(status, str):
         return Malformed("result.status should be a string")
-    return Token(status, expires_on if isinstance(expires_on, str) else "")
+    return Token(readable(status), readable(expires_on) if isinstance(expires_on, str) else "")
 
 
 def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malformed:
@@ -99,20 +111,28 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
     return result if isinstance(result, shape) else _malformed("result", _KINDS[shape], result)
 
 
-def read_errors(document: Any) -> Iterable[str]:
-    """Say what an error envelope says, as "message (code)", whatever of it is there."""
-    errors = document.get("errors") if isinstance(document, Mapping) else None
-    for error in errors[:5] if isinstance(errors, list) else ():
-        if isinstance(error, Mapping):
-            message, code = error.get("message", "no message"), error.get("code", "unknown")
-            yield f"{readable(message)} (code {readable(code)})"
+def read_errors(document: Any) -> Iterable[ApiMessage]:
+    """Read the errors of an envelope, each with its chain, whatever of it is there."""
+    for error in _entries(document, "errors"):
+        yield ApiMessage(readable(error.get("code", "unknown")), readable(error.get("message", "no message")))
+        for cause in _entries(error, "error_chain"):
+            yield ApiMessage(readable(cause.get("code", "unknown")), readable(cause.get("message", "")))
 
 
-def readable(value: Any) -> str:
-    """Write what a server says so that a screen and every database take it: one short line, all printable."""
-    text = str(value)
-    shown = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_LINE])
-    return shown if len(text) <= _LONGEST_LINE else f"{shown}..."
+def read_notices(document: Any) -> Iterable[ApiMessage]:
+    """Read what an envelope says beside its success, such as that something will end soon."""
+    for name in ("errors", "messages"):
+        for entry in _entries(document, name):
+            if text := readable(entry.get("message") or ""):
+                yield ApiMessage(readable(entry.get("code") or ""), text)
+
+
+def _entries(holder: Any, name: str) -> list[Mapping[str, Any]]:
+    """Give the first objects of a list; a text stands for an object with that message."""
+    listed = holder.get(name) if isinstance(holder, Mapping) else None
+    entries = listed[:_MOST_ENTRIES] if isinstance(listed, list) else []
+    entries = [{"message": entry} if isinstance(entry, str) else entry for entry in entries]
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def whole(value: Any) -> int | None:

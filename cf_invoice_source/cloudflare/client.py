@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -21,10 +20,11 @@ from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accoun
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
 from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
-from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused
+from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable
 from cf_invoice_source.cloudflare.transport import BoundedAdapter
-from cf_invoice_source.errors import InvoiceSourceError, SettingsError, TryLaterError
+from cf_invoice_source.errors import InvoiceSourceError, SettingsError
 from cf_invoice_source.exact_json import TooManyValuesError, decode
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import (
     ACCOUNTS,
     INVOICE_HISTORY,
@@ -38,6 +38,9 @@ from cf_invoice_source.walk.page import Page
 
 Answer = TypeVar("Answer")
 _Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
+
+_MOST_NOTICES = 5
+"""Different ones in one run, lest a server that says something else each time floods the log."""
 
 
 class Client:
@@ -61,6 +64,8 @@ class Client:
             retry_condition=self._retries,
             session_attrs={**_environment(self._base_url), "get_adapter": lambda **_url: adapter},
         )
+        self._told: set[answers.ApiMessage] = set()
+        self._telling = Lock()
         self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
@@ -89,18 +94,25 @@ class Client:
         url = f"{self._base_url}{path}{'?' if query else ''}{urlencode(query)}"
         with self._rate_limiter.request() as begun_at:
             response = self._send(url, stats or RequestStats(), begun_at)
-            try:
-                document = decode(response.content)
-            except TooManyValuesError as error:
-                raise malformed(response, str(error)) from error
-            except ValueError as error:
-                raise not_json(response) from error
-            answer = read(document)
+            answer, notices = _answer_in(response, read)
+            if answer is None:
+                raise not_json(response)
             if isinstance(answer, answers.Failed):
                 raise refused(response, answer.errors)
             if isinstance(answer, answers.Malformed):
                 raise malformed(response, answer.what)
+            self._tell(notices)
             return answer
+
+    def _tell(self, notices: Iterable[answers.ApiMessage]) -> None:
+        """Tell once what Cloudflare says beside its answers, such as that something will end soon."""
+        for notice in notices:
+            with self._telling:
+                is_new = notice not in self._told and len(self._told) < _MOST_NOTICES
+                if is_new:
+                    self._told.add(notice)
+            if is_new:
+                notify(f"Cloudflare says: {notice}")
 
     def _send(self, url: str, stats: RequestStats, begun_at: float) -> requests.Response:
         asking, refusals = self._asking, 0
@@ -121,7 +133,7 @@ class Client:
             if response.status_code == codes.ok:
                 return response
             if hold_s is None:
-                errors: Iterable[str] = ()
+                errors: Iterable[answers.ApiMessage] = ()
                 with suppress(ValueError):
                     errors = answers.read_errors(decode(response.content))
                 raise refused(response, errors)
@@ -135,9 +147,8 @@ class Client:
         try:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
-            cause = f"Cloudflare could not be reached: {_why_unreachable(error)}."
-            remedy = "check the network, the proxy and the base URL, then run again"
-            raise TryLaterError(cause, remedy=remedy, request=f"GET {url}") from error
+            unanswered = unreachable(error, url)
+        raise unanswered  # out here, without the transport's own error: in its frames stands the credential
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
         """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
@@ -154,6 +165,23 @@ class Client:
         return is_passing
 
 
+def _answer_in(
+    response: requests.Response, read: _Reader[Answer]
+) -> tuple[Answer | answers.Failed | answers.Malformed | None, tuple[answers.ApiMessage, ...]]:
+    """Read an answer, None if it is not JSON, and what is said beside it.
+
+    No error leaves from here: this frame holds all that was sent.
+    """
+    try:
+        document = decode(response.content)
+    except TooManyValuesError as error:
+        return answers.Malformed(str(error)), ()
+    except ValueError:
+        return None, ()
+    is_about_token = read is answers.read_token  # one that is fine is told there
+    return read(document), () if is_about_token else tuple(answers.read_notices(document))
+
+
 def _environment(url: str) -> dict[str, Any]:
     """Find what the environment says about proxies and certificates; `requests` would do so every time.
 
@@ -161,27 +189,18 @@ def _environment(url: str) -> dict[str, Any]:
     """
     found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
     proxies = {} if is_on_this_machine(url) else found["proxies"]
-    if isinstance(found["verify"], str):
+    if isinstance(found["verify"], str) and url.startswith("https:"):
         _check_certificates(Path(found["verify"]))
     return {"trust_env": False, "proxies": proxies, "verify": found["verify"], "cert": found["cert"]}
 
 
 def _check_certificates(path: Path) -> None:
-    """Check that the certificates can be read which the environment names; `requests` does so later."""
+    """Check that there are certificates where the environment says so: `requests` looks later."""
+    why = "it holds none"
     try:
-        file, directory = (None, path) if path.is_dir() else (path, None)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file, directory)
-    except OSError as error:  # also those of SSL
-        cause = f"The certificates in {path} cannot be read: {error.strerror or type(error).__name__}."
-        raise SettingsError(
-            cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out"
-        ) from error
-
-
-def _why_unreachable(error: Exception) -> str:
-    """Name a connection error by its cause, for urllib3 wraps it several times."""
-    cause: Any = error
-    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[0], Exception):
-        cause = cause.args[0]
-    reason = getattr(cause, "reason", None)
-    return str(reason or cause).rpartition(": ")[2] or type(error).__name__
+        is_fine = path.is_dir() or b"-----BEGIN" in path.read_bytes()  # to load them would take 30 ms
+    except OSError as error:
+        is_fine, why = False, error.strerror or type(error).__name__
+    if not is_fine:
+        cause = f"The certificates in {path} cannot be read: {why}."
+        raise SettingsError(cause, remedy="correct REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE), or leave it out")

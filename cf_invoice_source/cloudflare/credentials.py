@@ -13,6 +13,7 @@ from requests.auth import AuthBase
 from urllib3.util import Url, parse_url
 
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.redaction import keep_secret
 from cf_invoice_source.settings import BASE_URL, PERMISSION, SECTION, TOKEN_PAGE
 
 _HOW_TO_SIGN_IN = (
@@ -75,6 +76,7 @@ class TokenAuth(_HeaderAuth):
     """Signs in with an API token."""
 
     def __init__(self, token: str) -> None:
+        keep_secret(token)
         super().__init__({"Authorization": f"Bearer {token}"})
 
 
@@ -82,6 +84,8 @@ class KeyAuth(_HeaderAuth):
     """Signs in with an e-mail and a global API key."""
 
     def __init__(self, email: str, api_key: str) -> None:
+        keep_secret(email, as_a_whole=True)
+        keep_secret(api_key)
         super().__init__({"X-Auth-Email": email, "X-Auth-Key": api_key})
 
 

@@ -63,6 +63,7 @@ class PageFetcher(Generic[R]):
     fetch_page: Callable[[int], Page[R]]
     submit: Callable[[Callable[[], Page[R]]], Future[Page[R]]]
     ahead: int = PAGES_AHEAD
+    on_page: Callable[[Page[R]], object] | None = None  # told of each page that is taken
     requests: int = 0  # pages asked for, whether or not they were taken
     _coming: dict[int, Future[Page[R]]] = field(default_factory=dict)
 
@@ -81,7 +82,10 @@ class PageFetcher(Generic[R]):
     def __call__(self, page: int) -> Page[R]:
         """Take a page, and wait for it if need be; raise what its request failed with."""
         first_ready([self.expect(page)])
-        return self._coming.pop(page).result()
+        taken = self._coming.pop(page).result()
+        if self.on_page:
+            self.on_page(taken)
+        return taken
 
     def drop(self) -> None:
         """Let go of the pages that nobody took."""

@@ -123,7 +123,8 @@ class RateLimiter:
                     self._answered.wait()
                 elif wait_s >= _WORTH_A_NOTICE_S and now + wait_s > self._notified + _WORTH_A_NOTICE_S:
                     self._notified = now + wait_s
-                    notify(f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds")
+                    text = f"Cloudflare's rate limit is reached: waiting {wait_s:.0f} seconds"
+                    notify(text, is_passing=True)
             if wait_s < inf:
                 self.sleep(wait_s)
             stats.note_waiting(-1, self.clock())

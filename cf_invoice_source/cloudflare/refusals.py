@@ -1,44 +1,186 @@
-"""What an answer that is none means, and what to do about it: each status has its error."""
+"""What an answer that is none means, and what to do about it: facts as a table, and errors made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
 
-from requests import Response, codes
+from requests import Response
 
-from cf_invoice_source.cloudflare.answers import readable
+from cf_invoice_source.cloudflare.accounts import HOW_TO_NAME
+from cf_invoice_source.cloudflare.answers import ApiMessage
 from cf_invoice_source.errors import ApiChangedError, InvoiceSourceError, SettingsError, TryLaterError
-from cf_invoice_source.settings import PERMISSION
+from cf_invoice_source.redaction import readable
+from cf_invoice_source.settings import (
+    ACCOUNTS,
+    PERMISSION,
+    TOKEN_PAGE,
+    VERIFY_ACCOUNT_TOKEN,
+    VERIFY_USER_TOKEN,
+)
+
+Asked = Literal["invoices", "accounts", "user token", "account token"]
+"""What a request asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is known of an answer that is none."""
+
+    status: int
+    asked: Asked = "invoices"
+    errors: tuple[ApiMessage, ...] = ()
+    has_key: bool = False  # it was signed with an e-mail and a global API key, not with a token
+    is_web_page: bool = False
+    is_challenge: bool = False  # meant for a browser: solve a puzzle first
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a refusal means, as a sentence about what was `{said}`, and what to do."""
+
+    error: type[InvoiceSourceError]
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A meaning, and the facts of which all that are given must be there."""
+
+    remedy: str
+    code: str = ""
+    words: str = ""
+    asked: Asked | None = None
+    statuses: Collection[int] = ()
+    has_key: bool | None = None
+    is_web_page: bool | None = None
+    is_challenge: bool | None = None
+    error: type[InvoiceSourceError] = SettingsError
+    cause: str = "Cloudflare refused the request: {said}."
+
+    def fits(self, refusal: Refusal) -> bool:
+        return (
+            (not self.code or any(_says(each, self.code, self.words) for each in refusal.errors))
+            and self.asked in {None, refusal.asked}
+            and (not self.statuses or refusal.status in self.statuses)
+            and self.has_key in {None, refusal.has_key}
+            and self.is_web_page in {None, refusal.is_web_page}
+            and self.is_challenge in {None, refusal.is_challenge}
+        )
+
+
+def _says(error: ApiMessage, code: str, words: str) -> bool:
+    return error.code == code and words in error.message.lower()
+
 
 _REPORT = "update cf-invoice-source, or report it with the cf-ray"
+_COMPLETE = "check that the token is complete, active and not expired"
+_RENEW = f"copy the token again, or make a new one at {TOKEN_PAGE}"
+_PERMIT = f"give the token the permission {PERMISSION!r} for this account"
+_ACCOUNT = "check the account ID: 32 hexadecimal characters, shown in the dashboard's address"
+_KEY = (
+    "check the e-mail and the global API key, which has 37 hexadecimal characters; "
+    "an API token goes into CLOUDFLARE_API_TOKEN"
+)
 
-_REMEDIES: Mapping[int, str] = {
-    400: "check the account ID (32 hexadecimal characters), the type and the credentials",
-    401: "check that the token is complete, active and not expired",
-    403: f"give the token the permission {PERMISSION!r} for this account",
-    404: "check the account ID: 32 hexadecimal characters, shown in the dashboard's address",
-}
-"""What to do about the statuses that asking again does not mend."""
+_RULES: tuple[_Rule, ...] = (
+    _Rule(
+        "run from another network, or ask Cloudflare's support about the cf-ray: no program can solve it",
+        is_challenge=True,
+        error=TryLaterError,
+        cause="Cloudflare takes the request for a bot's and sent a challenge for a browser: {said}.",
+    ),
+    _Rule(
+        "set base_url to the API's own address",
+        statuses=(301, 302, 303, 307, 308),
+        cause="The server redirects ({said}), and a credential is not sent on to another address.",
+    ),
+    _Rule(
+        "run again in a few minutes",
+        statuses=(429, *range(500, 1000)),
+        error=TryLaterError,
+        cause="Cloudflare could not answer: {said}.",
+    ),
+    _Rule(
+        "give the proxy its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+        statuses=(407,),
+        cause="The proxy refused the request: {said}.",
+    ),
+    _Rule(
+        "check the base URL and the proxy",
+        statuses=range(400, 500),
+        is_web_page=True,
+        cause="Not Cloudflare's API, but something in between refused the request: {said}.",
+    ),
+    _Rule("copy the token again, without quotes or anything else around it", "6111"),
+    _Rule(_KEY, "6103"),
+    _Rule("check the e-mail: it is the one you sign in to the dashboard with", "6102"),
+    _Rule(
+        "the token's IP address filter shuts this machine out: change the filter of the token at "
+        f"{TOKEN_PAGE}, or run where it lets in",
+        "9109",
+        "from location",
+    ),
+    _Rule(f"{_COMPLETE}, or {HOW_TO_NAME}", "9109", "unauthorized to access", "accounts"),
+    _Rule(_PERMIT, "9109", "unauthorized to access"),
+    _Rule(f"it is mistyped, deleted or expired: {_RENEW}", "9109"),
+    _Rule(_KEY, "9103"),
+    _Rule("check the proxy: something in between takes the header away that signs in", "9106"),
+    _Rule(
+        f"{HOW_TO_NAME}: a token that belongs to an account cannot list accounts", "1001", asked="accounts"
+    ),
+    _Rule(
+        f"if the token belongs to an account, {HOW_TO_NAME}; else {_COMPLETE}",
+        "1000",
+        asked="user token",
+        cause="Cloudflare knows no such token of a user: {said}.",
+    ),
+    _Rule(f"{_COMPLETE}, and that it belongs to this account or to a user", "1000"),
+    _Rule(
+        f"{_COMPLETE}; if it may not list accounts, {HOW_TO_NAME}",
+        "10000",
+        asked="accounts",
+        has_key=False,
+    ),
+    _Rule(f"check the e-mail and the key, or {HOW_TO_NAME}", "10000", asked="accounts"),
+    _Rule("let an administrator of this account permit your user to read AI Gateway", "10000", has_key=True),
+    _Rule(f"{_COMPLETE}, and has the permission {PERMISSION!r} for this account", "10000", statuses=(401,)),
+    _Rule(_PERMIT, "10000", asked="invoices"),
+    _Rule(_ACCOUNT, "7003"),
+    _Rule("check the account ID (32 hexadecimal characters), the type and the credentials", statuses=(400,)),
+    _Rule(_COMPLETE, statuses=(401,)),
+    _Rule(_PERMIT, statuses=(403,)),
+    _Rule(_ACCOUNT, statuses=(404,)),
+)
+"""The first one that fits counts. Cloudflare's codes and words are those that people quote in issues."""
+
+_UNKNOWN = _Rule(_REPORT, error=ApiChangedError)
 
 
-def refused(response: Response, errors: Iterable[str]) -> InvoiceSourceError:
-    """Make the error for an answer that is none, by its status."""
-    status, about = response.status_code, _about(response)
-    said = "; ".join(errors)
-    for header in ("Authorization", "X-Auth-Key", "X-Auth-Email"):  # some servers repeat what they refuse
-        secret = str(response.request.headers.get(header, "")).removeprefix("Bearer ")
-        said = said.replace(secret, "***") if secret else said
+def meaning_of(refusal: Refusal) -> Meaning:
+    """Say what a refusal means."""
+    rule = next((rule for rule in _RULES if rule.fits(refusal)), _UNKNOWN)
+    return Meaning(rule.error, rule.cause, rule.remedy)
+
+
+def refused(response: Response, errors: Iterable[ApiMessage]) -> InvoiceSourceError:
+    """Make the error for an answer that is none."""
+    request, status = response.request, response.status_code
+    refusal = Refusal(
+        status,
+        _asked(urlsplit(request.url or "").path),
+        tuple(errors),
+        has_key="X-Auth-Key" in request.headers,
+        is_web_page="html" in response.headers.get("content-type", "").lower() and bool(response.content),
+        is_challenge=response.headers.get("cf-mitigated") == "challenge",
+    )
+    said = "; ".join(map(str, refusal.errors))
     said = said or f"HTTP {status} {readable(response.reason or '')}".rstrip()
-    cause = f"Cloudflare refused the request: {said}."
-    if status in _REMEDIES:
-        return SettingsError(cause, remedy=_REMEDIES[status], **about)
-    if status == codes.too_many_requests or status >= codes.server_error:
-        cause = f"Cloudflare could not answer: {said}."
-        return TryLaterError(cause, remedy="run again in a few minutes", **about)
-    if status in {301, 302, 303, 307, 308}:
-        cause = f"The server redirects (HTTP {status}), and a credential is not sent on to another address."
-        return SettingsError(cause, remedy="set base_url to the API's own address", **about)
-    return ApiChangedError(cause, remedy=_REPORT, **about)
+    meaning = meaning_of(refusal)
+    return meaning.error(meaning.cause.format(said=said), remedy=meaning.remedy, **_about(response))
 
 
 def malformed(response: Response, what: str) -> ApiChangedError:
@@ -53,6 +195,44 @@ def not_json(response: Response) -> ApiChangedError:
     cause = f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes)."
     remedy = "check the base URL and the proxy: something in between may have answered"
     return ApiChangedError(cause, remedy=remedy, **_about(response))
+
+
+_UNREACHABLE = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
+        "else check the base URL, and this machine's clock"
+    ),
+    "timed out": (
+        "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds"
+    ),
+}
+"""What to do where a failed connection says this."""
+
+
+def unreachable(error: Exception, url: str) -> TryLaterError:
+    """Make the error for a request that got no answer."""
+    remedy = "check the network, the proxy and the base URL, then run again"
+    remedy = next((known for sign, known in _UNREACHABLE.items() if sign in str(error)), remedy)
+    cause = f"Cloudflare could not be reached: {readable(_why_unreachable(error))}."
+    return TryLaterError(cause, remedy=remedy, request=f"GET {url}")
+
+
+def _why_unreachable(error: BaseException) -> str:
+    """Name a connection error by its cause, for urllib3 wraps it several times."""
+    cause = error
+    while cause.args and isinstance(cause.args[0], Exception):
+        cause = cause.args[0]
+    reason = getattr(cause, "reason", None)
+    return str(reason or cause).rpartition(": ")[2] or type(error).__name__
+
+
+def _asked(path: str) -> Asked:
+    """Tell by its end what a path asks for: the base URL may have a path of its own."""
+    if path.endswith(VERIFY_USER_TOKEN):
+        return "user token"
+    if path.endswith(VERIFY_ACCOUNT_TOKEN.rpartition("}")[2]):
+        return "account token"
+    return "accounts" if path.endswith(ACCOUNTS) else "invoices"
 
 
 def _about(response: Response) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from operator import itemgetter
 from typing import Any
 
@@ -14,7 +14,8 @@ from cf_invoice_source.exact_json import encode
 from cf_invoice_source.invoices.changes import Change, Stored, Verdict, judge
 from cf_invoice_source.invoices.columns import FIELDS
 from cf_invoice_source.invoices.record import Invoice, Reject
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.invoices.values import UnstorableValue, timestamp
 
 _compared = itemgetter(*FIELDS.keys() - {"id", "invoice_pdf"})
 """The values that a full walk compares with the destination's; each answer has a new link to the PDF."""
@@ -42,7 +43,7 @@ class Rows:
     def gone(self, key: str, stored: Stored, stored_row: Mapping[str, Any] | None) -> None:
         """Note an invoice that the API does not list any more, or not as one that can be stored."""
         keys = {"account_id": self.account_id, "id": key}
-        row = {column: value for column, value in (stored_row or {}).items() if column != "deleted"}
+        row = {column: value for column, value in _storable(stored_row or {}) if column != "deleted"}
         self._judged(judge(None, stored), {**keys, "deleted": True}, {**row, **keys})
 
     def rejected(self, key: str, reject: Reject) -> None:
@@ -62,7 +63,7 @@ class Rows:
     def resolved(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Note that these rejected records are not in the list any more."""
         for row in rows:
-            self._add(REJECTS, {**row, "resolved_at": self.observed_at})
+            self._add(REJECTS, {**dict(_storable(row)), "resolved_at": self.observed_at})
 
     def _judged(self, verdict: Verdict, row: dict[str, Any], changed: Mapping[str, Any]) -> None:
         if verdict.writes_row:
@@ -82,12 +83,33 @@ def is_same(invoice: Invoice, stored: Mapping[str, Any]) -> bool:
     return given == held or all(map(_is_equal, given, held))
 
 
+def _storable(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give a row that a database gave back so that it can be written again.
+
+    A time that Python does not know comes as a text, and some databases give all times so.
+    """
+    for name, value in stored.items():
+        is_time = isinstance(value, str) and name in _TIMES
+        try:
+            yield name, timestamp(name, value) if is_time else value
+        except UnstorableValue:
+            yield name, None
+
+
+_TIMES = {
+    name for table in TABLES.values() for name, each in table.columns.items() if each.type == "timestamp"
+}
+
+
 def _is_equal(value: Any, stored: Any) -> bool:
     """Compare a value with what a database gave back for it, whatever Python type that has."""
     if value is None or stored is None:
         return value is stored
     if isinstance(value, Decimal):
-        return value == Decimal(str(stored))
+        try:
+            return value == Decimal(str(stored))
+        except InvalidOperation:  # SQLite holds anything in any column
+            return False
     if isinstance(value, datetime) and isinstance(stored, datetime):
         return value == (stored if stored.tzinfo else stored.replace(tzinfo=timezone.utc))
     return bool(value == stored)

@@ -44,6 +44,11 @@ class Sync:
         """What a person has to know of this sync, in one line; empty where all is well."""
         return problem_of(self.error, self.unverified_reason, self.rejected)
 
+    @property
+    def remedy(self) -> str:
+        """What to do about the problem; empty where all is well."""
+        return remedy_of(self.error, self.unverified_reason, self.rejected)
+
     def row(self) -> dict[str, Any]:
         """Give the row of `invoice_syncs`."""
         return {column: getattr(self, column) for column in SYNC_COLUMNS}
@@ -57,6 +62,20 @@ def problem_of(error: str, unverified_reason: str, rejected: int) -> str:
         return f"not verified: {unverified_reason}"
     if rejected:
         return f"{rejected:,} record{'s' * (rejected != 1)} rejected: see invoice_rejects"
+    return ""
+
+
+def remedy_of(error: str, unverified_reason: str, rejected: int) -> str:
+    """Say what to do about that; empty where nothing is to be done."""
+    if error:
+        return error.partition("\nDo: ")[2].partition("\n")[0]
+    if unverified_reason:
+        return "run cf-invoices load again; with --full it reads the whole list and compares every value"
+    if rejected:
+        return (
+            "SELECT reason, raw FROM invoice_rejects WHERE resolved_at IS NULL; each load asks for these "
+            "records again, and one that Cloudflare has corrected becomes an invoice"
+        )
     return ""
 
 

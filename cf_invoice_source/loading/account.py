@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from math import ceil
 from typing import Any, TypedDict
 
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
@@ -14,11 +15,14 @@ from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
+from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
 from cf_invoice_source.loading.report import Outcome
+from cf_invoice_source.redaction import readable, shown
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark
+from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker, WalkRequest
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -80,6 +84,7 @@ class Account:
         self._stats = stats
         self._started_at = datetime.now(timezone.utc)
         self._changes = Counter[str]()
+        self._walker: Walker[Item] | None = None
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
@@ -96,7 +101,7 @@ class Account:
             self.pages.drop()
 
     def _walk(self, stored: StoredRows, request: SyncRequest) -> Generator[RowBatch, None, str]:
-        """Walk once; give what speaks against the premise of an incremental walk, where it ended at that."""
+        """Walk once. Give the evidence against the premise of an incremental walk, if it ended on that."""
         comparison = Comparison(
             self.account_id,
             stored,
@@ -104,7 +109,8 @@ class Account:
             accept_deletions=request.accept_deletions,
             fields=self.bookmark.fields,
         )
-        for read in Walker(self.pages, self.bookmark, request.walk).batches():
+        self._walker = Walker(self.pages, self.bookmark, request.walk)
+        for read in self._walker.batches():
             rows = Rows(self.account_id, datetime.now(timezone.utc))
             for _ in comparison.listed(rows, read):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
@@ -128,9 +134,15 @@ class Account:
                 return evidence
         return ""
 
+    def expected_pages(self, latest: Page[Item]) -> int:
+        """Say how many pages this will take, as far as is known."""
+        is_whole = self._walker and latest.asked > 1 and self._walker.figures.sync_mode != "incremental"
+        pages = ceil(latest.total_count / latest.per_page) if is_whole and latest.per_page > 0 else 0
+        return max(self.pages.requests, pages)
+
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Note that the account could not be read: its rows and its bookmark stay as they are."""
-        self.error = error
+        self.error = error.with_traceback(None)  # its frames hold rows
         self.outcome = replace(
             self.outcome,
             **self._requests(),
@@ -146,7 +158,7 @@ class Account:
         self.outcome = replace(self.outcome, verified=False, unverified_reason=reason)
 
     def _note(self, rows: Rows, batch: WalkBatch[Item], unverifiable: str) -> None:
-        """Take over what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
+        """Note what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
         self._changes.update(rows.changes)
         self.bookmark = batch.bookmark or self.bookmark
         if not batch.end:
@@ -165,7 +177,7 @@ class Account:
             sync_number=self._sync_number,
             type=self._type,
             sync_mode=figures.sync_mode,
-            full_reason=figures.full_reason,
+            full_reason=shown(figures.full_reason),
             **self._requests(),
             total_count=figures.total_count,
             records_read=figures.records_read,
@@ -199,7 +211,9 @@ def _looked_through(batch: WalkBatch[Item], kept: Kept, request: SyncRequest) ->
         return batch
     bookmark = replace(batch.bookmark, kept_rejects=kept.rejects)
     if kept.unlisted is not None:
-        bookmark = replace(bookmark, unlisted=len(kept.unlisted), unlisted_ids=kept.unlisted[:_NAMED])
+        bookmark = replace(
+            bookmark, unlisted=len(kept.unlisted), unlisted_ids=tuple(map(readable, kept.unlisted[:_NAMED]))
+        )
     return replace(batch, bookmark=bookmark, end=replace(batch.end, unverified_reason=_missing(bookmark)))
 
 
@@ -212,7 +226,7 @@ def _missing(bookmark: Bookmark) -> str:
     if not bookmark.unlisted:
         return ""
     more = bookmark.unlisted - len(bookmark.unlisted_ids)
-    names = ", ".join(bookmark.unlisted_ids) + (f" and {more:,} more" if more else "")
+    names = ", ".join(map(printable, bookmark.unlisted_ids)) + (f" and {more:,} more" if more else "")
     return (
         f"{bookmark.unlisted:,} invoice{'s' * (bookmark.unlisted != 1)} that cannot be deleted "
         f"{'are' if bookmark.unlisted != 1 else 'is'} not listed any more and kept: {names} "

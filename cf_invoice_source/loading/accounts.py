@@ -17,6 +17,7 @@ from cf_invoice_source.invoices.record import Item, read_record
 from cf_invoice_source.invoices.tables import SYNCS
 from cf_invoice_source.loading.account import Account, RowBatch, SyncRequest
 from cf_invoice_source.loading.comparison import Compare
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import Job, account_ids_of
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import REQUESTS_AT_ONCE
@@ -37,9 +38,10 @@ class Accounts:
     done, it begins anew: a source can be loaded again and again.
 
     Args:
+        counters: Where progress is counted.
         package_rows: Rows in one package, at least; None for all in one.
         isolate_accounts: Whether an account that cannot be read leaves the others alone.
-        bypass_normalizer: Whether nobody has put dlt's own steps between here and the destination.
+        bypass_normalizer: Whether rows may go past dlt's normalizer: no user has added steps of dlt's.
         full_reason: Why no account's tables can be trusted before they were compared; empty if they can.
     """
 
@@ -48,6 +50,7 @@ class Accounts:
         job: Job,
         client: Client,
         stored: StoredRows,
+        counters: Counters,
         *,
         package_rows: int | None = None,
         isolate_accounts: bool = False,
@@ -56,6 +59,7 @@ class Accounts:
     ) -> None:
         self.job = job
         self.stored = stored
+        self._counters = counters
         self.bypass_normalizer = bypass_normalizer
         self.accounts: list[Account] = []
         self.unlisted: tuple[str, ...] = ()
@@ -69,7 +73,7 @@ class Accounts:
 
     @property
     def is_done(self) -> bool:
-        """Whether every account's walk has ended, and all that came of it was given."""
+        """Whether every account's walk has ended, and all its rows were handed on."""
         return self._waiting == [] and self._running is None
 
     def row_batches(self, bookmarks: Mapping[str, Any], *, is_range: bool = False) -> Iterator[RowBatch]:
@@ -116,7 +120,7 @@ class Accounts:
         self._running = iter([RowBatch(each.account_id, {SYNCS: [each.outcome.row()]}) for each in wrong])
 
     def close(self) -> None:
-        """Let go of the pages that nobody took, and of the threads that ask for them."""
+        """Drop the pages that nobody took, and end the threads that ask for them."""
         for account in self.accounts:
             account.pages.drop()
         if self._pool:
@@ -136,6 +140,7 @@ class Accounts:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
         numbers = self.stored.sync_numbers()
         self.accounts = [self._account(each, numbers.get(each, 0) + 1) for each in account_ids]
+        self._counters.begin(len(self.accounts))
         counts, held = self.stored.counts(), self.stored.accounts()
         self._waiting = []
         lost = set()
@@ -149,7 +154,7 @@ class Accounts:
             mode = compare if account.account_id in held else Compare.NOTHING
             self._waiting.append((account, self._request(reason, mode, is_range=is_range)))
         for why in sorted(lost):
-            notify(f"All invoices are read again: {why}.")
+            notify(f"All invoices are read again: {why}.", is_passing=True)
 
     def _examine(self) -> tuple[str, Compare]:
         """Say why every account's list is read as a whole, if it is, and how rows are then compared."""
@@ -168,8 +173,12 @@ class Accounts:
             answered = self._client.invoice_page(account_id, self.job.type, page, stats)
             return replace(answered, records=tuple(read_record(each, digits) for each in answered.records))
 
-        pages = PageFetcher(fetch_page, self._submit)
-        return Account(account_id, self.job.type, sync_number, pages, stats)
+        def count(page: Page[Item]) -> None:
+            self._counters.add_page(account_id, page.records, account.expected_pages(page))
+
+        pages = PageFetcher(fetch_page, self._submit, on_page=count)
+        account = Account(account_id, self.job.type, sync_number, pages, stats)
+        return account
 
     def _submit(self, fetch: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         self._pool = self._pool or RequestPool(REQUESTS_AT_ONCE)
@@ -190,6 +199,7 @@ class Accounts:
             if not self._isolate_accounts:
                 raise
             yield account.fail(error)
+        self._counters.end_account()
 
     def _take_first_ready(self, waiting: list[tuple[Account, SyncRequest]]) -> tuple[Account, SyncRequest]:
         """Have page 1 of the next accounts asked for, and take the account whose answer is there first."""

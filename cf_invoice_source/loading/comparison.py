@@ -41,7 +41,7 @@ class Compare(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows that stay: of what the list lacks though it cannot have been deleted, and of what cannot be read.
+    """Rows that stay although the list lacks them (they cannot have been deleted) or cannot be read.
 
     `unlisted` is None where the walk cannot tell.
     """
@@ -84,7 +84,7 @@ class Comparison:
             if rows.tables:
                 yield
             for key, invoice in portion:
-                # Without a look at the changes that are there, one cannot be numbered: then none is noted.
+                # A change gets the number after the last one there. Where that cannot be read, none is noted.
                 unknown = NOTHING_STORED if is_readable else Stored(change_hash=invoice.row_hash)
                 stored = held.get(key, unknown)
                 rows.listed(key, invoice, stored)
@@ -113,7 +113,7 @@ class Comparison:
         return Kept(self._delete(rows, unlisted), len(of_rejects))
 
     def _delete(self, rows: Rows, unlisted: set[str]) -> tuple[str, ...]:
-        """Note what was deleted; give the keys of what could not have been: its absence is no order."""
+        """Note what was deleted. Give the keys of what cannot have been: those rows stay."""
         held = self._stored.stored(self._account_id, unlisted)
         stored_rows = self._stored.rows(self._account_id, held)
         kept = []
@@ -133,7 +133,7 @@ class Comparison:
             if not is_full:
                 self.evidence = f"{printable(min(new))} is a field that no invoice had before"
         if not is_full and stored.is_final and stored.row_hash != invoice.row_hash:
-            self.evidence = f"{key} was final, and has changed"
+            self.evidence = f"{printable(key)} was final, and has changed"
 
     def _held(self, invoices: Mapping[str, Invoice], *, is_full: bool) -> Mapping[str, Stored]:
         """Look up what the destination holds of these invoices."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dlt
@@ -31,7 +31,7 @@ _SECRETS = {"credentials", "api_token", "api_key"}
 class Setting:
     """A value, the name that a person finds it by, and the place where it stands."""
 
-    value: Any
+    value: Any = field(repr=False)  # it may be a credential
     name: str = ARGUMENT
     place: str = ARGUMENT
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import dlt
-from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from cf_invoice_source.invoices.tables import INVOICES
+from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DltException
+from cf_invoice_source.warehouse.reader import bookmarks_in
 from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.working_dir import forget_values, values_forgotten
 
 _ATTEMPTS = 6
 """Pipelines that make the same tables at once get in each other's way a few times."""
@@ -23,13 +28,12 @@ _ATTEMPTS = 6
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
-def load_package(
-    pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None
-) -> LoadInfo:
+def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None) -> None:
     """Extract what a source gives for one package, and load it; call `finish_pending` before."""
-    pipeline.extract(data)
+    with values_forgotten(pipeline):
+        pipeline.extract(data)
     try:
-        return _deliver(pipeline, before_retry)
+        _deliver(pipeline, before_retry)
     except PipelineStepFailed:
         if not pipeline.has_pending_data:  # dlt dropped the package
             _forget_bookmarks(pipeline)
@@ -60,9 +64,7 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
     return "" if is_finished else _DROPPED
 
 
-def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> LoadInfo:
-    pipeline.normalize()
-
+def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> None:
     def is_passing(error: BaseException) -> bool:
         # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
         return (
@@ -78,7 +80,11 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
         before_sleep=before_retry and (lambda _failed: before_retry()),
         reraise=True,
     )
-    return attempts(pipeline.load)
+    with values_forgotten(pipeline):
+        pipeline.normalize()
+        info = attempts(pipeline.load)
+    for load_id in info.loads_ids:  # a job that failed at first has left its exception there
+        forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
 
 
 def _is_no_interruption(error: BaseException) -> bool:
@@ -102,12 +108,40 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
 def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
     """Let the next walk of every account compare every row: some tables of a package may have been loaded."""
     with pipeline.managed_state() as state:
-        resource = state.get("sources", {}).get(SECTION, {}).get("resources", {}).get(INVOICES, {})
-        if "bookmarks" in resource:
-            resource["bookmarks"] = {account_id: {} for account_id in resource["bookmarks"]}
+        bookmarks = bookmarks_in(state)
+        if isinstance(bookmarks, dict):
+            bookmarks.update({account_id: {} for account_id in bookmarks})
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:
     """Take over the state of the destination where it is newer, as `pipeline.run` does once."""
     if pipeline.config.restore_from_destination and not pipeline.dev_mode:
         pipeline.sync_destination()
+    if _mend(pipeline.state):  # a copy
+        notify("All invoices are read again: the state of this pipeline cannot be read.")
+        with pipeline.managed_state() as state:
+            _mend(state)
+
+
+def _mend(state: Any) -> bool:
+    """Take out of a state what is there in place of our bookmarks, or of dlt's cursor; say whether it was."""
+    for name in ("sources", SECTION, "resources", INVOICES):
+        if not isinstance(state.get(name, {}), dict):
+            del state[name]
+            return True
+        state = state.get(name, {})
+    odd = [name for name in ("bookmarks", "incremental") if not isinstance(state.get(name, {}), dict)]
+    if not odd and not _is_cursor(state.get("incremental", {}).get("created", {})):
+        odd = ["incremental"]
+    for name in odd:
+        del state[name]
+    return bool(odd)
+
+
+def _is_cursor(stored: Any) -> bool:
+    """Whether this is what dlt remembers of `created`: it informs only, but anything else stops dlt."""
+    return (
+        isinstance(stored, dict)
+        and all(isinstance(stored.get(name), datetime | NoneType) for name in ("initial_value", "last_value"))
+        and isinstance(stored.get("unique_hashes", []), list)
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
+from cf_invoice_source.errors import NotVerifiedError
 from cf_invoice_source.invoices.syncs import Sync
 
 
@@ -16,10 +19,62 @@ class Outcome(Sync):
         invoices: Invoices of the account in the table; None where that is not verified.
         full_sync_at: When the last full walk was completed, in UTC: since then final invoices have been
             taken as they were. None where none was.
+        reject_reasons: Why records of the account are in `invoice_rejects` now, each reason once.
     """
 
     invoices: int | None
     full_sync_at: datetime | None
+    reject_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a person has to know, why it is so where that is not said already, and what to do about it."""
+
+    text: str
+    reasons: tuple[str, ...] = ()
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        named = {"Reason": "; ".join(self.reasons), "Do": self.remedy}
+        return "\n".join([self.text, *(f"{name}: {text}" for name, text in named.items() if text)])
+
+
+class Account(Protocol):
+    """What is known of one account, by a load or from the destination."""
+
+    @property
+    def account_id(self) -> str:
+        """Cloudflare account ID."""
+
+    @property
+    def error(self) -> str:
+        """Why it could not be read."""
+
+    @property
+    def problem(self) -> str:
+        """What a person has to know of it; empty where all is well."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about that."""
+
+    @property
+    def reject_reasons(self) -> tuple[str, ...]:
+        """Why records of it are rejected."""
+
+
+def problems_of(accounts: Iterable[Account]) -> tuple[Problem, ...]:
+    """Say what is wrong with accounts; nothing for those that are well."""
+    return tuple(
+        Problem(
+            f"Account {each.account_id}: {each.problem}",
+            each.reject_reasons,
+            "" if each.error else each.remedy,  # an error's text ends with what to do
+        )
+        for each in accounts
+        if each.problem
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +104,20 @@ class Report:
     def is_verified(self) -> bool:
         """Whether the tables equal every account's list, and hold every record of it."""
         return not any(account.problem for account in self.accounts)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with which account."""
+        return problems_of(self.accounts)
+
+    def raise_on_failed(self) -> None:
+        """Raise where the command `cf-invoices load` would not end with exit code 0.
+
+        Raises:
+            NotVerifiedError: Some account could not be read, is not verified, or has rejected records.
+        """
+        if problems := self.problems:
+            cause = f"{len(problems):,} of {len(self.accounts):,} accounts are not verified."
+            remedies = dict.fromkeys(each.remedy for each in problems if each.remedy)
+            told = "\n".join([cause, *(each.text for each in problems)])
+            raise NotVerifiedError(told, remedy="; ".join(remedies))

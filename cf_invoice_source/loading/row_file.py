@@ -24,7 +24,8 @@ class RowFile:
         self.path = path
         self.rows = 0
         self._load_id = load_id.encode()
-        self._lines = path.open("wb")
+        path.unlink(missing_ok=True)  # left by a load that was killed
+        self._lines = path.open("xb")  # a link that somebody else put there is not followed
         self._undecided = set(texts)
         self._rewritten = set[str]()
 

@@ -39,8 +39,8 @@ class WalkEnd:
     """How a walk ended; nothing is verified where it says why not.
 
     Attributes:
-        is_listed: Says of a key whether the list still has it. Only after a full walk that went through
-            from its beginning: what the destination holds beyond that is gone.
+        is_listed: Tells whether the list still has a key. Set only after a full walk from the beginning:
+            whatever else the destination holds is gone.
         rejects: The ids of the rejected records that the list has, by key; None where nothing is verified.
     """
 
@@ -51,9 +51,9 @@ class WalkEnd:
 
 @dataclass(frozen=True, slots=True)
 class WalkBatch(Generic[R]):
-    """What goes into one load package, or a part of that: records by key, and rejects by theirs.
+    """Records for one load package, or for a part of one: invoices by key, and rejects by theirs.
 
-    Without a bookmark, what is remembered stays as it was. The last batch has an end.
+    Where `bookmark` is None, the stored one stays. Only the last batch has an `end`.
     """
 
     records: dict[str, R]
@@ -69,7 +69,7 @@ class WalkBatch(Generic[R]):
 
 @dataclass(slots=True)
 class Collected(Generic[R]):
-    """Records that were read and not given yet; a part of a package is given so that it need not be kept."""
+    """Records that were read and are in no batch yet. Parts of a package go on early, to save memory."""
 
     package_rows: int
     part_rows: int
@@ -83,7 +83,7 @@ class Collected(Generic[R]):
         (self._rejects if record.is_reject else self._records)[key] = record
 
     def clear(self) -> None:
-        """Let go of what was not given."""
+        """Drop what was not handed on."""
         self._records, self._rejects = {}, {}
 
     def enough(self) -> PackageEnd | None:

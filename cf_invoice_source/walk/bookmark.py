@@ -16,6 +16,13 @@ REJECTED = "rejected:"
 """How the identity of a rejected record without id begins."""
 
 
+_MOST = 10**15
+"""More than any list has records, or any time seconds."""
+
+_LATEST_S = 253_402_300_799
+"""The last second of the year 9999, the latest that Python knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A rejected record: its key "<record_hash>:<occurrence>", and its id where it has one."""
@@ -41,8 +48,8 @@ class HighWaterMark:
         identity: What stands there, as a check: an id, or a hash where there is no id.
         unsettled: The key of each invoice up to here that may still change, by its ordinal.
         rejected: Each rejected record up to here, by its ordinal.
-        anonymous: Invoices without an id, counted by identity. Only such as could still get equal
-            neighbours are kept: those as new as the mark, and those without a time.
+        anonymous: Invoices without an id, counted by identity. Only those that could still get an
+            equal neighbour are kept: as new as the mark, or without a time.
     """
 
     ordinal: int = 0
@@ -52,7 +59,7 @@ class HighWaterMark:
     anonymous: Mapping[str, Equal] = field(default_factory=dict)
 
     def claims(self, ordinal: int) -> str | None:
-        """Say which id or hash must stand at an ordinal if nothing has moved; None where any may."""
+        """Name the id or hash that is at an ordinal if nothing has moved; None if anything may be there."""
         if ordinal == self.ordinal:
             return self.identity
         if ordinal in self.unsettled:
@@ -60,7 +67,7 @@ class HighWaterMark:
         return self.rejected[ordinal].id if ordinal in self.rejected else None
 
     def is_ambiguous(self) -> bool:
-        """Whether what stands at the mark has no id and an equal one below it: then it is no check."""
+        """Whether the record at the mark has no id and an equal one below it: it cannot be a check then."""
         equal = self.anonymous.get(self.identity)
         hashes = [f"{REJECTED}{reject.key.rpartition(':')[0]}" for reject in self.rejected.values()]
         return hashes.count(self.identity) > 1 or (equal is not None and equal.count > 1)
@@ -78,7 +85,7 @@ class Bookmark:
         unfinished: How far a full walk got that was cut into several packages and is not done.
         unfinished_since: When that walk began, in unix seconds.
         invoices: Invoices that the list had by the last verified walk; None for none yet.
-        rejects: Records that could not be stored, likewise.
+        rejects: Records that could not be stored, by the same walk.
         unlisted: Rows that are kept although the list did not have them: they could not have been deleted.
         unlisted_ids: Some of them, for a message.
         kept_rejects: Rows that are kept of records that can no longer be read.
@@ -122,27 +129,43 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
     }
 
 
-def from_dict(stored: Mapping[str, Any] | None) -> Bookmark:
-    """Read a bookmark; one of an unknown version or shape reads as `lost`, so that a full walk follows."""
-    if not stored:
+def from_dict(stored: Any) -> Bookmark:
+    """Read a bookmark; one of an unknown version or shape reads as `lost`, so that a full walk follows.
+
+    Whoever can write into the destination can write a bookmark: what contradicts itself is not believed.
+    """
+    if stored is None or stored == {}:
         return Bookmark()
     try:
-        if stored["version"] != VERSION:
-            return Bookmark(lost=f"the bookmark is of version {_is(stored['version'], int)}, not {VERSION}")
-        return Bookmark(
+        version = _is(stored["version"], int)
+        if version != VERSION:
+            return Bookmark(lost=f"the bookmark is of version {version}, not {VERSION}")
+        bookmark = Bookmark(
             mark=_mark_from_dict(stored["mark"]),
             unfinished=_mark_from_dict(stored["unfinished"]),
-            unfinished_since=_is(stored["unfinished_since"], int, NoneType),
-            invoices=_is(stored["invoices"], int, NoneType),
-            rejects=_is(stored["rejects"], int),
-            unlisted=_is(stored["unlisted"], int),
+            unfinished_since=_whole(stored["unfinished_since"], NoneType),
+            invoices=_whole(stored["invoices"], NoneType),
+            rejects=_whole(stored["rejects"]),
+            unlisted=_whole(stored["unlisted"]),
             unlisted_ids=tuple(_is(key, str) for key in _is(stored["unlisted_ids"], list)),
-            kept_rejects=_is(stored["kept_rejects"], int),
+            kept_rejects=_whole(stored["kept_rejects"]),
             fields=tuple(_is(name, str) for name in _is(stored["fields"], list)),
-            full_sync_at=_is(stored["full_sync_at"], int, NoneType),
+            full_sync_at=_whole(stored["full_sync_at"], NoneType),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return Bookmark(lost="the bookmark cannot be read")
+    return bookmark if _is_consistent(bookmark) else Bookmark(lost="the bookmark contradicts itself")
+
+
+def _is_consistent(bookmark: Bookmark) -> bool:
+    """Whether a bookmark is one that a walk could have left: what it lacks would be a check left out."""
+    mark = bookmark.mark
+    counted = None if bookmark.invoices is None else bookmark.invoices + bookmark.rejects
+    return (
+        (mark is None or (mark.ordinal, len(mark.rejected)) == (counted, bookmark.rejects))
+        and bookmark.unlisted >= len(bookmark.unlisted_ids)
+        and all(at is None or at <= _LATEST_S for at in (bookmark.full_sync_at, bookmark.unfinished_since))
+    )
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
@@ -178,19 +201,40 @@ def _mark_to_dict(mark: HighWaterMark | None) -> dict[str, Any] | None:
 def _mark_from_dict(stored: Mapping[str, Any] | None) -> HighWaterMark | None:
     if stored is None:
         return None
+    last = _whole(stored["ordinal"])
     return HighWaterMark(
-        ordinal=_is(stored["ordinal"], int),
+        ordinal=last,
         identity=_is(stored["identity"], str),
-        unsettled={int(ordinal): _is(key, str) for ordinal, key in stored["unsettled"].items()},
+        unsettled={_ordinal(each, last): _is(key, str) for each, key in stored["unsettled"].items()},
         rejected={
-            int(ordinal): Rejected(_is(key, str), _is(reject_id, str, NoneType))
-            for ordinal, (key, reject_id) in stored["rejected"].items()
+            _ordinal(each, last): Rejected(_reject_key(key), _is(reject_id, str, NoneType))
+            for each, (key, reject_id) in stored["rejected"].items()
         },
         anonymous={
-            identity: Equal(_is(count, int), _is(created_us, int, NoneType))
+            identity: Equal(_whole(count), _is(created_us, int, NoneType))
             for identity, (count, created_us) in stored["anonymous"].items()
         },
     )
+
+
+def _ordinal(written: str, last: int) -> int:
+    ordinal = int(written)
+    if str(ordinal) != written or not 1 <= ordinal <= last:
+        raise ValueError
+    return ordinal
+
+
+def _reject_key(key: Any) -> str:
+    _, _, occurrence = _is(key, str).rpartition(":")
+    _ordinal(occurrence, _MOST)
+    return str(key)
+
+
+def _whole(value: Any, *kinds: type) -> Any:
+    """Return a whole number that a column can hold, or a value of one of these types."""
+    if type(value) is int and not 0 <= value <= _MOST:
+        raise ValueError
+    return _is(value, int, *kinds)
 
 
 def _is(value: Any, *kinds: type) -> Any:

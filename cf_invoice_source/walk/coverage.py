@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 class Coverage:
-    """Ordinals that are needed and not seen yet: some single ones, and every one from a first to the last.
+    """Ordinals that are still needed: single ones, and all from a first one to the last.
 
     `seen` grows while the walk goes on.
     """
@@ -34,7 +34,7 @@ class Coverage:
 
 
 def pages_covering(ordinals: Iterable[int], most: int, length: int, per_page: int) -> list[int]:
-    """Name the pages of a list of this length that cover ordinals, which rise; so many at most."""
+    """Name the pages that cover these ascending ordinals in a list of this length, so many at most."""
     pages: list[int] = []
     covered = 0
     for ordinal in ordinals:

@@ -130,7 +130,7 @@ class Listing(Generic[R]):
         return key in self._names
 
     def _is_new(self, ordinal: int, record: R, page: Page[R]) -> bool:
-        """Without an id, only an ordinal that the server's own count covers is taken for another record."""
+        """A record without an id is another one only at an ordinal that the server's own count covers."""
         name = record.id or f"ordinal {ordinal}"
         if name in self._names or (record.id is None and ordinal < 1 and page.asked > 1):
             return False

@@ -9,7 +9,7 @@ from cf_invoice_source.walk.page import Record
 
 
 class Keys:
-    """Gives keys to records that come in the order of their ordinals; those that `start` knows stay."""
+    """Gives each record its key, in the order of ordinals. Records that `start` knows keep theirs."""
 
     def __init__(self, start: HighWaterMark) -> None:
         self.unsettled: dict[int, str] = {}

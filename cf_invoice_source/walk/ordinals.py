@@ -1,4 +1,4 @@
-"""The walk by ordinals: which page is needed next, and what the answers prove.
+"""The walk by ordinals: which page is needed next, and what the answers verify.
 
 Number the records of the list from the oldest, 1 to `total_count`. Such an ordinal stays the same when new
 invoices arrive in front, and a page with its own `total_count` tells the ordinal of each of its records. So
@@ -54,7 +54,7 @@ class Walk(Generic[R]):
     Attributes:
         why_troubled: What `take` found wrong last, in words.
         is_ordered: Whether nothing released so far was older than what was released before it. If not, the
-            list is not newest first, and a walk by ordinals proves nothing.
+            list is not newest first, and a walk by ordinals verifies nothing.
         round: Which round of asking is under way, by `wanted`: what was asked for in an earlier one, and not
             taken yet, does not count any more.
     """
@@ -137,8 +137,8 @@ class Walk(Generic[R]):
     def wanted(self, most: int) -> list[int]:
         """Name the pages to be on their way now, so many at most, the one with the lowest ordinal first.
 
-        They cover what is still needed as far as is known. There are none once all was seen, and confirmed;
-        and no more than good answers so far, so that little is asked in vain of a server that counts wrongly.
+        They cover what is still needed as far as is known. None once everything was seen and
+        confirmed. No more than there were good answers so far: a server that counts wrongly may have no more.
         """
         most = min(most, self._good_answers)
         pages = pages_covering(self._needed.missing(), most, self._latest, self._per_page)
@@ -162,8 +162,8 @@ class Walk(Generic[R]):
     def release(self) -> Iterator[tuple[str, R]]:
         """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
 
-        Before the checks are past these are final invoices with an id. If a check fails, the others have to
-        be looked at anew: records without id get other numbers then.
+        Before the checks have passed these are final invoices with an id. If a check fails, the others are
+        looked at anew, because records without an id may get other keys then.
         """
         limit = self._needed.lowest()
         if limit <= self._start.ordinal:
@@ -195,7 +195,7 @@ class Walk(Generic[R]):
         return due
 
     def _release_final(self, limit: int) -> Iterator[tuple[str, R]]:
-        """Give final invoices; of each stays only what the order of the list, and its end, are known by."""
+        """Give final invoices, and keep of each only what the checks of order and end need."""
         fresh, self._fresh = self._fresh, [ordinal for ordinal in self._fresh if ordinal >= limit]
         for ordinal in sorted(ordinal for ordinal in fresh if ordinal < limit):
             record = self._held[ordinal]
@@ -217,7 +217,7 @@ class Walk(Generic[R]):
         return self._needed.lowest() > self._start.ordinal
 
     def mark(self) -> HighWaterMark:
-        """How far the list is known now. Only once the checks are past."""
+        """How far the list is known now. Ask only after the checks have passed."""
         ordinal, identity = self._last
         return HighWaterMark(
             ordinal,
@@ -256,7 +256,8 @@ class Walk(Generic[R]):
         """Say how a record contradicts what the bookmark remembers; empty if it does not."""
         claim = self._start.claims(ordinal)
         if claim is not None and claim != record.identity:
-            return f"{claim} is no longer where it was in the list"
+            named = claim[:100].encode("unicode_escape").decode()  # it may be anything
+            return f"{named} is no longer where it was in the list"
         if ordinal in self._start.rejected and not record.is_reject and record.id is None:
             return "a rejected record has become an invoice without id, which only a full walk can number"
         return ""

@@ -80,4 +80,4 @@ class PageSource(Protocol[T_co]):
         """Have a page asked for now, for it will be needed."""
 
     def drop(self) -> None:
-        """Let go of the pages that nobody took."""
+        """Drop the pages that nobody took."""

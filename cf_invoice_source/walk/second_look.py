@@ -1,10 +1,10 @@
-"""The second look at the end of a walk: what was read must still stand where it stood.
+"""The second look at the end of a walk: what was read must still be at its ordinal.
 
-A list that changes between two requests can hide a record: it moves to where was read already, while a late
-arrival or a new invoice keeps the total as it was. So where new records came from more than one answer, two
-things are asked for again after the last of them: the lowest ordinal of page 1, which moves when something
-turned up late below it, and then every record that can be deleted. And every record without id, for such a
-one can be an equal one that has moved there.
+A list that changes between two requests can hide a record. It moves to a page that was read already, while
+a late arrival or a new invoice keeps the total as it was. So where new records came from more than one
+answer, the walk asks again, after the last of them. First for the lowest ordinal of page 1, which moves when
+something turned up late below it. Then for every record that can be deleted, and for every record without an
+id, because an equal one may have taken its ordinal.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class WalkRequest:
-    """What a walk is asked to do: why it has to be a full one, if it has, and how much is given at once."""
+    """What a walk is asked to do: why it must be a full one, if it must, and how large packages are."""
 
     full_reason: str
     now_s: int
@@ -42,6 +42,11 @@ class Walker(Generic[R]):
         self._began_s = request.now_s
         self._is_compared = True
         """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
+
+    @property
+    def figures(self) -> WalkFigures:
+        """What the walk has done so far."""
+        return self._figures
 
     def batches(self) -> Iterator[WalkBatch[R]]:
         """Walk, and give what was read in batches; the last one has its `end`."""
@@ -90,7 +95,7 @@ class Walker(Generic[R]):
         return None
 
     def _next(self, walk: Walk[R]) -> Generator[WalkBatch[R], None, Page[R] | None]:
-        """Have the next pages asked for, give what is enough for a package, and take the next page."""
+        """Have the next pages fetched ahead, hand on a full package, and take the next page."""
         before = walk.round
         wanted = walk.wanted(1)
         if walk.round != before:
@@ -125,7 +130,7 @@ class Walker(Generic[R]):
         return self._give(bookmark, WalkEnd("", walk.has_seen if is_whole else None, rejects))
 
     def _abandon(self) -> Iterator[WalkBatch[R]]:
-        """Let go of what was read, to begin anew. What was given already has to be loaded before."""
+        """Drop what was read, to begin anew. What was handed on already is loaded first."""
         self._collected.clear()
         self._bookmark = replace(self._bookmark, unfinished=None, unfinished_since=None)
         self._pages.drop()

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import dlt
 from dlt.common.configuration.specs import ConnectionStringCredentials, CredentialsConfiguration
 from dlt.common.destination import Destination
+from dlt.common.exceptions import MissingDependencyException
 from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.schema.exceptions import InvalidSchemaName
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.storages import FileStorage, LoadStorage, NormalizeStorage, WithLocalFiles
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.configuration import PipelineConfiguration
-from dlt.pipeline.progress import TCollectorArg
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.settings import SECTION
@@ -69,22 +70,13 @@ class DatasetRef:
             )
         return cls(pipeline_name, factory, dataset_name, working_dir)
 
-    def pipeline(self, progress: TCollectorArg) -> dlt.Pipeline:
-        """Make the pipeline, which creates its working directory."""
-        try:
-            return dlt.pipeline(
-                self.pipeline_name,
-                destination=self.destination,
-                dataset_name=self.dataset_name,
-                progress=progress,
+    def pipeline(self, **more: Any) -> dlt.Pipeline:
+        """Make the pipeline, which creates its working directory; `more` as for `dlt.pipeline`."""
+        with _told("this pipeline"):
+            pipeline: dlt.Pipeline = dlt.pipeline(
+                self.pipeline_name, destination=self.destination, dataset_name=self.dataset_name, **more
             )
-        except ConfigurationException:
-            raise  # it knows which setting it is
-        except DltException as error:
-            raise SettingsError(
-                f"dlt cannot make this pipeline ({type(error).__name__}).",
-                remedy="check the names of the pipeline and the dataset, and the settings of the destination",
-            ) from error
+        return pipeline
 
     def pending_packages(self, pipeline_names: Iterable[str] = ()) -> int:
         """Count the load packages that interrupted runs of this and other pipelines left on this machine."""
@@ -98,10 +90,10 @@ class DatasetRef:
 
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
-        schema = dlt.Schema(SECTION)
-        for table in tables:
-            schema.update_table(table)
-        with settings_of(self.pipeline_name):
+        with _told("a client of the destination"), settings_of(self.pipeline_name):
+            schema = dlt.Schema(SECTION)
+            for table in tables:
+                schema.update_table(table)
             client = dlt.dataset(self.destination, self.dataset_name, schema=schema).destination_client
         database_file(client.config.credentials)  # that of another database is refused
         return client
@@ -123,6 +115,36 @@ class DatasetRef:
             with translated_driver_errors(), suppress(DestinationUndefinedEntity):
                 is_there = bool(dataset.schema)  # this connects
             yield dataset if is_there else None
+
+
+def client_of(pipeline: dlt.Pipeline) -> JobClientBase:
+    """Make a client of a pipeline, whatever its name: dlt names the schema of a new one after it."""
+    try:
+        return pipeline.destination_client()
+    except InvalidSchemaName:  # a hyphen, say; for dlt's own run the source brings its schema
+        with settings_of(pipeline.pipeline_name):
+            schema = dlt.Schema(SECTION)
+            return dlt.dataset(pipeline.destination, pipeline.dataset_name, schema=schema).destination_client
+
+
+def location_of(client: JobClientBase) -> str:
+    """Say where a destination lies, without secrets: a path that can be copied, or an address."""
+    file = database_file(client.config.credentials)
+    return str(file or client.config).removeprefix("file://")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what dlt raises for a name or a setting that it cannot use into an error that says what to do."""
+    try:
+        yield
+    except (ConfigurationException, MissingDependencyException):
+        raise  # it knows which setting it is
+    except (DltException, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"dlt cannot make {what} ({type(error).__name__}).",
+            remedy="check the names of the pipeline and the dataset, and the settings of the destination",
+        ) from error
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:

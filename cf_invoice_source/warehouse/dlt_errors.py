@@ -17,6 +17,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.common.exceptions import MissingDependencyException
 
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError
+from cf_invoice_source.redaction import without_values
 from cf_invoice_source.warehouse.dlt_names import ConfigurationException, DltException
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -37,10 +38,13 @@ def translated_errors() -> Iterator[None]:
         yield
     except (DltException, OSError) as error:
         explained = _explained(error)
+        if explained is error:
+            raise
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
         # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
         is_own = explained.__traceback__ or isinstance(explained, SettingsError)
-        raise explained from (explained.__cause__ if is_own else error)
+        # The frames that it came through are left behind: they hold rows.
+        raise explained.with_traceback(None) from (explained.__cause__ if is_own else _told_by(error))
 
 
 @contextmanager
@@ -50,8 +54,8 @@ def translated_driver_errors(kept: str = "") -> Iterator[None]:
         yield
     except (InvoiceSourceError, DltException):
         raise
-    except Exception as error:
-        raise _destination_failed(error, kept) from error
+    except Exception as error:  # noqa: BLE001 - see above
+        raise _destination_failed(error, kept) from _told_by(error)
 
 
 def _explained(error: Exception) -> Exception:
@@ -104,6 +108,31 @@ def _of_dlts_settings(cause: ConfigurationException) -> SettingsError:
     return SettingsError(f"dlt cannot use its settings: {said}", remedy=_WHERE_TO_SET)
 
 
+def _told_by(error: BaseException) -> Exception:
+    """Give what an error says, for a traceback: its own frames and attributes hold rows, and so do quotes."""
+    told = without_values(f"{type(error).__name__}: {error}")
+    for cause in _causes(error):
+        cause.args = ()  # they may be in a frame of `contextlib`
+    return RuntimeError(told)
+
+
+_REMEDIES = {
+    "but we can only read": "a newer DuckDB made this file: pip install -U duckdb, or name another file",
+    "storage version greater": "a newer DuckDB made this file: pip install -U duckdb, or name another file",
+    "different configuration": "this program has the file open with other settings: close that connection",
+    "Conflicting lock": "another program has the file open: close it",
+    "Could not set lock": "another program has the file open: close it",
+    "Could not read enough bytes": (
+        "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    ),
+    "not a valid DuckDB database file": (
+        "it seems to be another program's file: name another one, in DESTINATION__DUCKDB__CREDENTIALS "
+        "(only if a load began it on a full disk, delete it)"
+    ),
+}
+"""What to do where the destination says this: DuckDB's words, of the versions 1.5 and 2.0."""
+
+
 def _unreadable(cause: TomlProviderReadException) -> SettingsError:
     """Say what is wrong with a file of settings. Some editors begin it with a mark that is no TOML."""
     said = str(cause).strip().splitlines()[-1]
@@ -117,12 +146,10 @@ def _unreadable(cause: TomlProviderReadException) -> SettingsError:
 
 
 def _destination_failed(error: BaseException, kept: str = "") -> DestinationError:
-    text = str(error).rpartition("The actual reason given is: ")[2].strip()
+    text = without_values(str(error)).rpartition("The actual reason given is: ")[2].strip()
     first_line = (text.splitlines() or [type(error).__name__])[0]
     check = "check its address, rights, locks and disk space"
-    torn = ("Could not read enough bytes", "not a valid DuckDB database file")  # begun, but without room
-    if any(sign in first_line for sign in torn):
-        check = "if this file was begun on a full disk, it holds nothing: delete it, or name another"
+    check = next((known for sign, known in _REMEDIES.items() if sign in text), check)
     remedy = f"{check}, then run again: {kept}nothing is loaded twice"
     return DestinationError(f"The destination failed: {first_line}", remedy=remedy)
 

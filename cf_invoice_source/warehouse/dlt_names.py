@@ -2,6 +2,9 @@
 
 from typing import Any
 
+# What went wrong is a line of dlt's log, where that is read by machines or by users of plain dlt.
+from dlt.common import logger as logger
+
 # Settings are read outside of a source, under the name of the pipeline first.
 from dlt.common.configuration import resolve_configuration as resolve_configuration
 from dlt.common.configuration.exceptions import ConfigurationException as ConfigurationException

@@ -9,11 +9,26 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase
 
+from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.umask import private_umask
+from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
 
 WHILE_LOADING = {"memory_limit": "128MB", "threads": "1"}
 """DuckDB takes most of a machine if it may: 500 MiB while it tidies up a million invoices. Packages of 20,000
 take as long with 96 MB, and a quarter longer with 80; each job of dlt has a thread of its own besides."""
+
+
+def check_file_name(client: JobClientBase) -> None:
+    """Refuse a DuckDB file that is named like the dataset: DuckDB could not tell one from the other."""
+    file = database_file(client.config.credentials)
+    if not file or client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
+        return
+    if file.stem.casefold() == client.sql_client.dataset_name.casefold():
+        raise SettingsError(
+            f"The DuckDB file {file} is named like the dataset: DuckDB cannot tell one from the other.",
+            remedy="name one of them otherwise, by --dataset or by DESTINATION__DUCKDB__CREDENTIALS",
+        )
 
 
 @contextmanager
@@ -32,7 +47,11 @@ def open_database(client: JobClientBase) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _opened(sql_client: SqlClientBase[Any]) -> Iterator[None]:
+    file = database_file(sql_client.credentials)
+    is_new = file is not None and not file.exists()
     with sql_client as database:
+        if file and is_new and file.exists():
+            file.chmod(0o666 & ~private_umask())  # before it holds a row
         own: Mapping[str, Any] = getattr(database.credentials, "global_config", None) or {}
         asked = ", ".join(f"current_setting('{name}')" for name in WHILE_LOADING)
         (found,) = database.execute_sql(f"SELECT {asked}") or ()

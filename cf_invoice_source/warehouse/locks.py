@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
-from cf_invoice_source.warehouse.dataset_ref import database_file
+from cf_invoice_source.umask import private_umask
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
+from cf_invoice_source.warehouse.working_dir import check_working_dir
 
 
 def pipeline_lock(
@@ -37,11 +39,8 @@ def pipeline_lock(
         SettingsError: The place cannot be written.
     """
     path = Path(pipelines_dir or get_dlt_pipelines_dir()) / f"{pipeline_name}.lock"
-    unwritable = SettingsError(
-        f"dlt's working directory {path.parent} cannot be written.",
-        remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
-    )
-    return _held(path, f"of the pipeline {pipeline_name}", wait_s, unwritable)
+    check_working_dir(path.with_suffix(""))
+    return _held(path, f"of the pipeline {pipeline_name}", wait_s, _unwritable_pipelines(path.parent))
 
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
@@ -50,14 +49,27 @@ def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextMan
     if named is None:
         return nullcontext()
     database = Path(os.path.realpath(named))  # a link is another name of the same database
-    unwritable = DestinationError(
+    if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
+        raise _unwritable_database(database)
+    return _held(_lock_beside(database), f"into {database}", wait_s, _unwritable_database(database), database)
+
+
+def _lock_beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}.lock")
+
+
+def _unwritable_pipelines(pipelines_dir: Path) -> SettingsError:
+    return SettingsError(
+        f"dlt's working directory {pipelines_dir} cannot be written.",
+        remedy="give this user the right to write there, or name another place in DLT_DATA_DIR",
+    )
+
+
+def _unwritable_database(database: Path) -> DestinationError:
+    return DestinationError(
         f"The directory of the database file {database} cannot be written.",
         remedy="make it, or give this user the right to write there, or choose another file",
     )
-    if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
-        raise unwritable
-    path = database.with_name(f"{database.name}.lock")
-    return _held(path, f"into {database}", wait_s, unwritable, database)
 
 
 class Waits:
@@ -82,13 +94,14 @@ def _held(
 ) -> Iterator[None]:
     # The operating system holds it for a process: it ends with the process, however that ends.
     # A singleton may be taken again by whoever holds it: by `load`, inside the command.
-    lock = FileLock(path, is_singleton=True)
+    lock = FileLock(path, mode=0o666 & ~private_umask(), is_singleton=True)
     try:
         try:
             lock.acquire(timeout=0)
         except Timeout:
             if wait_s > 0:
-                notify(f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds")
+                text = f"Another load {what} is under way: waiting for up to {wait_s:,.0f} seconds"
+                notify(text, is_passing=True)
             lock.acquire(timeout=wait_s)
     except Timeout as error:
         cause = f"Another load {what} is still under way, after {wait_s:,.0f} seconds."
@@ -102,6 +115,30 @@ def _held(
     finally:
         _share(path, database)
         lock.release()
+
+
+def check_locks(ref: DatasetRef) -> None:
+    """Check that a load could take both locks; nothing is made."""
+    check_working_dir(ref.working_dir)
+    pipelines_dir = ref.working_dir.parent
+    _check_lock(pipelines_dir / f"{ref.pipeline_name}.lock", _unwritable_pipelines(pipelines_dir))
+    if named := database_file(ref.client().config.credentials):
+        database = Path(os.path.realpath(named))
+        unwritable = _unwritable_database(database)
+        if not database.parent.is_dir():
+            raise unwritable
+        _check_lock(_lock_beside(database), unwritable)
+
+
+def _check_lock(path: Path, unwritable: InvoiceSourceError) -> None:
+    """Check that a lock can be opened, or made, with the directories that lack above it."""
+    if os.path.lexists(path):
+        if not (path.is_file() and os.access(path, os.W_OK)):
+            raise _unusable_lock(path)
+        return
+    above = next(filter(Path.exists, path.parents))
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise unwritable
 
 
 def _unusable_lock(path: Path) -> SettingsError:

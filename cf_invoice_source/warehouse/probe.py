@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import duckdb
@@ -12,15 +13,21 @@ from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, new_table
 from cf_invoice_source.warehouse.staging import name_staging
+
+
+def try_pipeline(ref: DatasetRef) -> None:
+    """Make the pipeline as a load would, in a place that goes away again; nothing is opened."""
+    with TemporaryDirectory() as elsewhere, settings_of(ref.pipeline_name):
+        ref.pipeline(pipelines_dir=elsewhere).deactivate()
 
 
 def try_writing(ref: DatasetRef) -> str | None:
     """Make something, take it away and say what it was; None where it could not be taken away."""
     scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
-    client = client_of(ref, new_table(scratch, columns=[new_column("tried", "bigint")]))
+    client = staged_client(ref, new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
         beside = Path(credentials.database).with_name(f"{scratch}.duckdb")
@@ -42,7 +49,7 @@ def try_writing(ref: DatasetRef) -> str | None:
     return None
 
 
-def client_of(ref: DatasetRef, *tables: TTableSchema) -> JobClientBase:
+def staged_client(ref: DatasetRef, *tables: TTableSchema) -> JobClientBase:
     """Make a client with the staging dataset that a load would have."""
     name_staging(ref.destination, ref.client().config, ref.pipeline_name)
     return ref.client(*tables)

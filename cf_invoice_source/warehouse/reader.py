@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import dlt
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
@@ -16,13 +16,16 @@ from dlt.common.time import ensure_datetime_in_tz
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
 
-from cf_invoice_source.errors import MixedTypesError
+from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
+from cf_invoice_source.invoices.values import EPOCH
+from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
 from cf_invoice_source.walk.bookmark import Bookmark, from_dict
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
+from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, JobClientBase
 
 
@@ -80,7 +83,12 @@ class TableReader:
             if not client:
                 return
             query = select.format_map(self._names(client))
-            with suppress(DestinationUndefinedEntity), client.execute_query(query, *args) as cursor:
+            # Some drivers fail at a row with a time that Python does not know.
+            with (
+                suppress(DestinationUndefinedEntity),
+                translated_driver_errors(),
+                client.execute_query(query, *args) as cursor,
+            ):
                 for rows in cursor.iter_fetch(1_000):
                     yield from rows
 
@@ -105,9 +113,25 @@ class TableReader:
     def check_type(self, invoice_type: InvoiceType) -> None:
         """Check that there are no invoices of another type."""
         types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
-        if others := types - {invoice_type}:
+        if others := types - {invoice_type, None}:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
+
+    def check_owner(self) -> None:
+        """Check that no table of somebody else has the name of one of ours."""
+        with self.connected() as client:
+            if not client:
+                return
+            for name, table in TABLES.items():
+                rows = client.make_qualified_table_name(name)
+                key = ", ".join(map(client.escape_column_name, table.key))
+                selects = [f"SELECT {columns} FROM {rows} WHERE 1 = 0" for columns in ("1", key)]
+                is_there, is_ours = (can_be_asked(client, select) for select in selects)
+                if is_there and not is_ours:
+                    raise SettingsError(
+                        f"The dataset has a table {name} already that is not of this package.",
+                        remedy="load into a dataset of its own: --dataset with another name",
+                    )
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
@@ -118,6 +142,14 @@ class TableReader:
         accounts = invoices.keys() | rejects.keys()
         counts = {each: (invoices.get(each, 0), rejects.get(each, 0)) for each in accounts}
         return defaultdict(lambda: (0, 0), counts)
+
+    def reject_reasons(self) -> Mapping[str, tuple[str, ...]]:
+        """Say why records of each account are rejected now, each reason once."""
+        current = "SELECT DISTINCT {account_id}, {reason} FROM {invoice_rejects} WHERE {resolved_at} IS NULL"
+        reasons = defaultdict[str, tuple[str, ...]](tuple)
+        for account_id, reason in sorted(self._query(current)):
+            reasons[account_id] += (readable(reason),)
+        return reasons
 
 
 class StatusQueries(TableReader):
@@ -135,7 +167,8 @@ class StatusQueries(TableReader):
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
         select = "SELECT {account_id}, {currency}, {amount_remaining} FROM {invoices} WHERE {status} = 'open'"
         for account_id, currency, amount in self._query(select):
-            yield account_id, currency, Decimal(str(amount))  # SQLite gives floats
+            with suppress(InvalidOperation):  # what is no amount cannot be added
+                yield account_id, str(currency), Decimal(str(amount))  # SQLite gives floats
 
     def last_syncs(self) -> dict[str, Sync]:
         """Give the row of each account's last sync."""
@@ -143,6 +176,10 @@ class StatusQueries(TableReader):
         for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
             values = dict(zip(SYNC_COLUMNS, row, strict=True))
             values |= {name: _time(values[name]) for name in ("started_at", "finished_at")}
+            values = {
+                name: _EMPTY[SYNC_COLUMNS[name].type] if values[name] is None else values[name]
+                for name in values
+            }
             syncs[values["account_id"]] = Sync(**values)
         return syncs
 
@@ -153,7 +190,8 @@ class StatusQueries(TableReader):
         found: dict[str, datetime | None] = {}
         for account_id, verified, sync_mode, started_at in rows:
             if verified and sync_mode != "incremental":
-                found[account_id] = max(filter(None, (found.get(account_id), _time(started_at))))
+                times = (found.get(account_id), _time(started_at))
+                found[account_id] = max(filter(None, times), default=None)
         return found
 
     def last_verified_syncs(self) -> dict[str, datetime | None]:
@@ -180,11 +218,36 @@ class StatusQueries(TableReader):
 
 
 def _time(stored: Any) -> datetime | None:
-    return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)  # some give a text
+    """Read a time, which some give as a text; None if there is none that Python knows."""
+    try:
+        return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+_EMPTY: Mapping[str, Any] = {"text": "", "bigint": 0, "bool": False, "timestamp": EPOCH}
+"""What a column of `invoice_syncs` has in place of a value that somebody took away."""
 
 
 def bookmarks_in(state: Any) -> Mapping[str, Any]:
     """Give our bookmarks by account from a pipeline's state, in which other sources have their own."""
     for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
-        state = state.get(name) or {}
-    return cast("Mapping[str, Any]", state)
+        state = state.get(name) if isinstance(state, Mapping) else None
+    return state if isinstance(state, Mapping) else {}
+
+
+def can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
+    """Whether a query works, where the connection does: a passing fault is no damage."""
+    try:
+        client.execute_sql(select)
+    except DestinationUndefinedEntity:
+        return False
+    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
+    # and in between another one, which must work.
+    except Exception:  # noqa: BLE001 - see above
+        client.execute_sql("SELECT 1")
+        with suppress(Exception):
+            client.execute_sql(select)
+            return True
+        return False
+    return True

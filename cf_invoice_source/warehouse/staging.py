@@ -10,6 +10,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.pipeline import PipelineContext
 
+from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import is_sqlite
 from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
@@ -36,7 +37,7 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     destination = pipeline.destination
     if _LAYOUT in settings_in(destination):
         return  # to find the settings takes dlt a while
-    client = pipeline.destination_client()
+    client = client_of(pipeline)
     name_staging(destination, client.config, pipeline.pipeline_name)
     if is_sqlite(client):
         # SQLite has one writer: of several at once some would fail, and be tried again.

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import dlt
-from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
-from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient, JobClientBase
-from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     # JSON, because DuckDB 1.5 looks for a module, in vain, for each value of a list.
@@ -26,6 +25,10 @@ _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     "postgres": ("SELECT unnest(%s)", list),
 }
 """Dialects that look up any number of keys in one pass over a table: how, and the list as they take it."""
+
+
+MOST = 2**63 - 1
+"""What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
 
 
 class StoredRows(TableReader):
@@ -39,7 +42,7 @@ class StoredRows(TableReader):
         schema = self._pipeline.schemas.get(SECTION)  # the default schema may be another source's
         if schema and INVOICES in schema.tables:
             return self._pipeline.destination_client(SECTION)
-        client = self._pipeline.destination_client()
+        client = client_of(self._pipeline)
         if not isinstance(client, FilesystemClient):
             return client
         # Files are tables only by a schema, which is stored beside them; a database knows its own.
@@ -56,7 +59,7 @@ class StoredRows(TableReader):
                 name = table["name"] or ""
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 rows = client.make_qualified_table_name(name)
-                if not _can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
+                if not can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
                     return f"the table {name}, or a column of it, is missing"
         return ""
 
@@ -78,7 +81,7 @@ class StoredRows(TableReader):
         if not self._pipeline.config.restore_from_destination:
             return False  # then no state goes to the destination
         stored = self.stored_states().get(self._pipeline.pipeline_name)
-        return stored is not None and bool(stored["_state_version"] < self._pipeline.state["_state_version"])
+        return stored is not None and _version(stored) < _version(self._pipeline.state)
 
     def is_overtaken(self) -> bool:
         """Whether somebody has loaded since what a package that was left here would write over."""
@@ -86,21 +89,23 @@ class StoredRows(TableReader):
         # Versions decide: the clocks of machines differ.
         ours, others = self._pipeline.state, self.stored_states()
         stored = others.pop(self._pipeline.pipeline_name, None)
-        if stored and stored["_state_version"] >= ours["_state_version"]:
-            return bool(stored["_version_hash"] != ours["_version_hash"])
+        if stored and _version(stored) >= _version(ours):
+            return bool(stored.get("_version_hash") != ours["_version_hash"])
         accounts = bookmarks_in(ours).keys()
         return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
-    def check_formats(self, file_format: str | None) -> None:
-        """Check that the tables, and the files of rows, can be in the formats that the user chose."""
+    def check_tables(self, file_format: str | None) -> None:
+        """Check that the tables, and the files of rows, can be as the user chose, and are ours."""
         client = self._job_client()
         check_format(client, self.table_format)
         check_file_format(client, file_format, self.table_format)
+        if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
+            self.check_owner()
 
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
         syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
-        return {account_id: number or 0 for account_id, number in self._query(syncs)}
+        return {account_id: min(number or 0, MOST - 1) for account_id, number in self._query(syncs)}
 
     def stored(
         self,
@@ -125,9 +130,10 @@ class StoredRows(TableReader):
         none: tuple[int, str | None] = (0, None)
         latest: dict[str, tuple[int, str | None]] = {}
         for change in self._by_id(("id", "version", "change", "row_hash"), CHANGES, account_id, ids):
-            if change["version"] > latest.get(change["id"], none)[0]:
+            version = min(change["version"] or 0, MOST - 1)
+            if version > latest.get(change["id"], none)[0]:
                 change_hash = None if change["change"] == "deleted" else change["row_hash"]
-                latest[change["id"]] = (change["version"], change_hash)
+                latest[change["id"]] = (version, change_hash)
         return {
             each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
             for each in row_hashes.keys() | latest.keys()
@@ -184,25 +190,14 @@ class StoredRows(TableReader):
             yield from self._rows(columns, table, f"{where}({markers})", account_id, *chunk)
 
 
-def _can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
-    """Whether a query works, where the connection does: a passing fault is no damage."""
-    try:
-        client.execute_sql(select)
-    except DestinationUndefinedEntity:
-        return False
-    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
-    # and in between another one, which must work.
-    except Exception:  # noqa: BLE001 - see above
-        client.execute_sql("SELECT 1")
-        with suppress(Exception):
-            client.execute_sql(select)
-            return True
-        return False
-    return True
-
-
 _ROW = tuple(TABLES[INVOICES].columns)
 _CURRENT = "{account_id} = %s AND {resolved_at} IS NULL"
+
+
+def _version(state: Any) -> int:
+    """Read the version of a pipeline's state; 0 if it has none."""
+    version = state.get("_state_version") if isinstance(state, Mapping) else None
+    return version if isinstance(version, int) else 0
 
 
 def _key(reject: Mapping[str, Any]) -> str:

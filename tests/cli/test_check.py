@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from cf_invoice_source.simulator import Account, Simulator, World
-from cf_invoice_source.simulator.faults import html, status
+from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
+from cf_invoice_source.simulator.answers import Answer, failure
+from cf_invoice_source.simulator.faults import Answering, html, status
 from tests.conftest import Command, Ended, Warehouse, tree
 from tests.support.breaks import Break, denied, fault, setting, wrong_token
 from tests.support.make import make_invoice, make_invoices
@@ -80,7 +81,7 @@ def test_the_document_says_what_was_found_value_for_value(
             row("account", "0 invoices can be read", other.id),
             row(
                 "destination",
-                f"can be written: a file can be made in duckdb:///{warehouse.path}, dataset cf_invoices",
+                f"can be written: a file can be made in {warehouse.path}, dataset cf_invoices",
             ),
         ],
         "error": None,
@@ -217,6 +218,30 @@ def test_a_token_that_belongs_to_an_account_is_verified_there(
 
     assert ended.exit_code == 0
     assert states(ended) == dict.fromkeys(ALL, "passed")
+
+
+def test_a_token_of_an_account_that_nobody_names_is_not_called_wrong(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    """Only that account knows the token, and it may not list accounts."""
+    said_by_cloudflare = "List accounts endpoint does not support account owned tokens."
+
+    def refuse_the_list(request: Request, answering: Answering) -> Answer | None:
+        is_list = request.path.endswith("/accounts")
+        return failure(400, 1001, said_by_cloudflare) if is_list else answering(request)
+
+    simulator.token_owner = account.id
+    simulator.faults.append(Fault(refuse_the_list))
+
+    unnamed, loaded = command("check", "--json", env=DISCOVERED), command("load", "--json", env=DISCOVERED)
+    named = command("check", "--json")
+
+    assert named.exit_code == 0
+    assert said(unnamed, "token").startswith("Cloudflare knows no such token of a user: Invalid API Token")
+    assert "if the token belongs to an account, name the account: --account ID" in said(unnamed, "token")
+    error = json.loads(loaded.stdout)["error"]
+    assert said_by_cloudflare.rstrip(".") in error["cause"]
+    assert error["remedy"].startswith("name the account: --account ID")
 
 
 @pytest.mark.parametrize("token_status", ["expired", "disabled"])
@@ -508,7 +533,7 @@ def test_a_database_that_another_process_holds_is_a_cross(
     cross = destination_cross(command("check", "--json"))
 
     assert "Conflicting lock is held" in cross
-    assert "check its address, rights, locks and disk space" in cross
+    assert "another program has the file open: close it" in cross
 
 
 @pytest.mark.parametrize("there", ["a database", "nothing"])
@@ -543,7 +568,7 @@ def test_a_directory_that_does_not_exist_is_a_cross_and_is_not_made(
 
     ended = command("check", "--json", env=env)
 
-    assert "The destination failed" in destination_cross(ended)
+    assert "The directory of the database file" in destination_cross(ended)
     assert not (tmp_path / "no").exists()
 
 
@@ -665,6 +690,7 @@ def test_an_empty_database_is_tried_and_left_empty(
     assert ended.exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_database_that_was_loaded_is_tried_and_left_as_it_was(loaded: Database, command: Command) -> None:
     before = objects(loaded)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,8 +35,8 @@ ODD: dict[str, tuple[Mapping[str, str], str]] = {
         "The certificates in /nowhere.pem cannot be read: No such file",
     ),
     "certificates that are none": (
-        {"CLOUDFLARE_BASE_URL": "https://127.0.0.1:9", "REQUESTS_CA_BUNDLE": __file__},
-        "cannot be read",
+        {"CLOUDFLARE_BASE_URL": "https://127.0.0.1:9", "REQUESTS_CA_BUNDLE": os.devnull},
+        "cannot be read: it holds none",
     ),
     "no account between commas": ({"CLOUDFLARE_ACCOUNT_ID": ","}, "is not a Cloudflare account ID"),
     "an account too few": ({"CLOUDFLARE_ACCOUNT_ID": f"{'0' * 32},,{'1' * 32}"}, "Account 2 of 3"),
@@ -111,6 +112,18 @@ def test_an_empty_option_is_bad_usage(
     assert tree(place) == {}
 
 
+@pytest.mark.parametrize("given", ["", "nan", "-1", "soon"])
+@pytest.mark.parametrize(("asked", "option"), [("load", "--wait"), ("status", "--max-age")])
+def test_a_time_that_is_none_is_bad_usage(
+    command: Command, place: Path, asked: str, option: str, given: str
+) -> None:
+    ended = command(asked, f"{option}={given}")
+
+    assert ended.exit_code == 2
+    assert f"Invalid value for '{option}'" in ended.stderr
+    assert tree(place) == {}
+
+
 @pytest.mark.parametrize("text", ["{0},", "{0},\n", " {0} , ", '["{0}"]'])
 def test_a_comma_at_the_end_is_no_error(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, text: str
@@ -126,6 +139,10 @@ BROKEN = {
     "half a header": ("[runtime\n", "at line 1"),
     "a name twice": ("a = 1\na = 2\n", 'Key "a" already exists'),
     "not TOML at all": ("{}", "at line 1"),
+    "a timeout that is a word": (
+        '[runtime]\nrequest_timeout = "soon"\n',
+        "request_timeout cannot be read as float",
+    ),
 }
 
 

@@ -136,7 +136,7 @@ def test_a_signal_ends_a_wait_for_the_rate_limit(
     assert_healthy(load(), listed, warehouse)
 
 
-@pytest.mark.quick("load-Ctrl-C")
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("step", ["extract", "normalize", "load"])
 def test_a_signal_in_a_step_of_dlt_ends_it(

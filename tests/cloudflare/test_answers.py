@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, read_errors, read_page
+from cf_invoice_source.cloudflare.answers import (
+    ApiMessage,
+    Failed,
+    Malformed,
+    read_errors,
+    read_notices,
+    read_page,
+)
 from cf_invoice_source.walk.page import Page
 from tests.support.make import MISSING, make_document, make_invoice
 
@@ -89,7 +96,41 @@ def test_a_failed_envelope_tells_its_codes_and_messages() -> None:
         "result": None,
     }
 
-    assert read_page(document, 1) == Failed(("Authentication error (code 10000)", "Also (code 1)"))
+    answer = read_page(document, 1)
+
+    assert isinstance(answer, Failed)
+    assert [str(error) for error in answer.errors] == ["Authentication error (code 10000)", "Also (code 1)"]
+
+
+def test_what_stands_behind_an_error_is_told_with_it() -> None:
+    chain = [{"code": 6111, "message": "Invalid format for Authorization header"}]
+    document = {"errors": [{"code": 6003, "message": "Invalid request headers", "error_chain": chain}]}
+
+    assert list(read_errors(document)) == [
+        ApiMessage("6003", "Invalid request headers"),
+        ApiMessage("6111", "Invalid format for Authorization header"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["errors", "messages"])
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ([{"code": 1, "message": "Ends soon"}], ["Ends soon (code 1)"]),
+        ([{"message": "Ends soon"}], ["Ends soon"]),
+        (["Ends soon"], ["Ends soon"]),
+        ([{"code": 1}, {"message": ""}, None, 3, []], []),
+        ([], []),
+        (None, []),
+        ("Ends soon", []),
+        ([{"message": "x" * 400}], ["x" * 300 + "..."]),
+        ([{"message": f"{n}"} for n in range(9)], ["0", "1", "2", "3", "4"]),
+    ],
+)
+def test_what_stands_beside_a_success_is_told(name: str, listed: object, told: list[str]) -> None:
+    document = make_document() | {name: listed}
+
+    assert [str(notice) for notice in read_notices(document)] == told
 
 
 @pytest.mark.parametrize("errors", [None, [], {}, "no", 3], ids=repr)
@@ -98,7 +139,7 @@ def test_a_failed_envelope_may_say_nothing(errors: object) -> None:
 
 
 def test_an_error_without_code_or_message_is_still_told() -> None:
-    assert list(read_errors({"errors": [{}]})) == ["no message (code unknown)"]
+    assert list(read_errors({"errors": [{}]})) == [ApiMessage("unknown", "no message")]
 
 
 @pytest.mark.parametrize(

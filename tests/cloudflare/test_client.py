@@ -1,14 +1,18 @@
 """Requests as they are really sent, retries, and errors that say what to do and never a secret."""
 
 import socket
+import ssl
+import subprocess
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Barrier
+from shutil import which
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -23,6 +27,7 @@ from cf_invoice_source import (
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
 from cf_invoice_source.cloudflare.rate_limiter import Counts, RateLimiter, RequestStats
+from cf_invoice_source.notices import shown_by
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.faults import (
     body,
@@ -33,6 +38,7 @@ from cf_invoice_source.simulator.faults import (
     html,
     rate_limited,
     redirect,
+    silence,
     status,
 )
 from cf_invoice_source.walk.page import Page
@@ -399,6 +405,56 @@ def test_a_refusal_tells_what_cloudflare_said_and_the_ray(
     assert caught.value.account_id == account.id
 
 
+def test_what_stands_behind_a_refusal_decides_what_to_do(simulator: Simulator, account: Account) -> None:
+    """The simulator, as Cloudflare, takes the quotes for a part of the header."""
+    client = Client(TokenAuth(f'"{simulator.token}" '), simulator.base_url)
+
+    with pytest.raises(
+        SettingsError, match=r"Invalid format for Authorization header \(code 6111\)"
+    ) as caught:
+        client.invoice_page(account.id, invoice_type="all", page=1)
+
+    assert "without quotes" in caught.value.remedy
+
+
+def test_a_challenge_is_told_from_a_gateways_page(ask: Asking, simulator: Simulator) -> None:
+    page = {"content-type": "text/html"}
+    simulator.faults.append(status(403, headers=page | {"cf-mitigated": "challenge"}).only(times=1))
+    simulator.faults.append(status(403, headers=page))
+
+    with pytest.raises(TryLaterError, match="a challenge for a browser"):
+        ask()
+    with pytest.raises(SettingsError, match="something in between refused the request: HTTP 403 Forbidden"):
+        ask()
+
+
+def test_what_cloudflare_says_beside_its_answers_is_told_once(ask: Asking, simulator: Simulator) -> None:
+    notices = {"messages": [{"code": 1, "message": "Ends soon"}], "errors": ["A text"]}
+    simulator.faults.append(edit(lambda document: document.update(notices)))
+    told: list[str] = []
+
+    with shown_by(told.append):
+        for _ in range(3):
+            ask()
+
+    assert told == ["Cloudflare says: A text", "Cloudflare says: Ends soon (code 1)"]
+
+
+def test_a_server_that_says_something_else_each_time_is_told_five_times(
+    ask: Asking, simulator: Simulator
+) -> None:
+    simulator.faults.append(
+        edit(lambda document: document.update(messages=[f"Notice {len(simulator.requests)}"]))
+    )
+    told: list[str] = []
+
+    with shown_by(told.append):
+        for _ in range(9):
+            ask()
+
+    assert told == [f"Cloudflare says: Notice {number}" for number in range(1, 6)]
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_to_another_origin_is_not_followed(
     ask: Asking, simulator: Simulator, elsewhere: Simulator, code: int
@@ -437,6 +493,47 @@ def test_https_to_a_server_without_it_cannot_be_reached(simulator: Simulator, ac
 
     with pytest.raises(TryLaterError, match="could not be reached"):
         client.invoice_page(account.id, invoice_type="all", page=1)
+
+
+@pytest.fixture
+def untrusted(tmp_path: Path) -> Iterator[str]:
+    """The address of a server whose certificate nobody knows."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {} -out {}"
+    subprocess.run(make.format(key, certificate).split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        thread = Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"https://localhost:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="there is no openssl to make a certificate")
+def test_a_certificate_that_nobody_knows_names_the_setting_for_one(untrusted: str, account: Account) -> None:
+    client = Client(TokenAuth("token"), untrusted)
+
+    with pytest.raises(TryLaterError, match="certificate") as caught:
+        client.invoice_page(account.id, invoice_type="all", page=1)
+
+    assert "REQUESTS_CA_BUNDLE" in caught.value.remedy
+
+
+def test_an_answer_that_does_not_come_names_the_setting_for_more_time(
+    simulator: Simulator, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_TIMEOUT", "0.05")
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
+    simulator.faults.append(silence())
+
+    with pytest.raises(TryLaterError, match="timed out") as caught:
+        Asking(simulator, account)()
+
+    assert "RUNTIME__REQUEST_TIMEOUT" in caught.value.remedy
 
 
 # Answers of another shape

@@ -225,6 +225,9 @@ UNUSABLE = {
 }
 
 
+@pytest.mark.quick(
+    "token-a space in it", "key-a line end after it", "token-a letter beyond ASCII", "key-only spaces"
+)
 @pytest.mark.parametrize("value", UNUSABLE.values(), ids=UNUSABLE)
 @pytest.mark.parametrize("way", ["token", "key"])
 def test_a_secret_that_cannot_be_one_is_refused_without_showing_it(

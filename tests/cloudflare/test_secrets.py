@@ -215,6 +215,7 @@ WRONG: dict[str, tuple[Mapping[str, str], str]] = {
 }
 
 
+@pytest.mark.quick("a token for an account", "a number", "a base URL", "a password in a connection string")
 @pytest.mark.parametrize(("environment", "words"), WRONG.values(), ids=WRONG)
 def test_a_setting_that_is_wrong_is_named_and_its_value_not_shown(
     simulator: Simulator,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cf_invoice_source.cloudflare.answers import Failed, Malformed, Token, read_token
+from cf_invoice_source.cloudflare.answers import ApiMessage, Failed, Malformed, Token, read_token
 
 
 def answer(result: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def answer(result: Any) -> dict[str, Any]:
         (answer(None), Malformed("result should be an object, but is null or missing")),
         (
             {"success": False, "errors": [{"code": 1000, "message": "Invalid API Token"}]},
-            Failed(("Invalid API Token (code 1000)",)),
+            Failed((ApiMessage("1000", "Invalid API Token"),)),
         ),
     ],
 )

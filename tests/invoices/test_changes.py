@@ -83,3 +83,7 @@ def test_the_same_again_writes_nothing(seen: list[str | None], shown: str | None
 def known_of(row: str | None, changes: list[tuple[int, str, str | None]]) -> Stored:
     version, _, change_hash = changes[-1] if changes else (0, "", None)
     return Stored(row, version, change_hash)
+
+
+def test_of_what_was_never_seen_nothing_is_held() -> None:
+    assert Stored(row_hash=None, version=0, change_hash=None, is_final=False) == NOTHING_STORED

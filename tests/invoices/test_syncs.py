@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync, problem_of
+from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync, problem_of, remedy_of
 
 SYNC = Sync(
     account_id="account",
@@ -70,3 +70,21 @@ def test_the_worst_of_its_problems_is_told(
 
     assert sync.problem == problem
     assert problem_of(error, unverified_reason, rejected) == problem
+
+
+@pytest.mark.parametrize(
+    ("error", "unverified_reason", "rejected", "remedy"),
+    [
+        ("", "", 0, ""),
+        ("", "", 1, "SELECT reason, raw FROM invoice_rejects"),
+        ("", "it moved", 2, "run cf-invoices load again"),
+        ("no permission\nDo: give it\nRequest: GET", "it moved", 2, "give it"),
+        ("no permission\nRequest: GET", "it moved", 2, ""),
+    ],
+)
+def test_each_problem_has_its_remedy(error: str, unverified_reason: str, rejected: int, remedy: str) -> None:
+    sync = replace(SYNC, error=error, unverified_reason=unverified_reason, rejected=rejected)
+
+    assert sync.remedy.startswith(remedy)
+    assert bool(sync.remedy) is bool(remedy)
+    assert remedy_of(error, unverified_reason, rejected) == sync.remedy

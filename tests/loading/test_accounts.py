@@ -120,6 +120,27 @@ def test_a_list_of_accounts_that_is_shorter_than_it_says_is_not_believed(
     assert len(simulator.requests) == 8
 
 
+@pytest.mark.parametrize(
+    ("total_count", "requests"), [(6, 1), (5, 4)], ids=["it says so", "it counts fewer, and goes on"]
+)
+def test_a_list_of_accounts_that_is_too_long_is_not_read_to_its_end(
+    simulator: Simulator, dlt_here: None, monkeypatch: pytest.MonkeyPatch, total_count: int, requests: int
+) -> None:
+    monkeypatch.setattr("cf_invoice_source.cloudflare.accounts.MAX_ACCOUNTS", 5)
+    monkeypatch.setattr("cf_invoice_source.cloudflare.accounts.MAX_ACCOUNT_PAGES", 3)
+
+    def another(request: Request, _answering: object) -> Answer:
+        return success([{"id": f"{request.number:032x}"}], result_info={"total_count": total_count})
+
+    simulator.faults.append(Fault(another, path="/accounts"))
+
+    with pytest.raises(SettingsError, match="more than 5 accounts, or the list has no end") as caught:
+        list_accounts()
+
+    assert "name the account" in caught.value.remedy
+    assert len(simulator.requests) == requests
+
+
 def test_credentials_that_see_no_account_say_how_to_name_one(
     world: World, simulator: Simulator, dlt_here: None
 ) -> None:
@@ -148,6 +169,7 @@ def test_credentials_that_may_not_list_accounts_are_told_so_with_the_ray(
     [
         success({"id": "x"}, result_info={"total_count": 1}),
         success([{"name": "x"}], result_info={"total_count": 1}),
+        success([{"id": "../user", "name": "x"}], result_info={"total_count": 1}),
         success([7], result_info={"total_count": 1}),
         success([]),
         success([], result_info={"total_count": "1"}),
@@ -168,6 +190,7 @@ def test_a_list_of_accounts_of_another_shape_is_told_with_its_ray(
     assert caught.value.ray.endswith("-SIM")
 
 
+@pytest.mark.slow
 def test_a_bare_pipeline_run_discovers_accounts_only_when_it_runs(
     simulator: Simulator, others: list[Account], warehouse: Warehouse, dlt_here: None
 ) -> None:

@@ -68,6 +68,7 @@ def second_look(new: int, per_page: int) -> int:
 # First loads
 
 
+@pytest.mark.quick("5")
 @pytest.mark.parametrize("per_page", [1, 5, 50])
 def test_a_first_load_asks_for_each_page_once_and_for_page_1_again(
     load: Load, simulator: Simulator, lists: Lists, per_page: int

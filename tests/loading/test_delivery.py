@@ -127,8 +127,9 @@ def test_a_field_that_only_the_newest_of_very_many_invoices_have_arrives(
     assert warehouse.query(count) == [(MORE_THAN_DUCKDB_LOOKS_AT, 50)]
 
 
+@pytest.mark.quick("in every row")
 @pytest.mark.parametrize("others", [0, 2], ids=["in every row", "beside rows without"])
-def test_a_text_that_looks_like_a_time_stays_the_text_that_wencode(
+def test_a_text_that_looks_like_a_time_stays_the_text_that_was_sent(
     warehouse: Warehouse, account: Account, load: Load, others: int
 ) -> None:
     """DuckDB would rewrite a column in which every text looks so: such a file goes another way."""

@@ -58,7 +58,7 @@ LIES: dict[str, tuple[Callable[[], Fault], bool]] = {
 """What the server says, and whether a walk by `has_more` can prove the copy all the same."""
 
 
-@pytest.mark.quick("has_more is always false")
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "is_provable"), LIES.values(), ids=LIES)
 def test_all_is_loaded_whatever_the_server_says_of_its_pages_and_verified_later(
     load: Load,
@@ -135,6 +135,7 @@ def test_a_draft_that_is_deleted_leaves_the_copy_of_a_list_that_is_oldest_first(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_list_that_moves_under_a_walk_page_by_page_proves_nothing_and_deletes_nothing(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_server_that_ignores_the_page_number_is_a_clear_error_and_leaves_the_c
     assert len(simulator.requests) <= 3
 
 
+@pytest.mark.slow
 def test_a_reason_for_doubt_is_told_in_the_report_and_in_the_row_of_the_walk(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:

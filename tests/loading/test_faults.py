@@ -50,8 +50,7 @@ from cf_invoice_source.simulator.faults import (
 )
 from tests.conftest import Naps
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice, make_invoices
-
-pytestmark = pytest.mark.xdist_group("faults")  # the three loads are made once, in one process
+from tests.support.places import settled
 
 
 @dataclass(frozen=True)
@@ -207,10 +206,17 @@ STATUSES: dict[str, tuple[Fault, Fails | Loads]] = {
         ),
         malformed("HTTP 206"),
     ),
-    "400": (status(400), Fails(SettingsError, "HTTP 400", "the account ID")),
-    "401": (status(401), Fails(SettingsError, "HTTP 401", "complete, active and not expired")),
-    "403": (status(403), Fails(SettingsError, "HTTP 403", "AI Gateway Read")),
-    "404": (status(404), Fails(SettingsError, "HTTP 404", "32 hexadecimal characters")),
+    **{
+        f"{code} as a web page": (
+            status(code),
+            Fails(SettingsError, f"HTTP {code}", "base URL and the proxy"),
+        )
+        for code in (400, 401, 403, 404, 405)
+    },
+    "400": (failed([], 400), Fails(SettingsError, "HTTP 400", "the account ID")),
+    "401": (failed([], 401), Fails(SettingsError, "HTTP 401", "complete, active and not expired")),
+    "403": (failed([], 403), Fails(SettingsError, "HTTP 403", "AI Gateway Read")),
+    "404": (failed([], 404), Fails(SettingsError, "HTTP 404", "32 hexadecimal characters")),
     "429 for ever": (rate_limited("0"), Fails(TryLaterError, "throttling", "run again in a few minutes")),
     "429 for a day": (
         rate_limited("86400"),
@@ -627,9 +633,9 @@ def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loads3]:
     for row in FAULTS:
         accounts[row].records += make_invoices(5)
         accounts[row].find("in_1").update(status="open", amount_paid=0)
-    with pytest.MonkeyPatch.context() as patch, Simulator(world, max_per_page=2) as simulator:
+    with settled(place, **IMPATIENT) as patch, Simulator(world, max_per_page=2) as simulator:
         simulator.quota = 10**9
-        settle_in(patch, place)
+        give_up_soon(patch)
         listed, copies = [], []
         with duckdb.connect(str(place / "warehouse.duckdb")) as database:
             for change in (leave_alone, everything_goes_wrong, mend):
@@ -640,20 +646,14 @@ def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loads3]:
         yield Loads3(accounts, listed, copies, simulator)
 
 
-def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
-    """Set what a test's own place would, and what makes giving up quick."""
-    for name, value in {
-        "DLT_DATA_DIR": place / "dlt",
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "RUNTIME__LOG_LEVEL": "CRITICAL",
-        "RUNTIME__REQUEST_BACKOFF_FACTOR": "0",
-        "RUNTIME__REQUEST_MAX_ATTEMPTS": "2",
-        "RUNTIME__REQUEST_TIMEOUT": "0.8",
-        "DATA_WRITER__DISABLE_COMPRESSION": "true",
-        "NO_PROXY": "*",
-    }.items():
-        patch.setenv(name, str(value))
-    patch.chdir(place)
+IMPATIENT = {
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "RUNTIME__REQUEST_MAX_ATTEMPTS": "2",
+    "RUNTIME__REQUEST_TIMEOUT": "0.8",
+}
+
+
+def give_up_soon(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("cf_invoice_source.cloudflare.transport.LONGEST_ATTEMPT_S", 1.0)
     naps = Naps()
     patch.setattr("cf_invoice_source.cloudflare.rate_limiter.sleep", naps.sleep)
@@ -761,7 +761,9 @@ def test_the_class_of_a_failure_says_what_the_caller_can_do(
 ) -> None:
     end = FAULTS[row][1]
     assert isinstance(end, Fails)
-    settle_in(monkeypatch, Path.cwd())
+    for name, value in IMPATIENT.items():
+        monkeypatch.setenv(name, value)
+    give_up_soon(monkeypatch)
     client = Client(TokenAuth(loads.simulator.token), loads.simulator.base_url)
 
     with pytest.raises(end.kind) as caught:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from cf_invoice_source import ApiChangedError
 from cf_invoice_source.loading.accounts import Accounts
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import read_job
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.answers import Request
@@ -20,7 +20,7 @@ from cf_invoice_source.source import source_of
 from cf_invoice_source.warehouse.stored import StoredRows
 from tests.conftest import Command, Load, Warehouse
 from tests.support.copies import arrive, copy_of, truth_of
-from tests.support.make import MISSING, make_invoice, make_invoices
+from tests.support.make import make_invoices
 
 pytestmark = pytest.mark.usefixtures("held")
 
@@ -46,263 +46,6 @@ def pages(simulator: Simulator) -> list[int]:
     return sorted(request.page or 0 for request in simulator.requests)
 
 
-def once_at(simulator: Simulator, page: int, event: Callable[[], object]) -> None:
-    """Let something happen between two requests: just before this page is answered for the first time."""
-    events = [event]
-
-    def before_answer(request: Any) -> None:
-        if request.page == page and events:
-            events.pop()()
-
-    simulator.before_answer = before_answer
-
-
-def turn_up_late(account: Account, place: int) -> None:
-    """List an invoice for the first time, as old as the one that stands there."""
-    account.records.insert(place, make_invoice(id="in_late", created=account.records[place]["created"]))
-
-
-# From status to status
-
-
-def test_each_status_on_the_way_of_an_invoice_is_one_change(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    ways: dict[str, list[str | None]] = {
-        "paid later": ["open", "paid", "paid"],
-        "voided": ["open", "void", "void"],
-        "uncollectible, paid after all": ["open", "uncollectible", "paid"],
-        "a draft first": ["draft", "open", "paid"],
-        "null first": [None, None, "paid"],
-        "there and back": ["open", None, "open"],
-    }
-    account.records += [make_invoice(id=name) for name in ways]
-    for step in range(3):
-        for name, way in ways.items():
-            account.find(name)["status"] = way[step]
-        load()
-
-    assert {name: story(warehouse, name) for name in ways} == {
-        "paid later": [("new", "open"), ("updated", "paid")],
-        "voided": [("new", "open"), ("updated", "void")],
-        "uncollectible, paid after all": [("new", "open"), ("updated", "uncollectible"), ("updated", "paid")],
-        "a draft first": [("new", "draft"), ("updated", "open"), ("updated", "paid")],
-        "null first": [("new", None), ("updated", "paid")],
-        "there and back": [("new", "open"), ("updated", None), ("updated", "open")],
-    }
-    assert {row["id"]: row["status"] for row in warehouse.rows()} == {
-        name: way[-1] for name, way in ways.items()
-    }
-
-
-@pytest.mark.slow
-def test_an_old_invoice_that_is_paid_deep_in_the_list_is_found_paid(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(30)
-    account.find("in_3").update(status="open", amount_paid=0, amount_remaining=2178)
-    load()
-    account.pay("in_3")
-
-    load()
-
-    assert story(warehouse, "in_3") == [("new", "open"), ("updated", "paid")]
-    assert copy_of(warehouse) == truth_of(account)
-
-
-@pytest.mark.slow
-def test_a_change_holds_the_values_as_they_were_seen(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += [make_invoice(status="open", amount_paid=0, amount_remaining=2178)]
-    load()
-    account.pay("in_1")
-
-    load()
-
-    seen = warehouse.query(
-        "SELECT amount_paid, amount_remaining, attempt_count FROM cf_invoices.invoice_changes "
-        "ORDER BY version"
-    )
-    assert seen == [(0, 2178, 1), (2178, 0, 2)]
-
-
-# Arrivals and deletions
-
-
-def test_a_new_invoice_at_the_front_in_mid_walk_shifts_the_pages_and_nothing_is_lost(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(20)
-    once_at(simulator, 3, lambda: arrive(account))
-
-    during, _ = load(), load()
-
-    assert during.is_verified
-    assert copy_of(warehouse) == truth_of(account)
-    assert {row["version"] for row in warehouse.rows("invoice_changes")} == {1}
-
-
-def test_a_draft_that_is_deleted_between_two_runs_leaves_the_table_and_a_change(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += make_invoices(3)
-    account.find("in_2")["status"] = "draft"
-    load()
-    account.delete("in_2")
-
-    report = load()
-
-    assert warehouse.ids() == ["in_1", "in_3"]
-    assert story(warehouse, "in_2") == [("new", "draft"), ("deleted", "draft")]
-    assert report.is_verified
-
-
-def test_a_draft_that_is_deleted_in_mid_walk_lets_no_invoice_slip_between_two_pages(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(20)
-    account.find("in_18")["status"] = "draft"
-    once_at(simulator, 3, lambda: account.delete("in_18"))
-
-    report = load()
-
-    assert copy_of(warehouse) == truth_of(account)
-    assert report.is_verified
-
-
-def test_an_invoice_that_turns_up_late_is_found_deep_in_the_list(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(20)
-    load()
-    turn_up_late(account, 17)
-
-    report = load()
-
-    assert copy_of(warehouse) == truth_of(account)
-    assert story(warehouse, "in_late") == [("new", "paid")]
-    assert report.is_verified
-
-
-def test_a_deletion_and_a_late_arrival_between_the_same_two_requests_are_noticed(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    """The list stays as long as it was, so its length alone would tell nothing."""
-    simulator.max_per_page = 5
-    account.records += make_invoices(20)
-    account.find("in_18")["status"] = "draft"
-
-    def swap() -> None:
-        account.delete("in_18")
-        turn_up_late(account, 17)
-
-    once_at(simulator, 3, swap)
-
-    report = load()
-
-    assert copy_of(warehouse) == truth_of(account)
-    assert report.is_verified
-
-
-@pytest.mark.slow
-def test_a_deletion_and_a_late_arrival_between_two_runs_are_noticed(
-    load: Load, simulator: Simulator, account: Account, warehouse: Warehouse
-) -> None:
-    simulator.max_per_page = 5
-    account.records += make_invoices(20)
-    account.find("in_18")["status"] = "draft"
-    load()
-    account.delete("in_18")
-    turn_up_late(account, 17)
-
-    report = load()
-
-    assert copy_of(warehouse) == truth_of(account)
-    assert report.is_verified
-
-
-# Invoices that lack something
-
-
-@pytest.mark.slow
-def test_one_of_several_equal_invoices_without_id_is_paid_and_only_that_one_changes(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += [make_invoice(id=MISSING, status="open") for _ in range(3)]
-    load()
-    account.records[1]["status"] = "paid"
-
-    report = load()
-
-    rows = [(row["id"].rpartition(":")[2], row["status"]) for row in warehouse.rows()]
-    assert rows == [("1", "open"), ("2", "paid"), ("3", "open")]
-    assert len(changes(warehouse)) == 4
-    assert report.is_verified
-
-
-@pytest.mark.slow
-def test_an_invoice_without_created_is_loaded_and_later_paid(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += make_invoices(2)
-    account.records.insert(1, make_invoice(id="in_x", created=MISSING, status="open"))
-    load()
-    account.find("in_x")["status"] = "paid"
-
-    report = load()
-
-    assert copy_of(warehouse) == truth_of(account)
-    assert story(warehouse, "in_x") == [("new", "open"), ("updated", "paid")]
-    assert report.is_verified
-
-
-# Records that cannot be stored
-
-
-def test_a_rejected_record_that_is_corrected_becomes_an_invoice_and_its_reject_is_resolved(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += make_invoices(3)
-    account.find("in_2")["amount_due"] = "broken"
-    before = load()
-    account.find("in_2")["amount_due"] = 7
-
-    report = load()
-
-    [reject] = warehouse.rows("invoice_rejects")
-    assert (reject["id"], reject["resolved_at"] > reject["observed_at"]) == ("in_2", True)
-    assert copy_of(warehouse) == truth_of(account)
-    assert (before.is_verified, report.is_verified) == (False, True)
-
-
-@pytest.mark.slow
-def test_an_invoice_that_cannot_be_read_any_more_keeps_its_last_good_row_until_it_can(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += make_invoices(3, status="open")
-    load()
-    before = warehouse.rows()
-    account.find("in_2")["amount_due"] = "broken"
-    rejecting = [load(), load(full=True), load()]
-    kept = warehouse.rows()
-    account.find("in_2")["amount_due"] = 7
-
-    report = load()
-
-    assert kept == before
-    assert [each.accounts[0].problem for each in rejecting] == ["1 record rejected: see invoice_rejects"] * 3
-    assert [each.accounts[0].invoices for each in rejecting] == [3] * 3
-    assert rejecting[2].accounts[0].sync_mode == "incremental"
-    assert copy_of(warehouse) == truth_of(account)
-    assert story(warehouse, "in_2") == [("new", "open"), ("updated", "open")]
-    assert report.is_verified
-
-
 # Runs that are interrupted
 
 
@@ -314,7 +57,9 @@ def lose_power_after_one_package(package_rows: int, **settings: Any) -> None:
     """Load one package, as `load` does, and then do nothing any more."""
     pipeline = dlt.attach("cloudflare_invoices")
     job = read_job(settings, pipeline.pipeline_name)
-    accounts = Accounts(job, job.client(), StoredRows(pipeline), package_rows=package_rows)
+    accounts = Accounts(
+        job, job.client(), StoredRows(pipeline), Counters(pipeline), package_rows=package_rows
+    )
     pipeline.run(source_of(accounts))
 
 
@@ -443,37 +188,6 @@ def test_a_draft_behind_an_interrupted_walk_that_is_deleted_makes_it_begin_again
 # Full walks
 
 
-@pytest.mark.quick("one is due")
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        pytest.param({"full_sync_every_days": 0}, "a full walk was due", id="one is due"),
-        pytest.param({"full": True}, "asked for", id="one is asked for"),
-    ],
-)
-def test_a_full_walk_over_unchanged_data_writes_no_invoice_and_no_change(
-    load: Load,
-    simulator: Simulator,
-    account: Account,
-    warehouse: Warehouse,
-    settings: dict[str, Any],
-    why: str,
-) -> None:
-    simulator.max_per_page = 5
-    account.records += [*make_invoices(12, status="open"), make_invoice(id=None), "garbage"]
-    load()
-    tables = ("invoices", "invoice_changes", "invoice_rejects")
-    before = [warehouse.query(f"SELECT * FROM cf_invoices.{table} ORDER BY ALL") for table in tables]  # noqa: S608
-    simulator.requests.clear()
-
-    report = load(**settings)
-
-    after = [warehouse.query(f"SELECT * FROM cf_invoices.{table} ORDER BY ALL") for table in tables]  # noqa: S608
-    assert after == before
-    assert len(simulator.requests) == 3 + 2  # page 1 again, and the page with a record that may vanish
-    assert [(account.sync_mode, account.full_reason) for account in report.accounts] == [("full", why)]
-
-
 # Several accounts
 
 
@@ -498,26 +212,6 @@ def test_what_happens_in_one_account_leaves_the_others_as_they_are(
 
 
 # The walks themselves
-
-
-def test_each_run_leaves_a_row_for_each_account_that_says_what_it_did(
-    load: Load, account: Account, warehouse: Warehouse
-) -> None:
-    account.records += make_invoices(2, status="open")
-    load()
-    account.pay("in_1")
-    arrive(account)
-
-    load()
-
-    walks = warehouse.query(
-        "SELECT sync_mode, full_reason, requests, total_count, new, updated, deleted, rejected, verified "
-        "FROM cf_invoices.invoice_syncs ORDER BY started_at"
-    )
-    assert walks == [
-        ("full", "first run", 1, 2, 2, 0, 0, 0, True),
-        ("incremental", "", 1, 3, 1, 1, 0, 0, True),
-    ]
 
 
 @pytest.mark.slow

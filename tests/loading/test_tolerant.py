@@ -108,6 +108,7 @@ def test_new_invoices_in_another_type_are_loaded_as_always(
     assert held.keys() == truth.keys()
 
 
+@pytest.mark.slow
 def test_a_text_that_no_database_can_store_is_null_and_kept_beside_the_others(
     load: Load, account: Account, warehouse: Warehouse
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_text_that_no_database_can_store_is_null_and_kept_beside_the_others(
     assert (again.accounts[0].new, again.accounts[0].updated) == (0, 0)
 
 
+@pytest.mark.quick("open-'in_2'")
 @pytest.mark.parametrize("invoice_id", ["in_2", 2], ids=repr)
 @pytest.mark.parametrize("status", ["draft", "open", "paid"])
 def test_an_invoice_that_becomes_unreadable_keeps_its_last_good_row(

@@ -116,7 +116,7 @@ ANOTHER_VERSION = [
 ]
 
 
-@pytest.mark.quick("bookmark1-*")
+@pytest.mark.slow
 @pytest.mark.parametrize(("bookmark", "why"), ANOTHER_VERSION)
 def test_a_bookmark_of_another_version_leads_to_a_full_walk_with_a_message(
     load: Load,

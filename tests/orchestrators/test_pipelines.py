@@ -34,3 +34,15 @@ def test_load_to_duckdb_fails_when_the_account_does(
     assert ended.exit_code == 1
     assert "AI Gateway Read" in ended.stderr
     assert simulator.token not in ended.output
+
+
+def test_load_to_duckdb_fails_when_a_record_is_rejected(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    account.records += [*make_invoices(2), "garbage"]
+
+    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+
+    assert ended.exit_code == 1
+    assert "1 record rejected: see invoice_rejects" in ended.stderr
+    assert len(Warehouse(place / "cloudflare_invoices.duckdb").ids()) == 2

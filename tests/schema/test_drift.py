@@ -8,24 +8,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import dlt
 import duckdb
 import pytest
 import simplejson
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.pipeline import PipelineContext
 
 from cf_invoice_source import Report, load
 from cf_invoice_source.invoices.record import MAX_DEPTH
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support.make import CREATED_S, MISSING, expected_row, make_invoice
+from tests.support.places import settled
 from tests.support.postgres import Postgres, create_database
-
-pytestmark = pytest.mark.xdist_group("drift")  # its loads are made once, in one process
 
 
 @dataclass(frozen=True)
@@ -199,14 +194,13 @@ def records(load: int) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """Load the whole table, step by step, into one kind of database."""
     place = tmp_path_factory.mktemp("drift")
     world = World(seed=3)
     told = Told(world.add_account("Drift"))
-    with pytest.MonkeyPatch.context() as patch, Simulator(world) as simulator:
-        settle_in(patch, place)
+    with settled(place), Simulator(world) as simulator:
         if request.param == "postgres":
             server: Postgres = request.getfixturevalue("postgres")
             database = create_database(server, f"drift_{place.name}")
@@ -236,19 +230,6 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 {key: row for key, row in table(told, "invoice_rejects").items() if not row["resolved_at"]}
             )
         yield told
-
-
-def settle_in(patch: pytest.MonkeyPatch, place: Path) -> None:
-    for name, value in {
-        "DLT_DATA_DIR": place / "dlt",
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "DATA_WRITER__DISABLE_COMPRESSION": "true",
-        "NO_PROXY": "*",
-    }.items():
-        patch.setenv(name, str(value))
-    patch.chdir(place)
-    Container()[PipelineContext].clear()
-    Container()[PluggableRunContext].reload(str(place))
 
 
 def table(told: Told, name: str) -> dict[str, dict[str, Any]]:

@@ -41,7 +41,7 @@ def run(contract: Any, way: str) -> LoadInfo:
 WAYS = pytest.mark.parametrize("way", ["source", "run"])
 
 
-@pytest.mark.quick("contract0")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "contract", [{"columns": "evolve"}, {"data_type": "freeze"}, {"data_type": "discard_row"}, {}]
 )
@@ -115,6 +115,7 @@ def test_a_value_that_has_no_column_but_the_one_for_the_rest_is_stopped_too(
         load(schema_contract={"columns": "freeze"}, full=True)
 
 
+@pytest.mark.slow
 def test_a_record_that_is_set_aside_needs_no_column(
     load: Load, loaded: Account, warehouse: Warehouse
 ) -> None:
@@ -204,6 +205,7 @@ def test_the_contract_may_come_from_the_environment(
     assert "The schema contract freezes columns, but the new field tax needs some of its own." in ended.stderr
 
 
+@pytest.mark.slow
 def test_the_contract_may_come_from_config_toml(
     account: Account, place: Path, request: pytest.FixtureRequest
 ) -> None:

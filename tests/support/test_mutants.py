@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from tests.support.mutants import EQUIVALENT, ROOMS, equivalent_mutants, mutants_in, mutants_of
+from tests.support.mutants import (
+    EQUIVALENT,
+    ROOMS,
+    TOP,
+    Mutant,
+    equivalent_mutants,
+    mutants_in,
+    mutants_of,
+    survivors_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +62,12 @@ def test_every_mutant_that_cannot_be_caught_is_there_and_has_a_reason() -> None:
 
     assert equivalent_mutants() <= names
     assert unexplained == []
+
+
+@pytest.mark.slow
+def test_a_mutant_is_caught_and_what_is_no_mutant_survives() -> None:
+    path = "cf_invoice_source/invoices/money.py"
+    source = Path(TOP, path).read_text()
+    mutant, same = mutants_of(path, source), Mutant(path, 1, "module", "nothing", source)
+
+    assert list(survivors_of([next(mutant), same], "tests/invoices")) == [same]

@@ -16,6 +16,7 @@ from cf_invoice_source.walk.bookmark import (
     HighWaterMark,
     Rejected,
     bare,
+    difference,
     from_dict,
     to_dict,
 )
@@ -123,28 +124,44 @@ def test_only_the_key_of_an_invoice_without_id_has_a_number_to_take_off(key: str
 # To and from a plain dict
 
 WHOLE = st.integers(0, 10**12)
+SECONDS = st.integers(0, 253_402_300_799)
 TEXT = st.text(max_size=5)
-MARKS = st.builds(
-    HighWaterMark,
-    WHOLE,
-    TEXT,
-    st.dictionaries(WHOLE, TEXT, max_size=3),
-    st.dictionaries(WHOLE, st.builds(Rejected, TEXT, st.none() | TEXT), max_size=3),
-    st.dictionaries(TEXT, st.builds(Equal, WHOLE, st.none() | st.integers()), max_size=3),
-)
-BOOKMARKS = st.builds(
-    Bookmark,
-    st.none() | MARKS,
-    st.none() | MARKS,
-    st.none() | WHOLE,
-    WHOLE,
-    st.none() | WHOLE,
-    st.none() | WHOLE,
-    WHOLE,
-    st.lists(TEXT, max_size=3).map(tuple),
-    WHOLE,
-    st.lists(TEXT, max_size=3).map(tuple),
-)
+REJECT_KEYS = st.builds("{}:{}".format, TEXT, st.integers(1, 99))
+
+
+@st.composite
+def marks(draw: st.DrawFn) -> HighWaterMark:
+    last = draw(WHOLE)
+    ordinals, most = st.integers(1, max(1, last)), min(last, 3)
+    return HighWaterMark(
+        last,
+        draw(TEXT),
+        draw(st.dictionaries(ordinals, TEXT, max_size=most)),
+        draw(st.dictionaries(ordinals, st.builds(Rejected, REJECT_KEYS, st.none() | TEXT), max_size=most)),
+        draw(st.dictionaries(TEXT, st.builds(Equal, WHOLE, st.none() | st.integers()), max_size=3)),
+    )
+
+
+@st.composite
+def bookmarks(draw: st.DrawFn) -> Bookmark:
+    """Bookmarks as a walk leaves them: whoever has a mark has counted up to it."""
+    mark, named = draw(st.none() | marks()), draw(st.lists(TEXT, max_size=3))
+    rejects = len(mark.rejected) if mark else draw(WHOLE)
+    return Bookmark(
+        mark,
+        draw(st.none() | marks()),
+        mark.ordinal - rejects if mark else draw(st.none() | WHOLE),
+        rejects,
+        full_sync_at=draw(st.none() | SECONDS),
+        unfinished_since=draw(st.none() | SECONDS),
+        unlisted=len(named) + draw(WHOLE),
+        unlisted_ids=tuple(named),
+        kept_rejects=draw(WHOLE),
+        fields=tuple(draw(st.lists(TEXT, max_size=3))),
+    )
+
+
+BOOKMARKS = bookmarks()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -186,6 +203,11 @@ def test_its_shape_stays_the_same_between_versions_of_this_package() -> None:
 @pytest.mark.parametrize("stored", [None, {}, [], "x", 7, True])
 def test_nothing_stored_or_no_dict_reads_as_none(stored: Any) -> None:
     assert from_dict(stored) == Bookmark()
+
+
+@pytest.mark.parametrize("stored", [[], "", 0, False, "x", 7, [{}]])
+def test_what_is_no_dict_is_lost(stored: Any) -> None:
+    assert from_dict(stored).lost == "the bookmark cannot be read"
 
 
 @pytest.mark.parametrize("stored", [None, {}])
@@ -234,6 +256,17 @@ def test_a_mark_that_lacks_a_part_reads_as_none(name: str) -> None:
         pytest.param({"rejects": None}, id="rejects unknown"),
         pytest.param({"rejects": True}, id="rejects true"),
         pytest.param({"full_sync_at": 1.5}, id="a time in fractions"),
+        pytest.param({"full_sync_at": 10**15}, id="a time that no calendar has"),
+        pytest.param({"full_sync_at": -1}, id="a time before all times"),
+        pytest.param({"unfinished_since": 10**12}, id="a beginning that no calendar has"),
+        pytest.param({"version": True}, id="version true"),
+        pytest.param({"invoices": None}, id="a mark, and nothing counted: no check could fail"),
+        pytest.param({"invoices": 8}, id="more than up to the mark"),
+        pytest.param({"invoices": 10, "rejects": -1}, id="less than none"),
+        pytest.param({"invoices": 6, "rejects": 3}, id="more rejects than at the mark"),
+        pytest.param({"mark": None, "invoices": 10**400}, id="more than can be printed"),
+        pytest.param({"unlisted": -3}, id="less than none are missing"),
+        pytest.param({"unlisted": 1}, id="fewer are missing than are named"),
     ],
 )
 def test_a_bookmark_of_another_shape_reads_as_none(garbage: dict[str, Any]) -> None:
@@ -253,6 +286,14 @@ def test_a_bookmark_of_another_shape_reads_as_none(garbage: dict[str, Any]) -> N
         pytest.param({"rejected": {"1": ["ab:1"]}}, id="a reject without id"),
         pytest.param({"rejected": {"1": ["ab:1", 7]}}, id="a reject whose id is a number"),
         pytest.param({"rejected": {"1": [None, None]}}, id="a reject without key"),
+        pytest.param({"ordinal": 10**16}, id="an ordinal that no list has"),
+        pytest.param({"unsettled": {"10": "in_10"}}, id="an unsettled invoice beyond the mark"),
+        pytest.param({"unsettled": {"0": "in_0"}}, id="an unsettled invoice before the first"),
+        pytest.param({"unsettled": {"01": "in_1"}}, id="an ordinal in other digits"),
+        pytest.param({"rejected": {"3": ["ab:1", "in_3"], "12": ["cd:1", None]}}, id="a reject beyond it"),
+        pytest.param({"rejected": {"3": ["ab", "in_3"], "5": ["cd:1", None]}}, id="a reject without number"),
+        pytest.param({"rejected": {"3": ["ab:x", "in_3"], "5": ["cd:1", None]}}, id="a number that is none"),
+        pytest.param({"anonymous": {"anonymous:4d": [-1, None]}}, id="fewer than none"),
         pytest.param({"anonymous": {"anonymous:4d": 2}}, id="a count alone"),
         pytest.param({"anonymous": {"anonymous:4d": ["2", None]}}, id="a count as text"),
         pytest.param({"anonymous": {"anonymous:4d": [2, "now"]}}, id="a time as text"),
@@ -279,3 +320,32 @@ def test_a_bookmark_with_garbage_in_it_reads_as_none_or_as_what_it_says(
     read = from_dict(stored)
 
     assert read == Bookmark() or to_dict(read) == stored
+
+
+def test_what_is_not_counted_is_zero() -> None:
+    bookmark = Bookmark(invoices=7)
+
+    assert (bookmark.rows, bookmark.rejects, bookmark.unlisted, bookmark.kept_rejects) == (7, 0, 0, 0)
+    assert HighWaterMark(0, "", {}, {}, {}) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "held", "told"),
+    [
+        (Bookmark(), (0, 0), ""),
+        (Bookmark(), (5, 0), ""),
+        (Bookmark(invoices=0), (0, 0), ""),
+        (BOOKMARK, (7 + 3 + 1, 2), ""),
+        (BOOKMARK, (10, 2), "the tables hold 10 invoices and 2 rejected records, verified were 11 and 2"),
+        (BOOKMARK, (11, 1), "the tables hold 11 invoices and 1 rejected records, verified were 11 and 2"),
+        (
+            Bookmark(invoices=1_000),
+            (0, 0),
+            "the tables hold 0 invoices and 0 rejected records, verified were 1,000 and 0",
+        ),
+    ],
+)
+def test_tables_differ_from_what_was_verified_in_the_number_of_their_rows(
+    bookmark: Bookmark, held: tuple[int, int], told: str
+) -> None:
+    assert difference(bookmark, held) == told

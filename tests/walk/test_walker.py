@@ -935,3 +935,18 @@ def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ApiChangedError, match="does not end: 20 pages"):
         walk(truth, changes=dict.fromkeys(range(2, 100), then(arrive, arrive, arrive)))
+
+
+def test_what_was_asked_for_before_the_rest_was_read_is_asked_for_again_to_confirm_it() -> None:
+    """Two arrive before page 3 is answered: page 2, on its way since, is not needed any more for itself."""
+    truth = a_truth(8)
+
+    def arrive_twice(truth: Truth) -> None:
+        truth.arrive()
+        truth.arrive()
+
+    walked = walk(truth, ahead=4, changes={3: arrive_twice})
+
+    assert walked.asked == [1, 4, 3, 2, 4, 2]
+    assert walked.end.unverified_reason == ""
+    assert len(walked.rows) == 8

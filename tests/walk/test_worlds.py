@@ -177,6 +177,7 @@ class Worlds(RuleBasedStateMachine):
         self.stored.load(batch)
         if batch.bookmark:
             self.state[ACCOUNT] = json.loads(json.dumps(to_dict(batch.bookmark)))
+            assert from_dict(self.state[ACCOUNT]) == batch.bookmark
 
 
 def accounts_of(
@@ -221,7 +222,10 @@ def test_a_number_that_an_invoice_without_id_only_seemed_to_have_is_forgotten() 
     stored = MemoryRows()
     identity = next(key for key in truth.invoices() if key.startswith("anonymous:")).rpartition(":")[0]
     mark = HighWaterMark(3, "in_3", {1: f"{identity}:2", 2: "in_gone", 3: "in_3"})
-    state = {ACCOUNT: to_dict(Bookmark(mark=mark, invoices=0, full_sync_at=0))}
+    for key in ("in_x", "in_y", "in_z"):
+        row = {"account_id": ACCOUNT, "id": key, "row_hash": "", "status": "draft"}
+        stored.tables["invoices"][ACCOUNT, key] = row
+    state = {ACCOUNT: to_dict(Bookmark(mark=mark, invoices=3, full_sync_at=0))}
     accounts = accounts_of(truth, stored)
 
     for batch in accounts.row_batches(state):

@@ -34,7 +34,7 @@ def tables(told: Told) -> list[list[dict[str, Any]]]:
     return [told.rows(table) for table in ("invoices", "invoice_changes")]
 
 
-@pytest.mark.quick("duckdb")
+@pytest.mark.slow
 def test_another_type_is_refused_whatever_pipeline_brings_it(told: Told) -> None:
     told.load()
     before = tables(told)
@@ -60,7 +60,7 @@ def test_a_newcomer_notes_only_what_has_changed_and_numbers_it_on(told: Told) ->
     assert report.is_verified == (told.home is not HOMES["parquet"])
 
 
-@pytest.mark.quick("duckdb")
+@pytest.mark.slow
 def test_beside_another_source_a_run_with_nothing_new_writes_nothing(told: Told) -> None:
     others = dlt.resource([{"id": 1}], name="others")
     pipeline = dlt.pipeline(

@@ -15,7 +15,6 @@ import pytest
 
 from cf_invoice_source import Report, cf_invoice_source
 from cf_invoice_source import load as load_into
-from cf_invoice_source.errors import MixedTypesError
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, Load, Warehouse
 from tests.support.copies import arrive, copy_of, truth_of
@@ -59,7 +58,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.quick("a table dropped", "a row deleted", "a column dropped")
+@pytest.mark.quick("a table dropped", "a row deleted")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
     load: Load,
@@ -82,6 +81,7 @@ def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
     assert why(report) != ""
 
 
+@pytest.mark.quick("its column dropped")
 @pytest.mark.parametrize(
     "damage",
     ["ALTER TABLE cf_invoices.invoices DROP COLUMN tax", "DROP TABLE cf_invoices.invoices__lines"],
@@ -100,7 +100,7 @@ def test_a_field_that_this_version_does_not_know_is_repaired_too(
     assert [row["net"] for row in warehouse.rows("invoices__lines")] == [7]
 
 
-@pytest.mark.quick("the changes dropped")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     ["DROP TABLE cf_invoices.invoice_changes", "DROP SCHEMA cf_invoices CASCADE"],
@@ -133,7 +133,7 @@ def test_changes_that_were_emptied_by_hand_come_back_with_the_next_full_walk(
     assert len(changes(warehouse)) == 12
 
 
-@pytest.mark.quick("an invoice is still open in it")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "happening",
     [
@@ -210,6 +210,7 @@ def test_local_state_without_its_destination_is_not_believed(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_bookmark_of_an_unknown_version_leads_to_a_full_walk(
     load: Load, listed: Account, warehouse: Warehouse
 ) -> None:
@@ -230,7 +231,7 @@ def bookmarks_of(state: Any) -> Any:
     return state["sources"]["cf_invoice_source"]["resources"]["invoices"]["bookmarks"]
 
 
-@pytest.mark.quick("normalized")
+@pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [True, False], ids=["normalized", "only extracted"])
 def test_a_package_that_an_earlier_run_left_behind_is_loaded_first(
     load: Load,
@@ -285,30 +286,20 @@ def test_two_pipelines_load_different_accounts_into_one_dataset(
     assert all(report.is_verified for report in reports)
 
 
-def test_another_type_is_refused_before_any_request_and_the_remedy_is_named(
-    load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
+def test_another_type_is_bad_usage_before_any_request_and_the_remedy_is_named(
+    load: Load, command: Command, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:
     load()
     before = warehouse.rows()
     simulator.requests.clear()
-
-    with pytest.raises(MixedTypesError, match="--dataset"):
-        load(type="auto")
-
-    assert warehouse.rows() == before
-    assert simulator.requests == []
-
-
-def test_another_type_is_bad_usage_of_the_command(
-    load: Load, command: Command, simulator: Simulator, listed: Account
-) -> None:
-    load()
 
     ended = command("load", "--type", "auto", "--json")
 
     assert ended.exit_code == 2
     assert "--dataset" in ended.stderr
     assert json.loads(ended.stdout)["error"]["type"] == "MixedTypesError"
+    assert warehouse.rows() == before
+    assert simulator.requests == []
 
 
 # A range of `created`
@@ -322,18 +313,6 @@ def of_range(first: int, behind: int) -> Any:
         initial_value=start + timedelta(hours=first),
         end_value=start + timedelta(hours=behind),
     )
-
-
-def test_a_range_loads_just_that_range_and_says_that_it_proves_nothing(
-    load: Load, listed: Account, warehouse: Warehouse
-) -> None:
-    report = load(created=of_range(4, 7))
-
-    assert warehouse.ids() == ["in_4", "in_5", "in_6"]
-    assert not report.is_verified
-    assert warehouse.query("SELECT verified, unverified_reason FROM cf_invoices.invoice_syncs") == [
-        (False, "only a range of created was loaded")
-    ]
 
 
 @pytest.mark.slow
@@ -354,11 +333,18 @@ def test_a_range_leaves_the_bookmark_as_it_was(
     assert report.is_verified
 
 
-def test_a_load_after_a_range_completes_the_copy(load: Load, listed: Account, warehouse: Warehouse) -> None:
-    load(created=of_range(4, 7))
+def test_a_range_proves_nothing_and_a_load_after_it_completes_the_copy(
+    load: Load, listed: Account, warehouse: Warehouse
+) -> None:
+    ranged = load(created=of_range(4, 7))
+    ids = warehouse.ids()
+    told = warehouse.query("SELECT verified, unverified_reason FROM cf_invoices.invoice_syncs")
 
     report = load()
 
+    assert ids == ["in_4", "in_5", "in_6"]
+    assert not ranged.is_verified
+    assert told == [(False, "only a range of created was loaded")]
     assert copy_of(warehouse) == truth_of(listed)
     assert {(version, change) for _, version, change, _ in changes(warehouse)} == {(1, "new")}
     assert len(changes(warehouse)) == 12

@@ -1,0 +1,135 @@
+"""Where a command writes, and how it ends: the result on stdout, what went wrong on stderr, an exit code."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+import dlt
+from rich.console import Console
+
+from cf_invoice_source.cli.screen import document, show_error, show_line, show_problem
+from cf_invoice_source.cli.streams import give_stdout_up
+from cf_invoice_source.errors import InvoiceSourceError, MixedTypesError, SettingsError, UnexpectedError
+from cf_invoice_source.notices import shown_by
+from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.dlt_names import ConfigurationException, logger
+
+if TYPE_CHECKING:
+    from cf_invoice_source.cli.check import Check
+    from cf_invoice_source.cli.status import Status
+    from cf_invoice_source.loading.report import Report
+
+OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
+"""Exit codes. 130 and 143 are for signals."""
+
+Result = TypeVar("Result", "Report", "Status", "Check")
+Loaded = TypeVar("Loaded", "Report", "Status")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command prints: JSON or for people; where quiet, only what went wrong and a JSON document."""
+
+    stderr: Console
+    as_json: bool
+    is_quiet: bool
+
+    def tell(self, result: Result, show: Callable[[Console, Result], None], **verdict: bool | None) -> None:
+        """Print a result."""
+        if self.as_json:
+            _write(document(verdict, result) + "\n")
+        elif not self.is_quiet:
+            stdout = Console()
+            with stdout.capture() as shown:
+                show(stdout, result)
+            _write(shown.get())
+
+    def end(self, result: Loaded, show: Callable[[Console, Loaded], None], **verdict: bool | None) -> int:
+        """Print a result, and what is wrong with it, each with what to do about it; give the exit code."""
+        try:
+            self.tell(result, show, **verdict)
+        finally:
+            with suppress(OSError):  # nobody reads stderr: that is no reason for another document
+                for problem in result.problems:
+                    show_problem(self.stderr, problem)
+        if result.has_failed:
+            return FAILED
+        return OK if result.is_verified else NOT_VERIFIED
+
+
+@contextmanager
+def output(
+    *, as_json: bool, debug: bool, is_quiet: bool = False, verdict: str = "verified"
+) -> Iterator[Output]:
+    """Give where a command prints. Whatever fails is one screen on stderr, and one document if asked for."""
+    stderr = Console(stderr=True)
+    try:
+        _check_working_directory()
+        with translated_errors():
+            stderr.quiet = _configure_log()
+            gc.freeze()
+            gc.enable()
+            show = partial(show_line, stderr, style="yellow")
+            with nullcontext() if stderr.quiet else shown_by(show, is_quiet=is_quiet):
+                yield Output(stderr, as_json, is_quiet)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it gets a screen
+        known = error if isinstance(error, InvoiceSourceError) else UnexpectedError.of(error)
+        with suppress(OSError):
+            show_error(stderr, known, debug=debug)
+        if as_json and not isinstance(known, OutputError):
+            with suppress(OutputError):
+                _write(document({verdict: False}, None, known) + "\n")
+        sys.exit(BAD_USAGE if isinstance(known, MixedTypesError) else FAILED)
+
+
+class OutputError(InvoiceSourceError):
+    """What stands behind stdout takes nothing any more: a full disk, or a program that has ended."""
+
+
+def _write(text: str) -> None:
+    """Print on stdout, and know whether that worked."""
+    try:
+        click.echo(text, nl=False, color=True)  # rich has decided on colors
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        give_stdout_up()
+        raise OutputError(
+            f"The result cannot be written to stdout: {error.strerror}.",
+            remedy="what the command did is done: cf-invoices status tells what is loaded",
+        ) from error
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        cause = f"The working directory cannot be used: {error.strerror}."
+        raise SettingsError(cause, remedy="change into a directory that is there") from error
+
+
+def _configure_log() -> bool:
+    """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
+    try:
+        is_level_set = dlt.config.get("runtime.log_level") is not None
+    except ConfigurationException:
+        raise  # it knows which setting it is
+    except ValueError:  # dlt starts its log when its settings are first looked at
+        cause = "The setting log_level is no level of a log, or log_format no format."
+        raise SettingsError(
+            cause, remedy="use DEBUG, INFO, WARNING, ERROR or CRITICAL; JSON or one of Python's formats"
+        ) from None
+    if not is_level_set:
+        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
+        dlt.config["runtime.log_level"] = "CRITICAL"
+        dlt.current.run_context().initialize_runtime()
+    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
+    return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))
