@@ -1457,6 +1457,7 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "from_init_value": ("loading.access", "credentials from a text, a dict or credentials"),
     "get_value": ("loading.lookup", "as above, and where one was found"),
     "get_value_location": ("loading.lookup", "which file"),
+    "initialize_storage": ("warehouse.ownership", "a dataset is there before it is claimed"),
     "load_open_table": ("warehouse.open_tables", "Delta's or Iceberg's own table"),
     "loader_parallelism_strategy": ("warehouse.staging", "one job at a time, for SQLite"),
     "maybe_ddl_transaction": ("warehouse.probe", "a table that is made is undone"),

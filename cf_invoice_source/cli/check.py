@@ -16,8 +16,10 @@ from cf_invoice_source.settings import TOKEN_PAGE
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of, settings_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient
 from cf_invoice_source.warehouse.duckdb_file import check_file_name
 from cf_invoice_source.warehouse.locks import check_locks
+from cf_invoice_source.warehouse.ownership import check_claim
 from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.rights import missing_rights_named
@@ -158,6 +160,8 @@ class _Checks:
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
         check_file_format(client, self._job.file_format if self._job else None, table_format)
+        if isinstance(client, FilesystemClient) and not destination_capabilities(client, table_format).shares:
+            check_claim(client, self._pipeline_name)
         check_file_name(client)
         check_locks(ref)
         try_pipeline(make_ref())

@@ -25,6 +25,7 @@ class Capabilities:
     deletes: bool = True  # a row that is marked deleted goes; else it stays, marked and empty
     nests: bool = True  # a list in a row can have a table of its own, and a table be made without a row
     grows: bool = True  # a table can get new columns
+    shares: bool = True  # several pipelines can load into one dataset at once
     digits: int | None = None  # the significant ones that it keeps of a number; None for all
 
     @property

@@ -35,6 +35,7 @@ def destination_capabilities(client: JobClientBase, table_format: str | None = N
         replaces=strategy is not None,  # else dlt only adds rows
         deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
         grows=not is_iceberg,  # and from 0.10 on it fails where a column came after the rows
+        shares=not is_iceberg,
         nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
         digits=15 if is_sqlite(client) else None,  # of a REAL (https://www.sqlite.org/floatingpoint.html)
     )

@@ -17,6 +17,7 @@ from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
@@ -99,6 +100,8 @@ class StoredRows(TableReader):
         client = self._job_client()
         check_format(client, self.table_format)
         check_file_format(client, file_format, self.table_format)
+        if isinstance(client, FilesystemClient) and not self.capabilities.shares:
+            claim_dataset(client, self._pipeline.pipeline_name)
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
 

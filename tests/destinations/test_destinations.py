@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
@@ -179,6 +181,52 @@ def test_a_file_format_that_the_destination_does_not_take_is_a_setting_to_mend(
     with pytest.raises(SettingsError, match="takes no files in the format csv"):
         told.load(file_format="csv")
     assert simulator.requests == []
+
+
+# Several pipelines
+
+
+@pytest.mark.parametrize("name", ["iceberg", "delta"])
+def test_iceberg_tables_take_one_pipeline_and_say_so_before_anything_is_asked_for(
+    simulator: Simulator, account: Account, tmp_path: Path, name: str
+) -> None:
+    account.records += make_invoices(3)
+    told = Told(HOMES[name], str(tmp_path), simulator, account)
+    told.load("one")
+    asked = len(simulator.requests)
+
+    if name == "delta":
+        told.load("another")
+    else:
+        with pytest.raises(SettingsError, match="loaded by the pipeline one, and takes no other one"):
+            told.load("another")
+        assert len(simulator.requests) == asked
+
+    account.find("in_3")["status"] = "void"
+    assert told.load("one").is_verified
+    assert told.rows("invoices") == told.truth()
+
+
+def test_of_pipelines_that_begin_with_iceberg_at_once_one_loads(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    account.records += make_invoices(3)
+    env = {
+        **os.environ,
+        "DESTINATION__FILESYSTEM__BUCKET_URL": f"{place}/files",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "iceberg",
+    }
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "filesystem", "--quiet")
+
+    begun = [
+        subprocess.Popen([*command, "--pipeline-name", f"p{number}"], env=env, stderr=subprocess.PIPE)
+        for number in range(3)
+    ]
+    ended = [(each.communicate()[1], each.returncode) for each in begun]
+
+    assert sorted(code for _, code in ended) == [0, 1, 1]
+    assert sum(b"takes no other one" in said for said, _ in ended) == 2
+    assert len(HOMES["iceberg"].look(str(place), "invoices")) == 3
 
 
 # What a load says of it
