@@ -8,6 +8,7 @@ tells the story in a process of its own, and prints what came of it.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ import simplejson
 
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+from tests.support.s3 import S3
 
 if TYPE_CHECKING:
     from cf_invoice_source import Report
@@ -46,6 +48,7 @@ class Home:
         has_new_columns: Whether a new field gets a column.
         keeps_digits: How many digits of a number it keeps.
         skips: Steps of the story that wait for the next load, where a load takes seconds.
+        on_s3: Whether the story is told on S3, too.
     """
 
     title: str
@@ -58,6 +61,7 @@ class Home:
     has_new_columns: bool = True
     keeps_digits: int = 38
     skips: frozenset[int] = frozenset()
+    on_s3: bool = False
 
 
 def _destination(name: str, *arguments: Any, **more: Any) -> Any:
@@ -94,6 +98,7 @@ def _in_sqlite(place: str, table: str) -> list[Row]:
 def _in_delta(place: str, table: str) -> list[Row]:
     from deltalake import DeltaTable
 
+    place = _local(place)
     rows: list[Row] = DeltaTable(f"{place}/files/cf_invoices/{table}").to_pyarrow_table().to_pylist()
     return rows
 
@@ -101,21 +106,30 @@ def _in_delta(place: str, table: str) -> list[Row]:
 def _in_iceberg(place: str, table: str) -> list[Row]:
     from pyiceberg.table import StaticTable
 
-    newest = max(Path(place, "files", "cf_invoices", table, "metadata").glob("*.metadata.json"))
-    rows: list[Row] = StaticTable.from_metadata(newest.as_uri()).scan().to_arrow().to_pylist()
+    copied = Path(_local(place), "files")
+    newest = max((copied / "cf_invoices" / table / "metadata").glob("*.metadata.json"))
+    uri, properties = newest.as_uri(), {}
+    if place.startswith("s3://"):
+        uri = f"{place}/files/{newest.relative_to(copied)}"
+        properties = {
+            "s3.endpoint": _s3().url,
+            "s3.access-key-id": "made-up",
+            "s3.secret-access-key": "made-up",
+        }
+    rows: list[Row] = StaticTable.from_metadata(uri, properties).scan().to_arrow().to_pylist()
     return rows
 
 
 def _in_parquet(place: str, table: str) -> list[Row]:
     import duckdb
 
-    files = f"{place}/files/cf_invoices/{table}/*.parquet"
+    files = f"{_local(place)}/files/cf_invoices/{table}/*.parquet"
     with duckdb.connect() as connection:
         return _dicts(connection.execute(f"SELECT * FROM read_parquet('{files}', union_by_name = true)"))  # noqa: S608
 
 
 def _in_jsonl(place: str, table: str) -> list[Row]:
-    files = sorted(Path(place, "files", "cf_invoices", table).glob("*.jsonl"))
+    files = sorted(Path(_local(place), "files", "cf_invoices", table).glob("*.jsonl"))
     rows = [json.loads(line, parse_float=Decimal) for file in files for line in file.read_text().splitlines()]
     columns = {name: None for row in rows for name in row}
     return [columns | row for row in rows]
@@ -151,7 +165,16 @@ def _ducklake(place: str) -> Any:
 
 
 def _files(place: str, **more: Any) -> Any:
-    return _destination("filesystem", Path(place, "files").as_uri(), **more)
+    url = f"{place}/files" if place.startswith("s3://") else Path(place, "files").as_uri()
+    return _destination("filesystem", url, **more)
+
+
+def _s3() -> S3:
+    return S3(os.environ["DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL"])
+
+
+def _local(place: str) -> str:
+    return _s3().copy(place) if place.startswith("s3://") else place
 
 
 _NO_LISTS = "lists in a new field stay JSON, in `more_fields`; tables appear with their first row"
@@ -191,6 +214,7 @@ HOMES: Mapping[str, Home] = {
         {"table_format": "delta"},
         _NO_LISTS,
         has_nested=False,
+        on_s3=True,
     ),
     "iceberg": Home(
         "`filesystem`, Iceberg",
@@ -202,6 +226,7 @@ HOMES: Mapping[str, Home] = {
         "deleted rows stay with `deleted` true until the next `load`",
         has_nested=False,
         has_new_columns=False,
+        on_s3=True,
     ),
     "parquet": Home(
         "`filesystem`, Parquet",
@@ -210,8 +235,9 @@ HOMES: Mapping[str, Home] = {
         _in_parquet,
         {"file_format": "parquet"},
         _ADDS,
+        on_s3=True,
     ),
-    "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS),
+    "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS, on_s3=True),
 }
 
 
@@ -353,6 +379,7 @@ def line(name: str, found: Found) -> str:
     cells = (
         home.title,
         found.drivers,
+        "local, S3" if home.on_s3 else "local",
         words[found.is_mirror],
         words[found.has_audit_trail],
         words[found.is_verified],

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.pages import blocks
 from tests.support.postgres import Database
+from tests.support.s3 import BUCKET, S3, running
 
 pytestmark = [
     pytest.mark.usefixtures("dlt_here"),
@@ -72,6 +74,39 @@ def test_the_line_on_the_page_is_what_the_story_comes_to(
     if os.environ.get("WRITE_PAGES"):
         write(written)
     assert without_versions(written) in map(without_versions, PAGE.read_text().splitlines()), written
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with running() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", [name for name, home in HOMES.items() if home.on_s3])
+def test_the_line_on_the_page_is_that_of_s3_too(
+    name: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an extension of DuckDB, which would be downloaded."""
+    for key, value in (s3.settings | {"HOME": str(tmp_path)}).items():
+        monkeypatch.setenv(key, value)
+
+    found = told_of(name, f"s3://{BUCKET}/{tmp_path.name}")
+
+    assert without_versions(line(name, found)) in map(without_versions, PAGE.read_text().splitlines())
+
+
+def test_check_and_status_look_into_s3(
+    s3: S3, simulator: Simulator, account: Account, command: Command, tmp_path: Path
+) -> None:
+    account.records += make_invoices(3)
+    env = s3.settings | {
+        "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://{BUCKET}/{tmp_path.name}",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "delta",
+    }
+
+    ended = [command(each, "--destination", "filesystem", env=env) for each in ("check", "load", "status")]
+
+    assert [each.exit_code for each in ended] == [0, 0, 0], [each.output for each in ended]
 
 
 TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
