@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -61,11 +62,14 @@ def load(
     with (
         missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
+        warnings.catch_warnings(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
         open_database(destination) as close_database,
         rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
+        # About the merge that dlt writes: nobody who loads can do anything about it.
+        warnings.filterwarnings("ignore", module=r"dlt\.destinations\.impl\.sqlalchemy")
         check_file_name(destination)
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)

@@ -13,6 +13,7 @@ from cf_invoice_source.cloudflare.credentials import KeyAuth
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError, UnexpectedError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
+from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of, settings_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
@@ -170,6 +171,7 @@ class _Checks:
             translated_errors(),
             translated_driver_errors(),
         ):
+            check_collation(staged_client(ref))
             with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
                 if dataset:
                     queries = StatusQueries(dataset)

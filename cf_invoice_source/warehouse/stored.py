@@ -14,6 +14,7 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
@@ -100,6 +101,7 @@ class StoredRows(TableReader):
         client = self._job_client()
         check_format(client, self.table_format)
         check_file_format(client, file_format, self.table_format)
+        check_collation(client)
         if isinstance(client, FilesystemClient) and not self.capabilities.shares:
             claim_dataset(client, self._pipeline.pipeline_name)
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet

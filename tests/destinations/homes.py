@@ -25,6 +25,7 @@ import simplejson
 
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+from tests.support.mariadb import MariaDB
 from tests.support.s3 import S3
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ def _in_postgres(dsn: str, table: str) -> list[Row]:
 def _in_sqlite(place: str, table: str) -> list[Row]:
     with closing(sqlite3.connect(f"{place}/w__cf_invoices.db")) as connection:
         return _dicts(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
+
+
+def _in_mariadb(dsn: str, table: str) -> list[Row]:
+    server = MariaDB(int(dsn.rpartition(":")[2].partition("/")[0]))
+    return server.query(f"SELECT * FROM cf_invoices.{table}")  # noqa: S608
 
 
 def _in_delta(place: str, table: str) -> list[Row]:
@@ -195,6 +201,14 @@ HOMES: Mapping[str, Home] = {
         {},
         "a number of more than 15 digits is rejected",
         keeps_digits=15,
+    ),
+    "mariadb": Home(
+        "MariaDB (`sqlalchemy`)",
+        ("sqlalchemy", "pymysql"),
+        lambda at: _destination("sqlalchemy", at),
+        _in_mariadb,
+        {},
+        "needs utf8mb4 and a collation such as utf8mb4_bin, which `check` and `load` look for",
     ),
     "ducklake": Home(
         "DuckLake",

@@ -24,6 +24,8 @@ from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
+from tests.support.mariadb import MariaDB, is_installed
+from tests.support.mariadb import running as mariadb_running
 from tests.support.pages import blocks
 from tests.support.postgres import Database
 from tests.support.s3 import BUCKET, S3, running
@@ -38,9 +40,24 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
 
 
+@pytest.fixture
+def mariadb() -> Iterator[MariaDB]:
+    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
+    if not is_installed():
+        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with mariadb_running() as server:
+        yield server
+
+
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
     if name == "ducklake":
         return in_ducklake(directory)
+    if name == "mariadb":
+        server = request.getfixturevalue("mariadb")
+        server.query("SET GLOBAL character_set_server = utf8mb4")
+        server.query("SET GLOBAL collation_server = utf8mb4_bin")
+        return told_of(name, server.dsn)
     place = request.getfixturevalue("database").dsn if name == "postgres" else str(directory)
     return told_of(name, place)
 
@@ -107,6 +124,32 @@ def test_check_and_status_look_into_s3(
     ended = [command(each, "--destination", "filesystem", env=env) for each in ("check", "load", "status")]
 
     assert [each.exit_code for each in ended] == [0, 0, 0], [each.output for each in ended]
+
+
+@pytest.mark.parametrize("command_line", ["check", "load"])
+def test_mariadb_is_told_the_sql_that_makes_it_exact(
+    mariadb: MariaDB,
+    simulator: Simulator,
+    account: Account,
+    command: Command,
+    process: Command,
+    command_line: str,
+) -> None:
+    """Its default is latin1, and to its usual collations in_a and in_A are one."""
+    account.records += [make_invoice(id="in_a", description="日本"), make_invoice(id="in_A")]
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn, "COLUMNS": "1000"}
+    to_mariadb = ("--destination", "sqlalchemy")
+
+    ended = command(command_line, *to_mariadb, env=env)
+
+    assert ended.exit_code == 1, ended.output
+    assert "latin1_swedish_ci" in ended.output
+    for statement in re.findall(r"CREATE DATABASE [^;]*;", ended.output):
+        mariadb.query(statement)
+    ended = process("load", *to_mariadb, env=env)
+    assert ended.exit_code == 0
+    assert "SAWarning" not in ended.output
+    assert mariadb.query("SELECT count(*) AS n FROM cf_invoices.invoices") == [{"n": 2}]
 
 
 TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
