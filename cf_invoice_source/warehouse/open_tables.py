@@ -7,7 +7,6 @@ from typing import Any
 
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.storages.configuration import FileSystemCredentials
 from dlt.destinations.impl.filesystem.sql_client import FilesystemSqlClient
 
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, FilesystemClient
@@ -26,7 +25,7 @@ class OpenTables(FilesystemSqlClient):
     def create_secret(
         self,
         scope: str,  # noqa: ARG002 - dlt's signature
-        credentials: FileSystemCredentials,  # noqa: ARG002
+        credentials: Any,  # noqa: ARG002
         secret_name: str | None = None,  # noqa: ARG002
         persist_secrets: bool = False,  # noqa: ARG002
     ) -> bool:

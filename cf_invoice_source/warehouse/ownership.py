@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, dataset_path_of
 
 _CLAIM = "_cf_invoices_pipeline"
 """A file in the dataset, with the name of the pipeline whose it is. It goes when the dataset is deleted."""
@@ -46,4 +46,4 @@ def check_claim(client: FilesystemClient, pipeline_name: str) -> None:
 
 
 def _path(client: FilesystemClient) -> str:
-    return f"{client.dataset_path.rstrip('/')}/{_CLAIM}"
+    return f"{dataset_path_of(client)}/{_CLAIM}"

@@ -14,7 +14,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, new_table
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of, new_table
 from cf_invoice_source.warehouse.staging import name_staging
 
 
@@ -37,7 +37,7 @@ def try_writing(ref: DatasetRef) -> str | None:
             beside.unlink(missing_ok=True)
         return "can be written: a file can be made"
     if isinstance(client, FilesystemClient):
-        directory = client.dataset_path.rstrip("/")
+        directory = dataset_path_of(client)
         if client.is_local_filesystem:  # where directories are real, take the nearest one that is there
             directory = str(next(filter(Path.exists, (Path(directory), *Path(directory).parents))))
         client.fs_client.write_text(f"{directory}/{scratch}", "")
