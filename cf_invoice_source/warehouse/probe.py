@@ -14,6 +14,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
+from cf_invoice_source.warehouse.destination import is_sqlite
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of, new_table
 from cf_invoice_source.warehouse.staging import name_staging
 
@@ -43,8 +44,7 @@ def try_writing(ref: DatasetRef) -> str | None:
         client.fs_client.write_text(f"{directory}/{scratch}", "")
         client.fs_client.rm_file(f"{directory}/{scratch}")
         return "can be written: a file was made and removed"
-    # SQLAlchemy writes no CREATE TABLE of its own, and opening its SQLite databases makes files.
-    if isinstance(client, SqlJobClientBase) and client.config.destination_type != "sqlalchemy":
+    if isinstance(client, SqlJobClientBase) and not is_sqlite(client):  # to open that would make files
         return _try_sql(client, scratch)
     return None
 
@@ -67,6 +67,14 @@ def _try_sql(client: SqlJobClientBase, scratch: str) -> str:
     return f"can be written: a {'table' if has_dataset else 'dataset'} was made and dropped"
 
 
+def _create_table(client: SqlJobClientBase, scratch: str) -> list[str]:
+    if client.config.destination_type == "sqlalchemy":  # which writes it only when it makes a table
+        sql = client.sql_client
+        return [f"CREATE TABLE {sql.make_qualified_table_name(scratch)} (tried BIGINT)"]
+    columns = list(client.schema.get_table_columns(scratch).values())
+    return client._get_table_update_sql(scratch, columns, generate_alter=False)  # noqa: SLF001 - each database's own
+
+
 class _UndoError(Exception):
     """Lets a transaction end with nothing done, where there is one."""
 
@@ -85,8 +93,7 @@ def _try_table(client: SqlJobClientBase, scratch: str, *, in_new_dataset: bool) 
         with suppress(_UndoError), client.maybe_ddl_transaction():
             if in_new_dataset:
                 sql.create_dataset()
-            columns = list(client.schema.get_table_columns(scratch).values())
-            for statement in client._get_table_update_sql(scratch, columns, generate_alter=False):  # noqa: SLF001 - each database's own CREATE TABLE
+            for statement in _create_table(client, scratch):
                 sql.execute_sql(statement)
             raise _UndoError  # noqa: TRY301 - only so does a transaction of dlt's undo what was done
     except Exception:

@@ -152,6 +152,28 @@ def test_mariadb_is_told_the_sql_that_makes_it_exact(
     assert mariadb.query("SELECT count(*) AS n FROM cf_invoices.invoices") == [{"n": 2}]
 
 
+@pytest.mark.parametrize("there", ["nothing", "the databases"])
+def test_check_tries_mariadb_and_leaves_it_as_it_was(
+    mariadb: MariaDB, simulator: Simulator, account: Account, command: Command, there: str
+) -> None:
+    mariadb.query("SET GLOBAL character_set_server = utf8mb4")
+    mariadb.query("SET GLOBAL collation_server = utf8mb4_bin")
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn, "COLUMNS": "1000"}
+    to_mariadb = ("--destination", "sqlalchemy")
+    if there == "the databases":
+        assert command("load", *to_mariadb, env=env).exit_code == 0
+    objects = "SELECT schema_name AS s, '' AS t FROM information_schema.schemata UNION ALL SELECT "
+    objects += "table_schema, table_name FROM information_schema.tables ORDER BY 1, 2"
+    before = mariadb.query(objects)
+
+    ended = command("check", *to_mariadb, env=env)
+
+    assert ended.exit_code == 0, ended.output
+    what = "dataset" if there == "nothing" else "table"
+    assert f"can be written: a {what} was made and dropped" in ended.output
+    assert mariadb.query(objects) == before
+
+
 TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
 
 MOVING = {"started_at", "finished_at", "observed_at"}
