@@ -49,6 +49,8 @@ class Home:
         has_new_columns: Whether a new field gets a column.
         keeps_digits: How many digits of a number it keeps.
         skips: Steps of the story that wait for the next load, where a load takes seconds.
+        at_once: What the page says of several pipelines at once.
+        command: Destination, setting and place for the command; None where that is not tried.
         on_s3: Whether the story is told on S3, too.
     """
 
@@ -63,6 +65,8 @@ class Home:
     keeps_digits: int = 38
     skips: frozenset[int] = frozenset()
     on_s3: bool = False
+    at_once: str = "yes"
+    command: tuple[str, str, str] | None = None
 
 
 def _destination(name: str, *arguments: Any, **more: Any) -> Any:
@@ -188,10 +192,21 @@ _ADDS = "`invoices` holds old rows, too; take the newest of `invoice_changes`, a
 
 HOMES: Mapping[str, Home] = {
     "duckdb": Home(
-        "DuckDB", ("duckdb",), lambda at: _destination("duckdb", f"{at}/w.duckdb"), _in_duckdb, {}
+        "DuckDB",
+        ("duckdb",),
+        lambda at: _destination("duckdb", f"{at}/w.duckdb"),
+        _in_duckdb,
+        {},
+        at_once="in turn",
+        command=("duckdb", "CREDENTIALS", "{at}/w.duckdb"),
     ),
     "postgres": Home(
-        "PostgreSQL", ("psycopg2-binary",), lambda at: _destination("postgres", at), _in_postgres, {}
+        "PostgreSQL",
+        ("psycopg2-binary",),
+        lambda at: _destination("postgres", at),
+        _in_postgres,
+        {},
+        command=("postgres", "CREDENTIALS", "{at}"),
     ),
     "sqlite": Home(
         "SQLite (`sqlalchemy`)",
@@ -201,6 +216,8 @@ HOMES: Mapping[str, Home] = {
         {},
         "a number of more than 15 digits is rejected",
         keeps_digits=15,
+        at_once="in turn",
+        command=("sqlalchemy", "CREDENTIALS", "sqlite:///{at}/w.db"),
     ),
     "mariadb": Home(
         "MariaDB (`sqlalchemy`)",
@@ -209,6 +226,7 @@ HOMES: Mapping[str, Home] = {
         _in_mariadb,
         {},
         "needs utf8mb4 and a collation such as utf8mb4_bin, which `check` and `load` look for",
+        command=("sqlalchemy", "CREDENTIALS", "{at}"),
     ),
     "ducklake": Home(
         "DuckLake",
@@ -219,6 +237,7 @@ HOMES: Mapping[str, Home] = {
         "tried with its catalog in SQLite, without the quiet and the full walk; "
         "a DuckDB file as catalog fails",
         skips=frozenset({1, 3, 4}),
+        at_once="not tried",
     ),
     "delta": Home(
         "`filesystem`, Delta",
@@ -229,6 +248,7 @@ HOMES: Mapping[str, Home] = {
         _NO_LISTS,
         has_nested=False,
         on_s3=True,
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
     "iceberg": Home(
         "`filesystem`, Iceberg",
@@ -241,6 +261,8 @@ HOMES: Mapping[str, Home] = {
         has_nested=False,
         has_new_columns=False,
         on_s3=True,
+        at_once="refused",
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
     "parquet": Home(
         "`filesystem`, Parquet",
@@ -249,9 +271,12 @@ HOMES: Mapping[str, Home] = {
         _in_parquet,
         {"file_format": "parquet"},
         _ADDS,
+        at_once="not tried",
         on_s3=True,
     ),
-    "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS, on_s3=True),
+    "jsonl": Home(
+        "`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS, on_s3=True, at_once="not tried"
+    ),
 }
 
 
@@ -397,6 +422,7 @@ def line(name: str, found: Found) -> str:
         words[found.is_mirror],
         words[found.has_audit_trail],
         words[found.is_verified],
+        home.at_once,
         home.limit,
     )
     return f"| {' | '.join(cells)} |"

@@ -53,13 +53,19 @@ def mariadb() -> Iterator[MariaDB]:
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
     if name == "ducklake":
         return in_ducklake(directory)
-    if name == "mariadb":
-        server = request.getfixturevalue("mariadb")
-        server.query("SET GLOBAL character_set_server = utf8mb4")
-        server.query("SET GLOBAL collation_server = utf8mb4_bin")
-        return told_of(name, server.dsn)
-    place = request.getfixturevalue("database").dsn if name == "postgres" else str(directory)
-    return told_of(name, place)
+    return told_of(name, place_of(name, directory, request))
+
+
+def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
+    """Name a directory, or the address of a database that is empty."""
+    if name == "postgres":
+        return str(request.getfixturevalue("database").dsn)
+    if name != "mariadb":
+        return str(directory)
+    server: MariaDB = request.getfixturevalue("mariadb")
+    server.query("SET GLOBAL character_set_server = utf8mb4")
+    server.query("SET GLOBAL collation_server = utf8mb4_bin")
+    return server.dsn
 
 
 def in_ducklake(directory: Path) -> Found:
@@ -284,6 +290,38 @@ def test_a_file_format_that_the_destination_does_not_take_is_a_setting_to_mend(
 
 
 # Several pipelines
+
+
+@pytest.mark.parametrize("name", [name for name, home in HOMES.items() if home.command])
+def test_several_pipelines_at_once_do_what_the_page_says(
+    name: str, world: World, simulator: Simulator, place: Path, request: pytest.FixtureRequest
+) -> None:
+    accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(4)]
+    home, at = HOMES[name], place_of(name, place, request)
+    assert home.command
+    destination, setting, value = home.command
+    env = {
+        **os.environ,
+        f"DESTINATION__{destination.upper()}__{setting}": value.format(at=at),
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": home.settings.get("table_format", "") or "native",
+    }
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", destination, "--quiet")
+
+    begun = [
+        subprocess.Popen(
+            [*command, "--pipeline-name", f"p{number}", "--account", account.id],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number, account in enumerate(accounts)
+    ]
+    ended = [(each.communicate(timeout=120)[1], each.returncode) for each in begun]
+
+    loaded = [account for account, (_, code) in zip(accounts, ended, strict=True) if code == 0]
+    assert len(loaded) == (1 if home.at_once == "refused" else 4), ended
+    held = {(row["account_id"], row["id"]) for row in home.look(str(at), "invoices")}
+    assert held == {(account.id, record["id"]) for account in loaded for record in account.records}
 
 
 @pytest.mark.parametrize("name", ["iceberg", "delta"])
