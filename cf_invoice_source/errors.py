@@ -1,7 +1,8 @@
-"""One small family of errors; the class says what the caller can do about it."""
+"""Our errors: the class says what the caller can do about it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
 
@@ -9,13 +10,13 @@ from cf_invoice_source.redaction import shown
 
 
 class InvoiceSourceError(Exception):
-    """Base of every error that this package raises on purpose. Whatever it tells is fit to be shown.
+    """Base of every error that this package raises on purpose. Its texts hold no secret and can be shown.
 
     Args:
         cause: What happened, in one sentence, without any secret.
         remedy: What the reader can do about it.
-        request: The request that was answered this way, as "GET https://...".
-        ray: The answer's `cf-ray` header, by which Cloudflare's support finds a request.
+        request: The request that failed, as "GET https://...".
+        ray: The answer's `cf-ray` header, by which Cloudflare's support finds the request.
         account_id: The Cloudflare account concerned.
     """
 
@@ -32,15 +33,15 @@ class InvoiceSourceError(Exception):
 
 
 class SettingsError(InvoiceSourceError, ValueError):
-    """Credentials, an account, a URL or another setting is missing or wrong: mend it, then run again."""
+    """Credentials, an account, a URL or another setting is missing or wrong: correct it, then run again."""
 
 
 class MixedTypesError(SettingsError):
-    """The dataset holds invoices of another `type`: one dataset holds one."""
+    """The dataset holds invoices of another `type`; a dataset can hold only one."""
 
 
 class TryLaterError(InvoiceSourceError):
-    """Cloudflare, the network or another load that is under way stand in the way for now: run again later."""
+    """Cloudflare or the network did not answer, or another load is under way: run again later."""
 
 
 class ApiChangedError(InvoiceSourceError):
@@ -48,20 +49,24 @@ class ApiChangedError(InvoiceSourceError):
 
 
 class DestinationError(InvoiceSourceError):
-    """The destination could not be read or written: look at its settings, its disk, its locks."""
+    """The destination could not be read or written: check its settings, its disk and its locks."""
 
 
 class NotVerifiedError(InvoiceSourceError):
-    """Some account could not be read, is not verified, or has rejected records: the report says which."""
+    """An account could not be read, is not verified, or has rejected records: `cause` has a line for each."""
+
+    def __init__(self, cause: str, problems: Iterable[str] = (), *, remedy: str = "") -> None:
+        super().__init__(cause, remedy=remedy)
+        self.cause = "\n".join([self.cause, *map(shown, problems)])
 
 
 class UnexpectedError(InvoiceSourceError):
-    """Something that this package did not expect went wrong: a bug, here or below."""
+    """An error that this package did not expect: a bug, here or in a library."""
 
     @classmethod
     def of(cls, error: Exception) -> UnexpectedError:
-        """Say where an error came from. Its own words are not repeated: they may hold a secret."""
-        while isinstance(error.__cause__, Exception):  # what dlt wraps
+        """Say where an error came from. Its own message is left out, because it may hold a secret."""
+        while isinstance(error.__cause__, Exception):  # the one that dlt has wrapped
             error = error.__cause__
         frames = extract_tb(error.__traceback__)
         where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""

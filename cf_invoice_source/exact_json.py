@@ -1,4 +1,4 @@
-"""JSON to and from Python without losing a digit, or a field that is named twice."""
+"""Reads and writes JSON without losing a digit, or a field that an object names twice."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from typing import Any
 import simplejson
 
 MAX_DOCUMENT_DEPTH = 200
-"""Objects and lists inside one another that an answer may have: so many Python surely reads and writes."""
+"""How many levels of objects and lists an answer may have; Python reads and writes at least as many."""
 
 MAX_VALUES = 100_000
-"""Values in one answer, as the commas and brackets count them: 50 invoices have 700. In Python each takes up
-to 200 bytes, however short it is written."""
+"""How many values one answer may have, counted by its commas and brackets; 50 invoices have 700. In Python
+each takes up to 200 bytes, however short it is in JSON."""
 
 _MANY_DIGITS = 100
-"""From here on a whole number is read as Decimal: int() refuses 4,300 digits, and no column holds so many."""
+"""Whole numbers with this many digits are read as Decimal: int() refuses more than 4,300 digits. No column
+holds so many."""
 
 _DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKeys:
-    """An object that names a field twice: JSON does not say which of the two counts."""
+    """An object that names a field twice; JSON does not say which of the two is valid."""
 
     pairs: tuple[tuple[str, Any], ...]
 
     @property
     def name(self) -> str:
-        """The first field that comes again."""
+        """The first field that is named a second time."""
         seen = set[str]()
         for name, _ in self.pairs:
             if name in seen:
@@ -42,25 +43,25 @@ class DuplicateKeys:
 
 @dataclass(frozen=True, slots=True)
 class HugeNumber:
-    """A number with an exponent beyond what even Decimal knows, as it was written."""
+    """A number with an exponent that is too large even for Decimal, as it was written."""
 
     text: str
 
 
 class TooManyValuesError(ValueError):
-    """A document has more values than are read, in however few bytes."""
+    """A document has more values than `MAX_VALUES`."""
 
 
 def decode(content: bytes) -> Any:
     """Decode JSON: whole numbers as int, others as Decimal, never as float; NaN and Infinity as Decimal.
 
     Raises:
-        TooManyValuesError: It has more than `MAX_VALUES`.
-        ValueError: It is not one JSON document in UTF-8, -16 or -32, or nested too deeply.
+        TooManyValuesError: It has more than `MAX_VALUES` values.
+        ValueError: It is not one JSON document in UTF-8, UTF-16 or UTF-32, or it is nested too deeply.
     """
-    if len(content) > MAX_VALUES and sum(map(content.count, b",[{")) > MAX_VALUES:  # also in texts
+    if len(content) > MAX_VALUES and sum(map(content.count, b",[{")) > MAX_VALUES:  # some are within texts
         raise TooManyValuesError(f"it has more than {MAX_VALUES:,} values")
-    # A call for each whole number takes a third of the decoding. UTF-16 has NULs in between.
+    # `parse_int` for each whole number would take a third of the time. UTF-16 has NULs between digits.
     has_many_digits = b"0" * _MANY_DIGITS in content.translate(_DIGITS_AS_ZEROS, b"\x00")
     try:
         document = json.loads(
@@ -72,7 +73,7 @@ def decode(content: bytes) -> Any:
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    opened = content.count(b"{") + content.count(b"[")  # in each of these encodings; rarely enough to look
+    opened = content.count(b"{") + content.count(b"[")  # also right in UTF-16 and UTF-32
     if opened > MAX_DOCUMENT_DEPTH:
         level = [document]
         for _ in range(MAX_DOCUMENT_DEPTH):
@@ -83,7 +84,7 @@ def decode(content: bytes) -> Any:
 
 
 def encode(value: Any) -> str:
-    """Write JSON digit by digit as it was sent, and fields that are named twice twice."""
+    """Write JSON with the digits and the repeated fields that were sent."""
     return simplejson.dumps(value, use_decimal=True, allow_nan=True, default=_raw)
 
 

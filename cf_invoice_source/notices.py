@@ -1,4 +1,4 @@
-"""Tells a person, while it happens, why something takes long, and what was announced."""
+"""Notices for people during a load: why something takes long, and what Cloudflare announces."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 from cf_invoice_source.redaction import shown
 
-# A child of dlt's logger: its handlers and format apply, but a notice is given whatever dlt's level is.
+# A child of dlt's logger: it has dlt's handlers and format, but shows notices at any log level of dlt's.
 _logger = logging.getLogger("dlt.cf_invoice_source")
 _logger.setLevel(logging.WARNING)
 
 
 def notify(text: str, *, is_passing: bool = False) -> None:
-    """Give a notice, in one line; one `is_passing` if nobody has to know it when all has ended well."""
+    """Show a notice in one line. It is `is_passing` if nobody needs it after a load that ended well."""
     _logger.warning("%s", shown(text), extra={"is_passing": is_passing})
 
 
 @contextmanager
 def shown_by(show: Callable[[str], object], *, is_quiet: bool = False) -> Iterator[None]:
-    """Show notices in plain words while this lasts, in place of dlt's log; not those that pass if quiet."""
+    """Pass notices to `show` meanwhile, not to dlt's log; leave out `is_passing` ones if `is_quiet`."""
 
     def instead(record: logging.LogRecord) -> bool:
         if not (is_quiet and getattr(record, "is_passing", False)):

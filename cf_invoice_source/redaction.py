@@ -1,4 +1,4 @@
-"""Text that is not ours, made fit to be shown: without a credential, on one line, and printable."""
+"""Makes foreign text fit to be shown: without credentials, on one line, and printable."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import re
 import unicodedata
 
 _GIVEN_AWAY = 8
-"""So many characters of a credential in a row are not shown: by chance they stand nowhere else."""
+"""How many characters of a credential in a row are hidden. So many are not found elsewhere by chance."""
 
 _SHORTEST = 12
-"""What is shorter may be a word, and is no credential: a token has 40 characters, a key 37."""
+"""A shorter text is not taken for a credential, because it may be a word. A token has 40 characters, a key
+37."""
 
 _LONGEST = 300
-_LOOKED_AT = 4_000  # characters of a text of which `_LONGEST` are shown
+_LOOKED_AT = 4_000  # characters of a text that are searched for credentials; `_LONGEST` are shown
 
 _MASK = "***"
 _pieces: dict[int, set[str]] = {}
-"""What gives the credentials of this process away: pieces of them, by length."""
+"""Pieces of this process's credentials, by length. None of them may be shown."""
 
 
 def keep_secret(secret: str, *, as_a_whole: bool = False) -> None:
-    """Show a credential nowhere from now on, nor a piece of it, unless only all of it is secret."""
+    """Hide a credential from now on, and every piece of it; with `as_a_whole`, only all of it."""
     length = len(secret) if as_a_whole else _GIVEN_AWAY
     if len(secret) >= (_GIVEN_AWAY if as_a_whole else _SHORTEST):
         starts = range(len(secret) - length + 1)
@@ -28,9 +29,9 @@ def keep_secret(secret: str, *, as_a_whole: bool = False) -> None:
 
 
 def redacted(text: str) -> str:
-    """Put *** in place of credentials, also of parts of them, whatever their case and what stands in between.
+    """Replace credentials and parts of them by ***, in any case, with any other characters in between.
 
-    A credential is plain ASCII without spaces: all else within one is taken for a disguise.
+    Credentials are ASCII without spaces, so all other characters are ignored when they are searched for.
     """
     places = [place for place, char in enumerate(text) if _plain(char)] if _pieces else []
     plain = "".join(_plain(text[place]) for place in places)
@@ -42,12 +43,12 @@ def redacted(text: str) -> str:
 
 
 def shown(text: object) -> str:
-    """Write a text so that a screen shows nothing but its characters: redacted, on one line, printable."""
+    """Make a text fit for a screen: redacted, on one line, and with printable characters only."""
     return "".join(char if char.isprintable() else " " for char in redacted(str(text)))
 
 
 def readable(value: object) -> str:
-    """Write what a server says so that a screen and every database take it: as `shown`, and short."""
+    """Make a server's text fit for screens and databases: as `shown`, and at most 300 characters."""
     text = shown(str(value)[:_LOOKED_AT])
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -59,20 +60,20 @@ _PATH = re.compile(r"(?:/[\w.@%+ -]+)+/?")
 
 
 def without_values(text: str) -> str:
-    """Take out of a database driver's text what it quotes, addresses and rows; paths of files stay."""
+    """Remove quoted values, addresses and rows from a database driver's text; keep paths of files."""
     text = _URL.sub("(address)", _VALUES.sub("", redacted(text)))
     return _QUOTED.sub(lambda found: found[0] if _PATH.fullmatch(found["value"]) else f"({_MASK})", text)
 
 
 def _plain(char: str) -> str:
-    """Give the character that a credential may have here, in lower case; nothing for any other."""
+    """Give a character as a credential may have it, in lower case; empty if it cannot have it."""
     if not char.isascii():
         char = unicodedata.normalize("NFKC", char)
     return char.lower() if len(char) == 1 and "!" <= char <= "~" else ""
 
 
 def _given_away(plain: str) -> list[tuple[int, int]]:
-    """Find the first and the last place of each part that credentials have in common with a text."""
+    """Find the parts of credentials in a text, each by its first and last index."""
     found: list[tuple[int, int]] = []
     hits = sorted(
         (at, at + length - 1)

@@ -21,12 +21,12 @@ from cf_invoice_source.settings import LOCK_WAIT_S, PACKAGE_ROWS, SECTION
 from cf_invoice_source.source import empty_tables, source_of
 from cf_invoice_source.warehouse.dataset_ref import client_of, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
-from cf_invoice_source.warehouse.duckdb_file import check_file_name, open_database
+from cf_invoice_source.warehouse.duckdb_file import check_file, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import dataset_name_in, separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
-from cf_invoice_source.warehouse.working_dir import make_private, rows_deleted_once_loaded
+from cf_invoice_source.warehouse.working_dir import delete_rows_once_loaded, make_private
 
 
 def load(
@@ -36,41 +36,42 @@ def load(
     wait_s: float = LOCK_WAIT_S,
     **settings: Any,
 ) -> Report:
-    """Load the invoices of every account, verify the tables, and repair them where they are not right.
+    """Load the invoices of every account, verify the tables, and repair them if they differ from the list.
 
-    An account that cannot be read does not stop the others: its `Outcome` has the error.
-    Each package is loaded before the next one is asked for, so memory stays bounded, and an interrupted load
-    goes on where its last package ended.
+    An account that cannot be read does not stop the others; its `Outcome` has the error. Each package is
+    loaded before the next one is read, so memory stays bounded, and after an interruption the next load goes
+    on where the last package ended.
 
     Args:
         pipeline: Any dlt pipeline.
-        package_rows: Rows in one load package, at least.
-        wait_s: How many seconds to wait in all for another load of this pipeline, or into this DuckDB file.
+        package_rows: How many rows a load package has at least, unless it is the last.
+        wait_s: How many seconds to wait in total for other loads of this pipeline or into this DuckDB file.
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Raises:
         SettingsError: A setting is missing or wrong, or Cloudflare refused every account.
-        TryLaterError: Cloudflare or the network did not answer, for any account; or another load did not end.
-        ApiChangedError: Cloudflare answered in an unknown shape, for every account.
+        TryLaterError: Cloudflare or the network did not answer for any account, or another load did not end.
+        ApiChangedError: Cloudflare answered in an unknown shape for every account.
         DestinationError: The destination could not be read or written.
     """
     job, client = prepare(settings, pipeline.pipeline_name)
-    settings.clear()  # whoever captures the variables of an error gets no credentials with it
+    settings.clear()  # so that a report of local variables after an error has no credentials
     job.access.announce()
     make_private(pipeline)
+    delete_rows_once_loaded(pipeline.pipeline_name)
     waits = Waits(wait_s)
+    with translated_errors():
+        check_file(destination := client_of(pipeline))
     with (
         missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
         warnings.catch_warnings(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
-        database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
+        database_lock(destination, wait_s=waits.left_s),
         open_database(destination) as close_database,
-        rows_deleted_once_loaded(pipeline.pipeline_name),
     ):
         # About the merge that dlt writes: nobody who loads can do anything about it.
         warnings.filterwarnings("ignore", module=r"dlt\.destinations\.impl\.sqlalchemy")
-        check_file_name(destination)
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
@@ -100,13 +101,14 @@ def load(
 
 
 def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> None:
-    """Create the tables, or what is missing of them, and load nothing; no account and no sign-in is needed.
+    """Create the tables and columns that are missing, and load nothing; no credentials are needed.
 
-    For jobs side by side on one server database: once before them, so that they do not all try at once.
+    Call it once before several jobs that load into one database server at the same time, so that they do not
+    all create the same tables.
 
     Args:
-        pipeline: A dlt pipeline with their destination and dataset, and a name of its own.
-        wait_s: How many seconds to wait for another load of this pipeline, or into this DuckDB file.
+        pipeline: A dlt pipeline with the jobs' destination and dataset, and a name of its own.
+        wait_s: How many seconds to wait for other loads of this pipeline or into this DuckDB file.
 
     Raises:
         TryLaterError: Another load did not end.
@@ -131,13 +133,13 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
 
 
 def list_accounts(**settings: Any) -> list[str]:
-    """Name the accounts that `load` with these settings would load, for schedulers that map over them.
+    """List the accounts that `load` would load with these settings, for schedulers with a task for each.
 
     Args:
         settings: Arguments of `cf_invoice_source`. What is not given comes from dlt's configuration.
 
     Returns:
-        The account IDs that the settings name, without a request; where they name none, those that the
+        The account IDs that the settings name, without a request. If they name none, those that the
         credentials can see (`GET /accounts`).
 
     Raises:
@@ -152,13 +154,13 @@ def list_accounts(**settings: Any) -> list[str]:
 
 
 def _upgrade(pipeline: dlt.Pipeline) -> None:
-    """Create the columns that an earlier version of this package did not have, before one is read."""
+    """Create the columns that an earlier version of this package did not have, before they are read."""
     if SECTION in pipeline.schemas and incomplete_tables(pipeline.schemas[SECTION].tables):
         load_package(pipeline, empty_tables())
 
 
 def _load_and_verify(pipeline: dlt.Pipeline, accounts: Accounts, close_database: Callable[[], None]) -> None:
-    """Load every package, verify, and where the tables are not right load once more, then say so."""
+    """Load every package and verify. If tables differ, walk once more; if they still do, record that."""
     _load_packages(pipeline, accounts, close_database)
     if wrong := accounts.verify():
         accounts.repair(wrong)

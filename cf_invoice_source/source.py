@@ -1,4 +1,4 @@
-"""The dlt source: reads the bookmarks, yields the rows of every table, stores the bookmarks beside them."""
+"""The dlt source: reads the bookmarks, yields the rows of every table, and stores the new bookmarks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cf_invoice_source.warehouse.stored import StoredRows
 __source_name__ = SECTION
 
 
-@dlt.source(name=SECTION, section=SECTION, spec=BaseConfiguration)  # dlt looks nothing up: `read_job` does
+@dlt.source(name=SECTION, section=SECTION, spec=BaseConfiguration)  # `read_job` looks settings up, not dlt
 def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
     account_id: str | Sequence[str] | None = None,
     type: InvoiceType | None = None,  # noqa: A002 - Cloudflare's name for it
@@ -50,30 +50,31 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
 
-    What is not given is looked up in dlt's configuration, under `[sources.cf_invoice_source]` and nowhere
-    else; only `created` is an argument and nothing more.
+    Arguments that are not given are looked up in dlt's configuration, under `[sources.cf_invoice_source]` and
+    nowhere else. `created` is not looked up.
 
     Args:
-        account_id: Cloudflare account ID, or several: a list, or one text with commas. Without it
-            `CLOUDFLARE_ACCOUNT_ID` counts; without that, all accounts that the credentials can see.
+        account_id: Cloudflare account ID, or several: a list, or one text with commas. If it is not set,
+            `CLOUDFLARE_ACCOUNT_ID` is used; without that, all accounts that the credentials can see.
         type: Which invoices: all (the default), auto (automatic top-ups) or manual.
-        full: Whether to read every page and to compare every value, even where that is not due.
-        accept_deletions: Whether invoices that are not listed any more, though they could not have been
-            deleted (all but drafts), are deleted here, too. Else they stay, and nothing is verified.
-        full_sync_every_days: After how many days a run does so by itself; 7 by default.
-        base_url: Cloudflare's API; else `CLOUDFLARE_BASE_URL`, else that of a file, else the real one. To one
-            of a file that is not Cloudflare's go only the credentials of the files beside it.
+        full: Whether to read every page and compare every value, even if that is not due.
+        accept_deletions: Whether to delete invoices that are no longer listed although Stripe deletes only
+            drafts. If not, they stay, and nothing is verified.
+        full_sync_every_days: After how many days a run is a full one by itself; 7 by default.
+        base_url: Address of the API. If it is not given, `CLOUDFLARE_BASE_URL` is used, then a setting in a
+            file, then Cloudflare's own. An address from a file that is not Cloudflare's gets only credentials
+            from the files beside it.
         credentials: An API token, or an e-mail with a global API key. See `CloudflareCredentials`.
         created: A range of `created`: `dlt.sources.incremental("created", initial_value=..., end_value=...)`
-            with times in UTC. It is loaded without regard to earlier runs, and verifies nothing. Invoices
-            that have no `created` come along.
-        schema_contract: What dlt may do with new fields, such as `{"columns": "freeze"}`. To set it as
-            `source.schema_contract` is the same.
-        table_format: In which format dlt's `filesystem` keeps the tables: delta or iceberg. By default it
-            writes plain files, which hold old rows among the new.
-        file_format: In which format the rows travel, and lie in plain files: jsonl, parquet, csv or
+            with times in UTC. It is loaded whatever earlier runs have loaded, and verifies nothing. Invoices
+            without `created` are loaded, too.
+        schema_contract: What dlt may do with new fields, such as `{"columns": "freeze"}`; the same as setting
+            `source.schema_contract`.
+        table_format: The table format for dlt's `filesystem`: delta or iceberg. By default it writes plain
+            files, which hold old rows, too.
+        file_format: The format of the rows on their way, and of plain files: jsonl, parquet, csv or
             insert_values. By default that of the destination. dlt's `loader_file_format` counts before it.
-        write_disposition: Only merge: `invoices` is a mirror, and `invoice_changes` its history.
+        write_disposition: Only merge is allowed: `invoices` is a mirror, and `invoice_changes` its history.
 
     Returns:
         A source with the resource `invoices`, which fills the tables `invoices`, `invoice_changes`,
@@ -90,13 +91,13 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
 
 @dlt.source(name=SECTION, section=SECTION)
 def source_of(accounts: Accounts) -> DltResource:
-    """Give the source for a load of many packages, which knows its accounts and what is stored."""
+    """Give the source for a load of several packages; `accounts` keeps its progress between them."""
     return _resource_of(accounts.job, accounts)
 
 
 @dlt.source(name=SECTION, section=SECTION)
 def empty_tables() -> DltResource:
-    """Give the tables, or columns of them, that a pipeline does not know yet, without a row."""
+    """Give the tables and columns that a pipeline does not have yet, without rows."""
 
     def tables() -> Iterator[Any]:
         pipeline = dlt.current.pipeline()
@@ -107,7 +108,7 @@ def empty_tables() -> DltResource:
 
 
 def _resource_of(job: Job, asked: Client | Accounts) -> DltResource:
-    # A text stays the text that was sent; dlt would turn what looks like a time into one.
+    # Texts stay as they were sent: dlt would turn a text that looks like a time into a time.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
     if job.created is None:
         resource = _invoices(job, asked)
@@ -127,7 +128,7 @@ def _invoices(
         "created", on_cursor_value_missing="include", allow_external_schedulers=False
     ),
 ) -> Iterator[Any]:
-    """Yield the rows of every table, so that they and the bookmarks are one load package."""
+    """Yield the rows of every table, so that they and the bookmarks are in one load package."""
     is_range = created.end_value is not None
     resource = dlt.current.source().resources[INVOICES]
     check_write_disposition(resource.write_disposition)
@@ -141,7 +142,7 @@ def _invoices(
     separate_staging(pipeline)
     schema = dlt.current.source_schema()
     if contract := job.contract:
-        schema.set_schema_contract(contract)  # dlt sets the one of the decorator when the source is made
+        schema.set_schema_contract(contract)  # when the source was made, dlt set the decorator's
     check_contract(schema)
     if isinstance(asked, Accounts):
         accounts = asked
@@ -156,19 +157,19 @@ def _invoices(
     verified: dict[str, Any] = {}
     with closing(writer), stored.connected():
         for batch in accounts.row_batches(bookmarks, is_range=is_range):
-            if not is_range:  # within one, dlt itself drops what lies outside
+            if not is_range:  # dlt drops the rows outside a range itself
                 _advance(created, batch.tables.get(INVOICES, ()))
             if batch.bookmark:
                 verified[batch.account_id] = to_dict(batch.bookmark)
             yield from writer.add(batch.tables)
         yield from writer.rest()
     if isinstance(asked, Client):
-        _log_problems(accounts)  # what `load` gives back in its report
-    bookmarks.update(verified)  # only now: whoever takes no more rows than that gets no bookmark either
+        _log_problems(accounts)  # `load` has them in its report
+    bookmarks.update(verified)  # last: a run that stops taking rows before the end stores no bookmark
 
 
 def _log_problems(accounts: Accounts) -> None:
-    """Tell in dlt's log what a plain run would hide: what is not verified, and rejected records."""
+    """Log what a plain dlt run would not show: what is not verified, and rejected records."""
     for account in accounts.accounts:
         if problem := account.outcome.problem:
             remedy = account.outcome.remedy
@@ -176,17 +177,17 @@ def _log_problems(accounts: Accounts) -> None:
 
 
 def _refuse_refresh(pipeline: dlt.Pipeline) -> None:
-    """Refuse dlt's refresh: it drops tables behind the back of a source that has looked at them already."""
+    """Refuse dlt's refresh: it drops tables after the source has read them."""
     if pipeline.refresh or load_package_state()["state"].get("refresh"):
         raise SettingsError(
-            "dlt's refresh would drop all tables of the invoices, the audit trail among them.",
-            remedy="leave refresh out; load(pipeline, full=True) compares every value, and a table that you "
-            "drop by hand is made and filled again",
+            "dlt's refresh would drop all tables of the invoices, including the audit trail.",
+            remedy="leave refresh out; load(pipeline, full=True) compares every value. If you drop a table "
+            "by hand, the next load creates and fills it again",
         )
 
 
 def _advance(cursor: dlt.sources.incremental[datetime], rows: Sequence[dict[str, Any]]) -> None:
-    """Move the cursor to the newest `created`. The accounts share it: it informs, the bookmarks decide."""
+    """Move dlt's cursor to the newest `created` of all accounts. It only informs: the bookmarks decide."""
     times = [time for time in (cursor.last_value, *(row.get("created") for row in rows)) if time]
     if times:
         cursor.advance(max(times))

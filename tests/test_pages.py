@@ -199,6 +199,34 @@ def test_the_shell_of_the_first_page_does_what_it_shows(
 
 
 @pytest.mark.slow
+def test_the_night_of_the_first_page_loads_two_accounts_into_postgres(
+    clone: Path, simulator: Simulator, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (simulator.world.add_account(name, invoices=2) for name in ("First", "Second"))
+    simulator.world.add_account("Third", invoices=2)
+    for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "DESTINATION__POSTGRES__CREDENTIALS"):
+        monkeypatch.delenv(name)
+    [secrets] = blocks("toml", "README.md")
+    filled_in = {"FIRST": first.id, "SECOND": second.id, '"TOKEN"': f'"{simulator.token}"'}
+    text = re.sub(r"postgresql://[^\"]+", database.dsn, secrets.text)
+    for words, value in filled_in.items():
+        text = text.replace(words, value)
+    (clone / ".dlt").mkdir()
+    (clone / ".dlt" / "secrets.toml").write_text(text)
+    shell = Shell(clone)
+
+    said = shell.run(
+        secrets.shown.removeprefix("0 4 * * *  ")
+        .replace("/srv/invoices", str(clone))
+        .replace(".venv/bin/", f"{shell.programs}/"),
+        os.environ,
+    )
+
+    assert said == ""
+    assert database.query("SELECT count(*), count(DISTINCT account_id) FROM cf_invoices.invoices") == [(4, 2)]
+
+
+@pytest.mark.slow
 def test_the_shell_of_the_reference_runs(clone: Path, account: Account, simulator: Simulator) -> None:
     account.records += make_invoices(3)
     shell = Shell(clone)
@@ -387,7 +415,7 @@ def test_every_query_answers_what_the_page_says(store: Store, listed: Account) -
         return found[query_with(words)]
 
     [(seen,)] = store.query("SELECT max(started_at) FROM cf_invoices.invoice_syncs")
-    [(account_id, paid, paid_at)] = answer("AS paid_at")
+    [(account_id, paid, paid_at)] = answer("AS seen_paid_at")
     assert (account_id, paid) == (listed.id, "in_1")
     assert paid_at >= seen
 

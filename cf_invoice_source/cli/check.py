@@ -1,4 +1,4 @@
-"""Whether a load could work: credentials, settings, token, accounts, permissions, destination."""
+"""Checks what a load needs: credentials, settings, token, accounts, permissions, destination."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of, set
 from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient
-from cf_invoice_source.warehouse.duckdb_file import check_file_name
+from cf_invoice_source.warehouse.duckdb_file import check_file
 from cf_invoice_source.warehouse.locks import check_locks
 from cf_invoice_source.warehouse.ownership import check_claim
 from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
@@ -29,7 +29,7 @@ from cf_invoice_source.warehouse.staging import dataset_name_in
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was looked at, and whether a load could go on from there."""
+    """The result of checking one thing that a load needs."""
 
     what: str
     state: Literal["passed", "failed", "skipped"]
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """All that was looked at, in the order in which a load needs it."""
+    """All results, in the order in which a load needs the things."""
 
     rows: tuple[Row, ...]
 
@@ -53,7 +53,7 @@ class Check:
 
 
 def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: Sequence[str] = ()) -> Check:
-    """Look at everything that a load needs, and leave nothing behind; one cross does not hide the next."""
+    """Check everything that a load needs, also after a failure, and leave nothing behind."""
     with settings_of(pipeline_name):
         make_ref = partial(DatasetRef.of, pipeline_name, destination, dataset_name)
         return Check(tuple(_Checks(pipeline_name, account_ids).look_at_all(make_ref)))
@@ -64,11 +64,11 @@ def _failed(what: str, error: InvoiceSourceError, account_id: str) -> Row:
 
 
 class _SkippedError(Exception):
-    """Says why something cannot be looked at, though nothing is known to be wrong with it."""
+    """Says why something cannot be checked, although nothing is known to be wrong with it."""
 
 
 class _Checks:
-    """Looks at one thing after the other, each after what it needs, and keeps what a later one needs."""
+    """Checks one thing after the other, and keeps what later checks need."""
 
     def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
         self._rows: list[Row] = []
@@ -96,7 +96,7 @@ class _Checks:
             row = Row(what, "skipped", str(reason), account_id=account_id)
         except InvoiceSourceError as error:
             row = _failed(what, error, account_id)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other rows are looked at, too
+        except Exception as error:  # noqa: BLE001 - the other checks go on
             row = _failed(what, UnexpectedError.of(error), account_id)
         self._rows.append(row)
 
@@ -106,7 +106,7 @@ class _Checks:
                 raise _SkippedError(f"needs {row.what}")
 
     def _find_credentials(self) -> str:
-        # The other settings have a row of their own, should one of them not be readable.
+        # The other settings are read for a row of their own: one of them may be unreadable.
         self._cloudflare = read_job(self._given, self._pipeline_name, looked_up=("account_id",))
         is_key = isinstance(self._cloudflare.access.credentials.to_auth(), KeyAuth)
         found = "an e-mail with a global API key" if is_key else "an API token"
@@ -135,7 +135,7 @@ class _Checks:
         try:
             return self._client.token()
         except SettingsError as refused:
-            # A token that belongs to an account is known to that account only.
+            # A token that belongs to an account can be verified only by that account.
             with suppress(InvoiceSourceError):
                 for account_id in account_ids_of(self._cloudflare, self._client):
                     with suppress(SettingsError):
@@ -163,7 +163,7 @@ class _Checks:
         check_file_format(client, self._job.file_format if self._job else None, table_format)
         if isinstance(client, FilesystemClient) and not destination_capabilities(client, table_format).shares:
             check_claim(client, self._pipeline_name)
-        check_file_name(client)
+        check_file(client)
         check_locks(ref)
         try_pipeline(make_ref())
         with (
@@ -172,7 +172,7 @@ class _Checks:
             translated_driver_errors(),
         ):
             check_collation(staged_client(ref))
-            with make_ref().reading() as dataset:  # another one, for this one is read-only from then on
+            with make_ref().reading() as dataset:  # a second one: reading makes it read-only
                 if dataset:
                     queries = StatusQueries(dataset)
                     queries.check_owner()
@@ -180,7 +180,7 @@ class _Checks:
                         queries.check_type(self._job.type)
             tried = try_writing(ref)
         if tried is None:
-            raise _SkippedError("nothing can be tried in this kind of destination without leaving it behind")
+            raise _SkippedError("this kind of destination cannot be tried without leaving something there")
         limit = destination_capabilities(client, table_format).limit
         said = f"{tried} in {location_of(client)}, dataset {dataset_name_in(client, ref.dataset_name)}"
         return f"{said}. {limit}" if limit else said

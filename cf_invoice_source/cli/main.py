@@ -1,4 +1,4 @@
-"""Words to arguments to one run to an exit code. dlt is imported late: help and version answer at once."""
+"""The commands and their options. dlt is imported late, so that --help and --version answer at once."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def _hours(text: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    """Read a number that is not below 0, and not none at all, as nan."""
+    """Read a number that is not below 0; refuse nan."""
     if (number := float(text)) >= 0:
         return number
     raise ValueError(text)
 
 
 def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
-    """Refuse an empty text, as that of a shell variable which is not set."""
+    """Refuse an empty text, such as a shell variable that is not set."""
     if any(not text.strip() for text in ([given] if isinstance(given, str) else given)):
         raise click.BadParameter("it is empty: is a variable not set?", context, option)
     return given
@@ -89,20 +89,20 @@ _NAMES = (
 _ACCEPT_DELETIONS = Option(
     ["--accept-deletions"],
     is_flag=True,
-    help="Delete invoices that are not listed any more, though they could not have been deleted.",
+    help="Delete invoices that are no longer listed, although Stripe deletes only drafts.",
 )
 _MAX_AGE = Option(
     ["--max-age", "max_age_h"],
     metavar="HOURS",
     type=_hours,
-    help="How old the last verified sync of an account may be, such as 26h, for monitors.",
+    help="How old the last verified sync of an account may be, such as 26h or 2d; for monitoring.",
 )
 _WAIT = Option(
     ["--wait", "wait_s"],
     metavar="SECONDS",
     type=_seconds,
     default=int(LOCK_WAIT_S),
-    help="How long to wait for another load of the same pipeline or DuckDB file.",
+    help="How long to wait for another load of the same pipeline or into the same DuckDB file.",
 )
 _DEMO = Option(["--demo"], is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
 _QUIET = Option(["--quiet"], is_flag=True, help="Print nothing but what went wrong.")
@@ -127,11 +127,11 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Load what is new and what has changed, and verify the copy.
 
     Credentials come from dlt's settings (.dlt/secrets.toml), else from CLOUDFLARE_API_TOKEN, or
-    CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY; accounts from --account, else from dlt's settings
-    (.dlt/config.toml), else from CLOUDFLARE_ACCOUNT_ID, else they are all that can be seen.
+    CLOUDFLARE_EMAIL with CLOUDFLARE_API_KEY. Accounts come from --account, else from dlt's settings
+    (.dlt/config.toml), else from CLOUDFLARE_ACCOUNT_ID; else all that the credentials can see are loaded.
     """
     if demo and settings["account_id"]:
-        raise click.UsageError("--demo brings its own accounts: leave --account out.")
+        raise click.UsageError("--demo has its own accounts: leave out --account.")
     from cf_invoice_source.cli.output import output
 
     with output(as_json=as_json, debug=debug, is_quiet=quiet) as out:
@@ -143,10 +143,10 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         from cf_invoice_source.warehouse.locks import Waits, pipeline_lock
 
         given = {setting: value for setting, value in settings.items() if value}
-        if demo and pipeline_name == PIPELINE_NAME:  # made-up data never lies beside real invoices
+        if demo and pipeline_name == PIPELINE_NAME:  # keeps made-up and real invoices apart
             pipeline_name = DEMO_PIPELINE_NAME
         ref = DatasetRef.of(pipeline_name, destination, dataset_name)
-        if not demo:  # what cannot begin leaves no pipeline behind, which would remember where it was made
+        if not demo:  # before the pipeline is made: a load that cannot begin leaves none behind
             prepare(given, pipeline_name)
         ref.client()
         waits = Waits(wait_s)
@@ -165,9 +165,10 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def status(
     account_id: tuple[str, ...], max_age_h: float | None, as_json: bool, debug: bool, **names: str
 ) -> None:
-    """Tell what is loaded, and whether it is verified.
+    """Show what is loaded, and whether it is verified.
 
-    It reads the destination only: it needs no credentials, asks Cloudflare nothing, and creates nothing.
+    This only reads the destination: it needs no credentials, sends Cloudflare no request, and creates
+    nothing.
     """
     from cf_invoice_source.cli.output import output
 
@@ -184,9 +185,10 @@ def status(
 
 @cli.command(params=[_ACCOUNTS, *_NAMES, *_OUTPUT])
 def check(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str) -> None:
-    """Look whether a load could work, and leave nothing behind.
+    """Check whether a load would work, and leave nothing behind.
 
-    A tick or a cross for credentials, settings, token, accounts, the permission on each, and the destination.
+    Prints a tick or a cross for credentials, settings, token, accounts, the permission on each, and the
+    destination.
     """
     from cf_invoice_source.cli.output import FAILED, OK, output
 
@@ -201,27 +203,28 @@ def check(account_id: tuple[str, ...], as_json: bool, debug: bool, **names: str)
 
 def main() -> None:
     """Run the command; the entry point of `cf-invoices`."""
-    # What is imported is no garbage, and a process that ends frees all: to look takes a fifth of a short run.
+    # Imports make no garbage, and a process that ends frees all: collecting would take a fifth of a short
+    # run.
     gc.disable()
     atexit.register(gc.freeze)
     end_on_signals()
     os.umask(private_umask())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # better a question mark than no answer
+            stream.reconfigure(errors="replace")  # prints "?" for what cannot be encoded
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except OSError as error:  # nobody takes the help
+    except OSError as error:  # stdout is closed or full while the help is printed
         give_stdout_up()
-        click.echo(f"Error: Nothing can be written to stdout: {error.strerror}.", err=True)
+        click.echo(f"Error: stdout cannot be written to: {error.strerror}.", err=True)
         sys.exit(1)
 
 
 def _load_demo(pipeline: dlt.Pipeline, out: Output, settings: dict[str, Any]) -> Report:
-    """Load the demo's world; each run finds it a step further on, with invoices paid since."""
+    """Load the demo's invoices; in each run some more are new and some more are paid."""
     from cf_invoice_source.cli.screen import show_line
     from cf_invoice_source.runner import load as run
     from cf_invoice_source.simulator import Simulator, demo_world

@@ -1,4 +1,4 @@
-"""Where a command writes, and how it ends: the result on stdout, what went wrong on stderr, an exit code."""
+"""A command's output: the result on stdout, what is wrong on stderr, and the exit code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Loaded = TypeVar("Loaded", "Report", "Status")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command prints: JSON or for people; where quiet, only what went wrong and a JSON document."""
+    """Prints a result for people or as JSON; if quiet, only what is wrong, and the JSON document."""
 
     stderr: Console
     as_json: bool
@@ -53,11 +53,11 @@ class Output:
             _write(shown.get())
 
     def end(self, result: Loaded, show: Callable[[Console, Loaded], None], **verdict: bool | None) -> int:
-        """Print a result, and what is wrong with it, each with what to do about it; give the exit code."""
+        """Print a result and each problem with what to do about it; return the exit code."""
         try:
             self.tell(result, show, **verdict)
         finally:
-            with suppress(OSError):  # nobody reads stderr: that is no reason for another document
+            with suppress(OSError):  # stderr is closed: the result is printed all the same
                 for problem in result.problems:
                     show_problem(self.stderr, problem)
         if result.has_failed:
@@ -69,7 +69,7 @@ class Output:
 def output(
     *, as_json: bool, debug: bool, is_quiet: bool = False, verdict: str = "verified"
 ) -> Iterator[Output]:
-    """Give where a command prints. Whatever fails is one screen on stderr, and one document if asked for."""
+    """Yield a command's output. Show an error on stderr, with `as_json` also as JSON, and exit."""
     stderr = Console(stderr=True)
     try:
         _check_working_directory()
@@ -80,7 +80,7 @@ def output(
             show = partial(show_line, stderr, style="yellow")
             with nullcontext() if stderr.quiet else shown_by(show, is_quiet=is_quiet):
                 yield Output(stderr, as_json, is_quiet)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it gets a screen
+    except Exception as error:  # noqa: BLE001 - any error gets one screen
         known = error if isinstance(error, InvoiceSourceError) else UnexpectedError.of(error)
         with suppress(OSError):
             show_error(stderr, known, debug=debug)
@@ -91,20 +91,20 @@ def output(
 
 
 class OutputError(InvoiceSourceError):
-    """What stands behind stdout takes nothing any more: a full disk, or a program that has ended."""
+    """Stdout cannot be written to: the disk is full, or the program that reads it has ended."""
 
 
 def _write(text: str) -> None:
-    """Print on stdout, and know whether that worked."""
+    """Print on stdout; raise OutputError if that fails."""
     try:
-        click.echo(text, nl=False, color=True)  # rich has decided on colors
+        click.echo(text, nl=False, color=True)  # rich has already decided on colors
         if sys.stdout:
             sys.stdout.flush()
     except OSError as error:
         give_stdout_up()
         raise OutputError(
             f"The result cannot be written to stdout: {error.strerror}.",
-            remedy="what the command did is done: cf-invoices status tells what is loaded",
+            remedy="the command has done its work all the same: cf-invoices status shows what is loaded",
         ) from error
 
 
@@ -113,23 +113,23 @@ def _check_working_directory() -> None:
         Path.cwd()
     except OSError as error:
         cause = f"The working directory cannot be used: {error.strerror}."
-        raise SettingsError(cause, remedy="change into a directory that is there") from error
+        raise SettingsError(cause, remedy="change into a directory that exists") from error
 
 
 def _configure_log() -> bool:
-    """Keep dlt quiet, unless it is told to log. Whether its log is JSON: a machine reads stderr then."""
+    """Keep dlt quiet unless a log level is set. Return whether it logs JSON, for a program."""
     try:
         is_level_set = dlt.config.get("runtime.log_level") is not None
     except ConfigurationException:
-        raise  # it knows which setting it is
-    except ValueError:  # dlt starts its log when its settings are first looked at
-        cause = "The setting log_level is no level of a log, or log_format no format."
+        raise  # it names the setting
+    except ValueError:  # dlt starts its log when a setting is first read
+        cause = "The setting log_level is not a log level, or log_format is not a format."
         raise SettingsError(
             cause, remedy="use DEBUG, INFO, WARNING, ERROR or CRITICAL; JSON or one of Python's formats"
         ) from None
     if not is_level_set:
-        # dlt logs a failing job with its traceback; here the error itself is shown, on one screen.
+        # dlt logs a failed job with a traceback; we show the error on one screen.
         dlt.config["runtime.log_level"] = "CRITICAL"
         dlt.current.run_context().initialize_runtime()
-    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs, and say so
+    dlt.config["runtime.intercept_signals"] = False  # dlt would wait for its jobs
     return logger.is_logging() and logger.is_json_logging(dlt.config.get("runtime.log_format"))

@@ -1,4 +1,4 @@
-"""What a person sees while a load goes on: one line that moves, or a line now and then."""
+"""Shows the progress of a load: one line that changes, or a log line now and then."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rich.text import Text
 from cf_invoice_source.loading.counters import ACCOUNTS, PAGES, RECORDS
 
 LINE_EVERY_S = 10.0
-"""How often a line is printed where there is no terminal."""
+"""How often a line is printed if there is no terminal."""
 
 _JOBS = "Jobs"
 _DOING = {"extract": "Asking Cloudflare", "normalize": "Preparing rows", "load": "Loading"}
 
 
 class Progress(NullCollector):
-    """Shows how far a load has come: on one line that goes away at the end, or off a terminal in a log."""
+    """Shows how far a load has come: on a terminal in one line that changes, else in log lines."""
 
     def __init__(self, console: Console, *, is_shown: bool) -> None:
         self._console = console
@@ -33,14 +33,14 @@ class Progress(NullCollector):
         self._shown_at = monotonic()
 
     def update(self, name: str, inc: int = 1, total: int | None = None, *_more: Any, **named: Any) -> None:
-        """Count, and show it. Those counters of dlt's that begin with a small letter are tables."""
+        """Count, and show the progress. dlt's counters whose names begin with a small letter are tables."""
         if named.get("label") or (name not in _SHOWN and not name.islower()):
             return
         name = _ROWS if name.islower() else name
         self._counts[name] += inc
         self._totals[name] = total or self._totals.get(name, 0) + (named.get("inc_total") or 0)
         if name == _ROWS and self._doing == _DOING["extract"]:
-            return  # they come at the end of a package
+            return  # dlt counts them at the end of a package
         text = f"{self._doing}: {self._figures()}"
         if self._status:
             self._status.update(Text(text, no_wrap=True, overflow="ellipsis"))
@@ -56,7 +56,7 @@ class Progress(NullCollector):
         return ", ".join(filter(None, (self._so_far(PAGES, "page"), accounts, records)))
 
     def _so_far(self, name: str, one: str) -> str:
-        """Say "page 3 of 56", or "2 of 3 accounts"; nothing where no total is known."""
+        """Say "page 3 of 56" or "2 of 3 accounts"; empty if no total is known."""
         count, total = self._counts[name], self._totals.get(name, 0)
         if not total:
             return ""

@@ -1,4 +1,4 @@
-"""What a person sees: a summary, or an error on one screen; and the same as one JSON document."""
+"""Prints results and errors for people, each on one screen, and as one JSON document."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def show_line(console: Console, text: str | Text, style: str = "") -> None:
-    """Print one line, however long: a path or an ID that is broken cannot be copied."""
+    """Print one line without breaking it: a broken path or ID cannot be copied."""
     line = text if isinstance(text, Text) else Text(text)
     line.plain = shown(line.plain)
     console.print(line, style=style, soft_wrap=True)
 
 
 def show_report(console: Console, report: Report) -> None:
-    """Print the summary table of a load, when all was last compared, and where the rows are."""
+    """Print the summary table of a load, when every row was last compared, and where the rows are."""
     found = {name for name in _FIGURES if any(getattr(each, name) for each in report.accounts)}
     figures = [name for name in _FIGURES if name in found or name != "deleted"]
     console.print(_table(console, [_report_row(console, account, figures) for account in report.accounts]))
@@ -41,13 +41,13 @@ def show_report(console: Console, report: Report) -> None:
         days = " to ".join(dict.fromkeys((full_syncs[0], full_syncs[-1])))
         console.print(f"Every row was last compared on {days} (full walk).")
     for account_id in report.unlisted:
-        unlisted = f"Account {account_id} is not listed by Cloudflare any more: its rows stay as they are."
+        unlisted = f"Cloudflare no longer lists account {account_id}: its rows stay as they are."
         show_line(console, unlisted)
     show_line(console, f"Loaded into {report.destination}, dataset {report.dataset_name}.")
 
 
 def show_status(console: Console, status: Status) -> None:
-    """Print what is loaded of each account, and where it was looked for."""
+    """Print what is loaded of each account, and which destination was read."""
     if status.accounts:
         console.print(_table(console, [_status_row(console, account) for account in status.accounts]))
         if any(money.is_minor for account in status.accounts for money in account.open):
@@ -56,7 +56,7 @@ def show_status(console: Console, status: Status) -> None:
 
 
 def show_check(console: Console, check: Check) -> None:
-    """Print a tick or a cross for everything that was looked at, and below each cross what to do."""
+    """Print a tick or a cross for everything that was checked, and below each cross what to do."""
     width = max(len(row.what) for row in check.rows)
     for row in check.rows:
         said = f"{row.account_id}: {row.said}" if row.account_id else row.said
@@ -68,7 +68,7 @@ def show_check(console: Console, check: Check) -> None:
 
 
 def show_problem(console: Console, problem: Problem) -> None:
-    """Print what is wrong and what to do; or one line of dlt's log."""
+    """Print what is wrong and what to do, or log it as one line of dlt's log."""
     if console.quiet:
         logger.critical(problem.text, extra={"reasons": "; ".join(problem.reasons), "remedy": problem.remedy})
     show_line(console, problem.text)
@@ -77,9 +77,9 @@ def show_problem(console: Console, problem: Problem) -> None:
 
 
 def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> None:
-    """Print an error: the cause first, then what to do, then what support needs; or one line of dlt's log."""
+    """Print an error: the cause, what to do, and what support needs; or log it as one line of dlt's log."""
     if console.quiet:
-        name = {"error_type": type(error).__name__}  # "type" is dlt's own in each line of its log
+        name = {"error_type": type(error).__name__}  # dlt's log lines have a "type" of their own
         logger.critical(error.cause, exc_info=debug, extra=_error(error) | name)
     if debug:
         console.print_exception()
@@ -93,7 +93,7 @@ def document(
     result: Report | Status | Check | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
-    """Write a result, or an error, as JSON in ASCII. An amount is text: a number would be rounded."""
+    """Write a result or an error as JSON in ASCII. Amounts are texts: readers would round numbers."""
 
     def text(value: datetime | Decimal) -> str:
         return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
@@ -118,7 +118,7 @@ def _error(error: InvoiceSourceError) -> dict[str, str]:
 
 
 def _details(remedy: str, request: str = "", ray: str = "", reason: str = "") -> list[Text]:
-    """Give the lines below what is wrong: why, what to do, and what support needs."""
+    """Give the lines below a problem: the reason, what to do, and what support needs."""
     named = {"Reason": reason, "What to do": remedy, "Request": request, "cf-ray": ray}
     return [Text.assemble((f"{name}: ", "bold"), text) for name, text in named.items() if text]
 
@@ -159,7 +159,7 @@ def _status_row(console: Console, account: AccountStatus) -> dict[str, Text]:
 
 
 def _table(console: Console, rows: Sequence[Mapping[str, Text]]) -> Table:
-    """Draw a row for each account. On a narrow screen, columns give way and the account is shortened."""
+    """Draw a row for each account. On a narrow screen, columns are left out and the account is shortened."""
     widths = {
         name: max(cell_len(line) for row in rows for line in (name, *row[name].plain.split("\n")))
         for name in rows[0]
@@ -186,17 +186,17 @@ def _table(console: Console, rows: Sequence[Mapping[str, Text]]) -> Table:
 _FIGURES = ("invoices", "new", "updated", "deleted", "requests")
 
 _MOST_REASONS = 3
-"""Reasons that a screen names; the table has them all."""
+"""How many reasons are printed; the table has all."""
 
 _SHORT_ID = 8
 
 _WIDE_ENOUGH_FOR_WHY = 40
-"""So many columns have room for the reason behind a "no"; it stands on stderr, too."""
+"""With so many columns there is room for a reason after "no"; it is on stderr, too."""
 
 _SPARE = dict.fromkeys(("mode", "requests"), 32) | dict.fromkeys(
     ("full walk", "newest", "last sync", "updated", "new", "deleted"), _SHORT_ID
 )
-"""Columns that give way, in this order, where beside them an account ID has less room than this."""
+"""Columns that are left out, in this order, if they leave less room than this for an account ID."""
 
 _MARKS = {
     "passed": ("✓", "+", "bold green"),
@@ -204,7 +204,7 @@ _MARKS = {
     "unverified": ("!", "!", "bold yellow"),
     "skipped": ("-", "-", ""),
 }
-"""How a state is drawn, how where there is ASCII only, and in which style."""
+"""How a state is drawn, how in ASCII, and in which style."""
 
 
 def _mark(console: Console, state: str) -> Text:

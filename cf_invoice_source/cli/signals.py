@@ -12,11 +12,11 @@ _WORDS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
 
 
 def end_on_signals() -> None:
-    """End this process on Ctrl-C and SIGTERM: one line, and exit code 130 or 143, whatever it waits for.
+    """End this process at once on Ctrl-C and SIGTERM, with one line and exit code 130 or 143.
 
-    A thread does it, told by the interpreter itself: the main thread may be deep in a database's driver, and
-    other threads in a request that nobody answers; neither would see an exception soon. A load may end
-    anywhere (it may be killed, after all), so nothing has to be unwound. What is ignored stays ignored.
+    A thread of its own does it, woken by the interpreter. The main thread may be in a database driver, and
+    others in a request without an answer: they would notice an exception too late. A load may end at any
+    point, as when it is killed, so nothing has to be cleaned up. An ignored signal stays ignored.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -30,10 +30,10 @@ def end_on_signals() -> None:
 def _end_when_told(reader: socket.socket) -> None:
     while (number := reader.recv(1)[0]) not in _WORDS:
         pass
-    # Rub out what the spinner or a ^C left on the line, and show the cursor again.
+    # Clear the line of the spinner and the ^C, and show the cursor again.
     clean = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""
     try:
         os.write(2, f"{clean}{_WORDS[signal.Signals(number)]}\n".encode())
     finally:
-        # Not sys.exit: that waits for threads, and buffers may be locked by whoever was interrupted.
+        # Not sys.exit: it waits for threads, and the interrupted thread may hold the lock of a buffer.
         os._exit(128 + number)

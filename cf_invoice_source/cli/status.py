@@ -1,4 +1,4 @@
-"""What is loaded, read from the destination alone: no credentials, no Cloudflare."""
+"""Reads what is loaded from the destination alone, without credentials or Cloudflare."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cf_invoice_source.warehouse.staging import dataset_name_in
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An exact amount; where ISO 4217 does not know the currency, it is in minor units still."""
+    """An exact amount in major units; in minor units if ISO 4217 does not know the currency."""
 
     currency: str
     amount: Decimal
@@ -46,23 +46,23 @@ class AccountStatus:
 
     @property
     def error(self) -> str:
-        """Why the last sync could not read the account; empty where it could, or none is on record."""
+        """Why the last sync could not read the account; empty if it could, or if there is none."""
         return self.last_sync.error if self.last_sync else ""
 
     @property
     def problem(self) -> str:
-        """What a person has to know of this account, in one line; empty where all is well."""
+        """What is wrong with this account, in one line; empty if all is well."""
         return problem_of(self.error, self.unverified_reason, self.rejected)
 
     @property
     def remedy(self) -> str:
-        """What to do about the problem; empty where all is well."""
+        """What to do about the problem; empty if all is well."""
         return remedy_of(self.error, self.unverified_reason, self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is loaded of each account, and of how many that were asked for there is nothing (`absent`)."""
+    """What is loaded of each account. `absent` is how many of those asked for have nothing loaded."""
 
     pipeline_name: str
     dataset_name: str
@@ -73,36 +73,36 @@ class Status:
 
     @property
     def has_failed(self) -> bool:
-        """Whether some account could not be read by its last sync."""
+        """Whether the last sync of any account could not read it."""
         return any(account.error for account in self.accounts)
 
     @property
     def is_verified(self) -> bool:
-        """Whether the tables equal every account's list as its last sync found it, and hold every record."""
+        """Whether the tables equal every account's list of its last sync, without a rejected record."""
         is_whole = not any(account.problem for account in self.accounts)
         return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with which account, and what is not there."""
+        """What is wrong with which account, and what is missing."""
         found = list(problems_of(self.accounts))
         if self.absent or not self.accounts:
             whose = " of the accounts asked for" if self.absent else ""
             how_many = f" of {self.absent:,}" if self.absent and self.accounts else ""
             where = f"{self.destination}, dataset {self.dataset_name}"
-            remedy = f"run cf-invoices load; if it was run, compare the place where it loaded with {where}"
+            remedy = f"run cf-invoices load; if it has run, check that it loaded into {where}"
             found.append(Problem(f"Nothing is loaded yet{how_many}{whose}.", remedy=remedy))
         if pending := self.pending_packages:
             packages = f"{pending:,} package{'s' * (pending != 1)} pending"
             remedy = "run cf-invoices load: it finishes them"
-            found.append(Problem(f"A load was interrupted, or runs now: {packages}.", remedy=remedy))
+            found.append(Problem(f"A load was interrupted, or is running now: {packages}.", remedy=remedy))
         return tuple(found)
 
 
 def read_status(
     ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None
 ) -> Status:
-    """Read what is loaded of these accounts, or of all. None stays verified beyond `max_age_h` hours."""
+    """Read what is loaded of these accounts, or of all. A sync older than `max_age_h` is not verified."""
     wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
@@ -137,11 +137,11 @@ def _accounts(
     def unverified_reason(account_id: str) -> str:
         remembered = [accounts[account_id] for accounts in bookmarks.values() if account_id in accounts]
         differences = [difference(bookmark, counts[account_id]) for bookmark in remembered] or [
-            "not compared: no pipeline has stored a bookmark of it with the rows"
+            "not compared: no pipeline has stored a bookmark for it with the rows"
         ]
         sync = syncs.get(account_id)
         reason = sync.unverified_reason if sync else "no sync is on record"
-        # Of the bookmarks of all pipelines that load the account, one must agree with what is held.
+        # Several pipelines may load the account: one of their bookmarks must agree with the tables.
         reason = reason or ("" if "" in differences else differences[0])
         return reason or ("" if max_age_h is None else _age(verified.get(account_id), max_age_h))
 

@@ -1,4 +1,4 @@
-"""Stdout that takes nothing any more: a full disk, or a program behind a pipe that has ended."""
+"""Gives up a stdout that cannot be written to: a full disk, or a pipe whose reader has ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from contextlib import suppress
 
 
 def give_stdout_up() -> None:
-    """Send what stdout still holds nowhere: Python would try once more when it ends, and complain."""
+    """Discard what stdout still buffers: Python would try to write it at the end, and print an error."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,1 +1,1 @@
-"""Asks Cloudflare, signs in, reads its answers, keeps its rate limit."""
+"""Sends requests to Cloudflare: signs in, keeps the rate limit, reads the answers."""

@@ -1,4 +1,4 @@
-"""Which accounts there are: those that the settings name, or all that the credentials can see."""
+"""Finds the accounts: those that the settings name, or all that the credentials can see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account
 
 
 def read_account_ids(given: object) -> tuple[str, ...]:
-    """Read account IDs, each once, from a list or from a text of the environment: with commas, or in JSON."""
+    """Read account IDs, without duplicates, from a list or from a text with commas or in JSON."""
     if isinstance(given, str):
         listed = None
         with suppress(ValueError, RecursionError):
@@ -31,7 +31,7 @@ def read_account_ids(given: object) -> tuple[str, ...]:
     listed = given if isinstance(given, Iterable) else (given,)
     account_ids = [str(account_id).strip().lower() for account_id in listed]
     for number, account_id in enumerate(account_ids, 1):
-        if not _ACCOUNT_ID.fullmatch(account_id):  # it is not shown: it may be a token in the wrong place
+        if not _ACCOUNT_ID.fullmatch(account_id):  # it may be a token in the wrong place, so it is not shown
             raise SettingsError(
                 f"Account {number} of {len(account_ids)} in the settings is not a Cloudflare account ID: "
                 f"it has {len(account_id)} characters.",
@@ -73,7 +73,7 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
         if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
             return Malformed("an account in the list has no account ID")
         if account_id != redacted(account_id):
-            return Malformed("an account in the list has a part of the credentials for its ID")
+            return Malformed("an account in the list has a part of the credentials as its ID")
         accounts.append(CloudflareAccount(account_id.lower(), readable(each.get("name", ""))))
     info = document.get("result_info")
     total_count = whole(info.get("total_count")) if isinstance(info, Mapping) else None
@@ -83,7 +83,7 @@ def read_accounts(document: Any) -> AccountsPage | Failed | Malformed:
 
 
 def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[CloudflareAccount, ...]:
-    """Ask for all pages of the list of accounts, from page 1; again if it changed meanwhile."""
+    """Read the whole list of accounts; read it again if it changed meanwhile."""
     for _ in range(1 + MAX_RESTARTS):
         found: dict[str, CloudflareAccount] = {}
         totals = set()
@@ -98,9 +98,9 @@ def find_accounts(fetch_page: Callable[[int], AccountsPage]) -> tuple[Cloudflare
                 raise SettingsError(cause, remedy=HOW_TO_NAME)
             if len(found) == known or len(found) >= page.total_count:  # a server may ignore the page number
                 break
-        if totals == {len(found)}:  # else accounts came or went between two requests
+        if totals == {len(found)}:  # if not, accounts came or went between two requests
             if not found:
                 raise SettingsError("The credentials can see no Cloudflare account.", remedy=HOW_TO_NAME)
             return tuple(found.values())
-    cause = "The list of accounts changed while it was read, or is not as long as it says."
+    cause = "The list of accounts changed while it was read, or is not as long as Cloudflare says."
     raise TryLaterError(cause, remedy=f"run again, or {HOW_TO_NAME}")

@@ -1,4 +1,4 @@
-"""From a decoded answer, in the shape of Cloudflare's schema, to what it tells or what is wrong with it."""
+"""Reads a decoded answer in the shape of Cloudflare's schema, or says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _KINDS: Mapping[type, str] = {
 }
 
 _MOST_ENTRIES = 5
-_MAX_DIGITS = 18  # so many a BIGINT surely holds
+_MAX_DIGITS = 18  # a BIGINT holds any number of so many digits
 
 
 @dataclass(frozen=True, slots=True)
 class ApiMessage:
-    """What Cloudflare says in an envelope, and its code for it; either may be missing."""
+    """A message in Cloudflare's envelope, and its code; either may be missing."""
 
     code: str
     message: str
@@ -41,30 +41,30 @@ class ApiMessage:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The API says that the request failed, and why."""
+    """The API says that the request failed; `errors` says why."""
 
     errors: tuple[ApiMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The answer is JSON, but not of the published shape."""
+    """The answer is JSON, but does not have the published shape; `what` says where."""
 
     what: str
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An API token's status, active, disabled or expired; and until when, as sent, or empty for no end."""
+    """An API token's status: active, disabled or expired. `expires_on` is as sent; empty for never."""
 
     status: str
     expires_on: str
 
 
-def read_page(  # noqa: PLR0911 - each is another thing that can be wrong
+def read_page(  # noqa: PLR0911 - each return is for another fault
     document: Any, asked: int
 ) -> Page[Any] | Failed | Malformed:
-    """Read an answer of "Get invoice history" to the request for page `asked`."""
+    """Read an answer of "Get invoice history" to a request for page `asked`."""
     result = read_result(document, dict)
     if isinstance(result, Failed | Malformed):
         return result
@@ -99,10 +99,10 @@ def read_token(document: Any) -> Token | Failed | Malformed:
 
 
 def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malformed:
-    """Take the `result`, an object or a list, out of Cloudflare's envelope."""
+    """Return the `result`, an object or a list, from Cloudflare's envelope."""
     if not isinstance(document, Mapping):
         return _malformed("the answer", "an object", document)
-    # Success has to be said: a failure that looks like "no rows" would end a walk quietly.
+    # `success` must be there: a failure that looks like "no rows" would end a walk without an error.
     success, result = document.get("success"), document.get("result")
     if success is False:
         return Failed(tuple(read_errors(document)))
@@ -112,7 +112,7 @@ def read_result(document: Any, shape: type[Result]) -> Result | Failed | Malform
 
 
 def read_errors(document: Any) -> Iterable[ApiMessage]:
-    """Read the errors of an envelope, each with its chain, whatever of it is there."""
+    """Read the errors of an envelope, each with those in its `error_chain`; skip what is malformed."""
     for error in _entries(document, "errors"):
         yield ApiMessage(readable(error.get("code", "unknown")), readable(error.get("message", "no message")))
         for cause in _entries(error, "error_chain"):
@@ -120,7 +120,7 @@ def read_errors(document: Any) -> Iterable[ApiMessage]:
 
 
 def read_notices(document: Any) -> Iterable[ApiMessage]:
-    """Read what an envelope says beside its success, such as that something will end soon."""
+    """Read the messages of a successful envelope, such as a notice of deprecation."""
     for name in ("errors", "messages"):
         for entry in _entries(document, name):
             if text := readable(entry.get("message") or ""):
@@ -128,7 +128,7 @@ def read_notices(document: Any) -> Iterable[ApiMessage]:
 
 
 def _entries(holder: Any, name: str) -> list[Mapping[str, Any]]:
-    """Give the first objects of a list; a text stands for an object with that message."""
+    """Give the first objects of a list; a text is read as an object with that message."""
     listed = holder.get(name) if isinstance(holder, Mapping) else None
     entries = listed[:_MOST_ENTRIES] if isinstance(listed, list) else []
     entries = [{"message": entry} if isinstance(entry, str) else entry for entry in entries]
@@ -136,7 +136,7 @@ def _entries(holder: Any, name: str) -> list[Mapping[str, Any]]:
 
 
 def whole(value: Any) -> int | None:
-    """Read a whole number, however JSON spells it; None if it is none, or absurdly long."""
+    """Read a whole number in any JSON spelling; None if it is not one, or has too many digits."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() > _MAX_DIGITS):
@@ -146,5 +146,5 @@ def whole(value: Any) -> int | None:
 
 
 def _malformed(name: str, should: str, value: Any) -> Malformed:
-    """Name the kind of a JSON value without showing it."""
+    """Say what kind of JSON value was found, without showing the value."""
     return Malformed(f"{name} should be {should}, but is {_KINDS[type(value)]}")

@@ -1,4 +1,4 @@
-"""The only file that sends requests: one page asked, a decoded page or a precise error back."""
+"""The only file that sends requests: asks for a page, and returns it decoded or raises a precise error."""
 
 from __future__ import annotations
 
@@ -40,23 +40,24 @@ Answer = TypeVar("Answer")
 _Reader = Callable[[Any], Answer | answers.Failed | answers.Malformed]
 
 _MOST_NOTICES = 5
-"""Different ones in one run, lest a server that says something else each time floods the log."""
+"""How many different notices one run shows, so that a server cannot flood the log."""
 
 
 class Client:
     """Asks Cloudflare for pages of invoices, and of accounts. Several threads may ask at once.
 
-    dlt's own requests client keeps the connections and retries: connection errors, timeouts, 5xx, and a 200
-    whose body is cut. `[runtime] request_timeout` and its siblings set how often and how long. No redirect is
-    followed, so the credential stays with the base URL's origin: https, or http on this machine. Each attempt
-    ends in time (`BoundedAdapter`), and so do all of them together (`LONGEST_STANDSTILL_S`).
+    dlt's requests client keeps the connections open. It retries connection errors, timeouts, 5xx, and a 200
+    whose body is cut off; `[runtime] request_timeout` and its siblings set how often and how long. Redirects
+    are not followed, so the credential is sent only to the origin of the base URL: https, or http on this
+    machine. The time of one attempt is bounded (`BoundedAdapter`), and so is the time of all attempts
+    together (`LONGEST_STANDSTILL_S`).
     """
 
     def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
         self._base_url = safe_base_url(base_url)
         self._auth = auth
         self._rate_limiter = rate_limiter or RateLimiter()
-        adapter = BoundedAdapter()  # for the sessions of all threads, in place of dlt's own
+        adapter = BoundedAdapter()  # all threads' sessions share it, instead of dlt's
         self._http = requests.Client(
             raise_for_status=False,
             status_codes=(),
@@ -66,14 +67,15 @@ class Client:
         )
         self._told: set[answers.ApiMessage] = set()
         self._telling = Lock()
-        self._asking = local()  # whose request, sent when: dlt's client tells its hook only the answer
+        # dlt's hook gets only the answer. This says whose request it was, and when it was sent.
+        self._asking = local()
 
     def accounts(self) -> tuple[CloudflareAccount, ...]:
         """List the accounts that the credentials can see."""
         return find_accounts(lambda page: self._fetch(ACCOUNTS, read_accounts, page=page, per_page=PER_PAGE))
 
     def token(self, account_id: str = "") -> answers.Token:
-        """Ask about the API token that signs the requests: one of this account, or else of a user."""
+        """Verify the API token that signs the requests, as this account's or else as a user's."""
         path = VERIFY_ACCOUNT_TOKEN.format(account_id=account_id) if account_id else VERIFY_USER_TOKEN
         return self._fetch(path, answers.read_token)
 
@@ -105,7 +107,7 @@ class Client:
             return answer
 
     def _tell(self, notices: Iterable[answers.ApiMessage]) -> None:
-        """Tell once what Cloudflare says beside its answers, such as that something will end soon."""
+        """Show each notice of Cloudflare's once, such as one of deprecation."""
         for notice in notices:
             with self._telling:
                 is_new = notice not in self._told and len(self._told) < _MOST_NOTICES
@@ -128,7 +130,7 @@ class Client:
                     stats.add(rate_limited=1)
                     retry_after = response.headers.get("retry-after", "")
                     hold_s = wait_after_refusal(retry_after, quota, refusals=refusals, now_s=time.time())
-            finally:  # others may be waiting for this answer: let them know that there is none
+            finally:  # even without an answer: other requests may be waiting for it
                 self._rate_limiter.after_answer(quota, asking.sent_at, hold_s)
             if response.status_code == codes.ok:
                 return response
@@ -148,13 +150,13 @@ class Client:
             return self._http.get(url, auth=self._auth, headers=headers, allow_redirects=False)
         except requests.RequestException as error:
             unanswered = unreachable(error, url)
-        raise unanswered  # out here, without the transport's own error: in its frames stands the credential
+        raise unanswered  # outside `except`: the transport's error has the credential in its frames
 
     def _retries(self, response: requests.Response | None, error: BaseException | None) -> bool:
-        """Say whether dlt's client should ask again: the network failed, the edge did, or a body was cut."""
+        """Say whether dlt's client should retry: the network or the edge failed, or the body was cut off."""
         if response is None:
             is_passing = isinstance(error, requests.ConnectionError | requests.Timeout)
-        elif response.status_code == codes.ok:  # cut on its way, or a page of some gateway
+        elif response.status_code == codes.ok:  # cut off, or a gateway's page
             is_passing = not response.content.rstrip().endswith(b"}")
         else:
             is_passing = response.status_code >= codes.server_error
@@ -168,9 +170,9 @@ class Client:
 def _answer_in(
     response: requests.Response, read: _Reader[Answer]
 ) -> tuple[Answer | answers.Failed | answers.Malformed | None, tuple[answers.ApiMessage, ...]]:
-    """Read an answer, None if it is not JSON, and what is said beside it.
+    """Read an answer, None if it is not JSON, and its notices.
 
-    No error leaves from here: this frame holds all that was sent.
+    Nothing is raised here: this frame holds the whole answer, and a traceback could show it.
     """
     try:
         document = decode(response.content)
@@ -178,14 +180,14 @@ def _answer_in(
         return answers.Malformed(str(error)), ()
     except ValueError:
         return None, ()
-    is_about_token = read is answers.read_token  # one that is fine is told there
+    is_about_token = read is answers.read_token  # there, messages only say that it is valid
     return read(document), () if is_about_token else tuple(answers.read_notices(document))
 
 
 def _environment(url: str) -> dict[str, Any]:
-    """Find what the environment says about proxies and certificates; `requests` would do so every time.
+    """Read the proxies and certificates from the environment once; `requests` would do so for each request.
 
-    A proxy would take what is meant for this machine, and a credential with it, to another one.
+    Requests to this machine use no proxy: it would send them, and the credential, to another machine.
     """
     found = Session().merge_environment_settings(url, {}, stream=None, verify=None, cert=None)
     proxies = {} if is_on_this_machine(url) else found["proxies"]
@@ -195,10 +197,10 @@ def _environment(url: str) -> dict[str, Any]:
 
 
 def _check_certificates(path: Path) -> None:
-    """Check that there are certificates where the environment says so: `requests` looks later."""
+    """Check now that the certificates that the environment names are there: `requests` would check late."""
     why = "it holds none"
     try:
-        is_fine = path.is_dir() or b"-----BEGIN" in path.read_bytes()  # to load them would take 30 ms
+        is_fine = path.is_dir() or b"-----BEGIN" in path.read_bytes()  # loading them would take 30 ms
     except OSError as error:
         is_fine, why = False, error.strerror or type(error).__name__
     if not is_fine:

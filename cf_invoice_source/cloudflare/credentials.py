@@ -1,4 +1,4 @@
-"""Two ways to sign in, and where a credential may be sent: over https, or to this machine."""
+"""The two ways to sign in, and where a credential may be sent: over https, or to this machine."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _THIS_MACHINE = {"127.0.0.1", "localhost", "[::1]"}
 class CloudflareCredentials(CredentialsConfiguration):
     """An API token, or an e-mail with a global API key.
 
-    Where the source is given none, those of `[sources.cf_invoice_source.credentials]` count, then those of
-    `[sources.cf_invoice_source]`, and then those under the names that Cloudflare's own tools read in the
-    environment: `CLOUDFLARE_API_TOKEN`, or `CLOUDFLARE_EMAIL` with `CLOUDFLARE_API_KEY`. They are not mixed.
+    If the source is given none, they are looked up in this order: `[sources.cf_invoice_source.credentials]`,
+    `[sources.cf_invoice_source]`, and then the environment variables of Cloudflare's own tools:
+    `CLOUDFLARE_API_TOKEN`, or `CLOUDFLARE_EMAIL` with `CLOUDFLARE_API_KEY`. The first place that has any is
+    used; places are not mixed.
     """
 
     api_token: Optional[TSecretStrValue] = None  # noqa: UP045 - dlt reads the hint on Python 3.10, too
@@ -40,7 +41,7 @@ class CloudflareCredentials(CredentialsConfiguration):
     api_key: Optional[TSecretStrValue] = None  # noqa: UP045
 
     def parse_native_representation(self, native_value: object) -> None:
-        """Take a bare text as the API token."""
+        """Read a plain text as the API token."""
         if not isinstance(native_value, str):
             super().parse_native_representation(native_value)
         self.api_token = native_value  # type: ignore[assignment]
@@ -49,7 +50,7 @@ class CloudflareCredentials(CredentialsConfiguration):
         """Make the auth object for `requests`.
 
         Raises:
-            SettingsError: Nothing is set, half of a pair is, or a value cannot be a header.
+            SettingsError: Nothing is set, only half of a pair is set, or a value cannot be sent as a header.
         """
         if self.api_token:
             return TokenAuth(_usable("API token", self.api_token))
@@ -62,7 +63,7 @@ class CloudflareCredentials(CredentialsConfiguration):
         raise SettingsError("There are no Cloudflare credentials.", remedy=_HOW_TO_SIGN_IN)
 
 
-# A secret travels in an auth object only, never in a session's headers: dlt's client prints those at DEBUG.
+# A secret is only in an auth object, never in a session's headers: dlt's client logs those at DEBUG.
 class _HeaderAuth(AuthBase):
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
@@ -90,11 +91,11 @@ class KeyAuth(_HeaderAuth):
 
 
 def _usable(what: str, value: str) -> str:
-    """Refuse what cannot be a header's value, without showing it."""
+    """Refuse a value that cannot be sent as a header, without showing it."""
     if value.startswith("<"):
         wrong, remedy = "is still the placeholder of the example file", _HOW_TO_SIGN_IN
     elif any(char.isspace() for char in value):
-        wrong, remedy = "has a space or a line end in it", "copy it again, without what stands around it"
+        wrong, remedy = "has a space or a line end in it", "copy it again, with nothing around it"
     elif not (value.isascii() and value.isprintable()):
         wrong, remedy = "has a character that cannot be sent", "copy it again: it is plain ASCII"
     else:
@@ -103,9 +104,9 @@ def _usable(what: str, value: str) -> str:
 
 
 def safe_base_url(base_url: str) -> str:
-    """Return a base URL as it is contacted, without a slash at its end; refuse one not fit for a secret."""
+    """Return a base URL without a slash at its end; refuse one that a secret must not be sent to."""
     try:
-        parts = parse_url(base_url)  # it is urllib3 that connects: what another parser reads may differ
+        parts = parse_url(base_url)  # urllib3 connects, and another parser may read the URL differently
     except ValueError:  # half a bracket, two dots, or a port that is no number
         parts = Url()
     host, path = parts.host or "", (parts.path or "").rstrip("/")

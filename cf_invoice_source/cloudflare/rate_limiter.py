@@ -1,4 +1,4 @@
-"""Keeps the requests of all accounts and threads within the rate limit, before it is spent."""
+"""Keeps the requests of all accounts and threads within the rate limit, so that no 429 is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORTH_A_NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class Counts:
-    """Trouble that requests have had: sent again, answered 429, seconds waited for the rate limit."""
+    """How often requests were retried or answered 429, and how long they waited for the rate limit."""
 
     retries: int = 0
     rate_limited: int = 0
@@ -28,7 +28,7 @@ class Counts:
 
 @dataclass(slots=True)
 class RequestStats:
-    """Adds up the trouble that one account's requests have had, in whatever thread."""
+    """The counts of one account's requests, added up over all threads."""
 
     counts: Counts = field(default_factory=Counts)
     _waiting: int = 0
@@ -36,13 +36,13 @@ class RequestStats:
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, *, retries: int = 0, rate_limited: int = 0) -> None:
-        """Count more of it."""
+        """Add to the counts."""
         with self._lock:
             self.counts.retries += retries
             self.counts.rate_limited += rate_limited
 
     def note_waiting(self, more: int, now: float) -> None:
-        """Note that so many more requests wait from now on. Seconds in which several wait count once."""
+        """Note that `more` more requests wait from now on. Seconds in which several wait count once."""
         with self._lock:
             if self._waiting:
                 self.counts.waited_s += now - self._noted_at
@@ -52,20 +52,21 @@ class RequestStats:
 
 @dataclass(slots=True)
 class Standstill:
-    """How long nobody has had a usable answer, while somebody waited for one. Seconds of the caller's clock.
+    """How long requests have gone without any usable answer. Times are seconds of the caller's clock.
 
-    Waits side by side count once, and a load's own time between two requests does not count.
+    Requests at the same time count once. The time between requests, which a load needs itself, does not
+    count.
     """
 
-    _failed_s: float = 0.0  # in requests that are over
+    _failed_s: float = 0.0  # in failed requests that have ended
     _counted_to: float = -inf
 
     def give_up_at(self, begun_at: float) -> float:
-        """Say until when a request may go on that began then, if no other one gets an answer meanwhile."""
+        """Say until when a request may go on that began at `begun_at`, if none is answered meanwhile."""
         return max(begun_at, self._counted_to) + LONGEST_STANDSTILL_S - self._failed_s
 
     def ended(self, begun_at: float, now: float, *, is_answered: bool) -> None:
-        """Count a request that is over."""
+        """Count a request that has ended."""
         failed_s = max(0.0, now - max(begun_at, self._counted_to))
         self._failed_s = 0.0 if is_answered else self._failed_s + failed_s
         self._counted_to = max(self._counted_to, now)
@@ -73,7 +74,7 @@ class Standstill:
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Holds back requests while nothing is left of the rate limit. All threads share one."""
+    """Makes requests wait while nothing is left of the rate limit. All threads share one."""
 
     clock: Callable[[], float] = field(default_factory=lambda: monotonic)
     sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
@@ -84,7 +85,7 @@ class RateLimiter:
 
     @contextmanager
     def request(self) -> Iterator[float]:
-        """Note whether what is asked inside gets an answer, also one that refuses it; give when it began."""
+        """Note whether the request inside gets an answer (a refusal is one, too); yield when it began."""
         begun_at, is_answered = self.clock(), False
         try:
             yield begun_at
@@ -97,15 +98,15 @@ class RateLimiter:
                 self._standstill.ended(begun_at, self.clock(), is_answered=is_answered)
 
     def is_too_late(self, begun_at: float, wait_s: float = 0.0) -> bool:
-        """Whether a request that began then is to be given up, now or after so many seconds."""
+        """Whether to give up a request that began at `begun_at`, now or after waiting `wait_s` seconds."""
         with self._answered:
             return self.clock() + wait_s > self._standstill.give_up_at(begun_at)
 
     def before_request(self, stats: RequestStats, begun_at: float) -> float:
-        """Wait until the rate limit leaves room for another request, count it, and say when that was.
+        """Wait until the rate limit allows another request, count it, and return the time.
 
         Raises:
-            TryLaterError: It would be too late for a request that began then.
+            TryLaterError: The wait would be too long for a request that began at `begun_at`.
         """
         while True:
             with self._answered:
@@ -130,14 +131,14 @@ class RateLimiter:
             stats.note_waiting(-1, self.clock())
 
     def retried(self, sent_at: float) -> float:
-        """Count a request that is sent again, for want of a usable answer, and say when that is."""
+        """Count a request that is sent again because it had no usable answer, and return the time."""
         with self._answered:
             self._window = self._window.retried(sent_at)
             self._answered.notify_all()
             return self.clock()
 
     def after_answer(self, quota: Quota | None, sent_at: float, hold_s: float | None = None) -> None:
-        """Take over what an answer says is left, if it does, and how long a 429 asks to send nothing."""
+        """Take over how much an answer says is left, if it does, and how long a 429 asks to send nothing."""
         with self._answered:
             self._window = self._window.answered(quota, sent_at)
             if hold_s:

@@ -1,4 +1,4 @@
-"""What an answer that is none means, and what to do about it: facts as a table, and errors made of them."""
+"""What a refused or failed request means and what to do about it, as a table, and the errors made from it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ Asked = Literal["invoices", "accounts", "user token", "account token"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is known of an answer that is none."""
+    """What is known of a refused request."""
 
     status: int
     asked: Asked = "invoices"
     errors: tuple[ApiMessage, ...] = ()
-    has_key: bool = False  # it was signed with an e-mail and a global API key, not with a token
+    has_key: bool = False  # signed with an e-mail and a global API key, not with a token
     is_web_page: bool = False
-    is_challenge: bool = False  # meant for a browser: solve a puzzle first
+    is_challenge: bool = False  # a puzzle that only a browser can solve
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a refusal means, as a sentence about what was `{said}`, and what to do."""
+    """What a refusal means, as a sentence that quotes the answer as `{said}`, and what to do."""
 
     error: type[InvoiceSourceError]
     cause: str
@@ -48,7 +48,7 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A meaning, and the facts of which all that are given must be there."""
+    """A meaning, and when it applies: every fact that is given must be true."""
 
     remedy: str
     code: str = ""
@@ -88,15 +88,15 @@ _KEY = (
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
-        "run from another network, or ask Cloudflare's support about the cf-ray: no program can solve it",
+        "run from another network, or ask Cloudflare's support about the cf-ray: only a browser can solve it",
         is_challenge=True,
         error=TryLaterError,
-        cause="Cloudflare takes the request for a bot's and sent a challenge for a browser: {said}.",
+        cause="Cloudflare took the request for a bot's and sent a challenge for a browser: {said}.",
     ),
     _Rule(
         "set base_url to the API's own address",
         statuses=(301, 302, 303, 307, 308),
-        cause="The server redirects ({said}), and a credential is not sent on to another address.",
+        cause="The server redirects to another address, and credentials are not sent there: {said}.",
     ),
     _Rule(
         "run again in a few minutes",
@@ -113,14 +113,14 @@ _RULES: tuple[_Rule, ...] = (
         "check the base URL and the proxy",
         statuses=range(400, 500),
         is_web_page=True,
-        cause="Not Cloudflare's API, but something in between refused the request: {said}.",
+        cause="Not Cloudflare's API but something in between refused the request: {said}.",
     ),
     _Rule("copy the token again, without quotes or anything else around it", "6111"),
     _Rule(_KEY, "6103"),
     _Rule("check the e-mail: it is the one you sign in to the dashboard with", "6102"),
     _Rule(
-        "the token's IP address filter shuts this machine out: change the filter of the token at "
-        f"{TOKEN_PAGE}, or run where it lets in",
+        "the token's IP address filter excludes this machine: change the filter at "
+        f"{TOKEN_PAGE}, or run from an address that it allows",
         "9109",
         "from location",
     ),
@@ -128,7 +128,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(_PERMIT, "9109", "unauthorized to access"),
     _Rule(f"it is mistyped, deleted or expired: {_RENEW}", "9109"),
     _Rule(_KEY, "9103"),
-    _Rule("check the proxy: something in between takes the header away that signs in", "9106"),
+    _Rule("check the proxy: something in between removes the header that signs in", "9106"),
     _Rule(
         f"{HOW_TO_NAME}: a token that belongs to an account cannot list accounts", "1001", asked="accounts"
     ),
@@ -136,7 +136,7 @@ _RULES: tuple[_Rule, ...] = (
         f"if the token belongs to an account, {HOW_TO_NAME}; else {_COMPLETE}",
         "1000",
         asked="user token",
-        cause="Cloudflare knows no such token of a user: {said}.",
+        cause="Cloudflare knows no such user token: {said}.",
     ),
     _Rule(f"{_COMPLETE}, and that it belongs to this account or to a user", "1000"),
     _Rule(
@@ -155,19 +155,20 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(_PERMIT, statuses=(403,)),
     _Rule(_ACCOUNT, statuses=(404,)),
 )
-"""The first one that fits counts. Cloudflare's codes and words are those that people quote in issues."""
+"""The first rule that fits is used. The codes and words of Cloudflare's are those that people quote in
+issues."""
 
 _UNKNOWN = _Rule(_REPORT, error=ApiChangedError)
 
 
 def meaning_of(refusal: Refusal) -> Meaning:
-    """Say what a refusal means."""
+    """Find out what a refusal means."""
     rule = next((rule for rule in _RULES if rule.fits(refusal)), _UNKNOWN)
     return Meaning(rule.error, rule.cause, rule.remedy)
 
 
 def refused(response: Response, errors: Iterable[ApiMessage]) -> InvoiceSourceError:
-    """Make the error for an answer that is none."""
+    """Make the error for a refused request."""
     request, status = response.request, response.status_code
     refusal = Refusal(
         status,
@@ -184,13 +185,13 @@ def refused(response: Response, errors: Iterable[ApiMessage]) -> InvoiceSourceEr
 
 
 def malformed(response: Response, what: str) -> ApiChangedError:
-    """Make the error for an answer that is not of the published shape."""
-    cause = f"Cloudflare's answer is not of the published shape: {what}."
+    """Make the error for an answer that does not have the published shape."""
+    cause = f"Cloudflare's answer does not have the published shape: {what}."
     return ApiChangedError(cause, remedy=_REPORT, **_about(response))
 
 
 def not_json(response: Response) -> ApiChangedError:
-    """Make the error for an answer that somebody else may have given."""
+    """Make the error for an answer that may not come from Cloudflare."""
     kind = readable(response.headers.get("content-type", "no content type"))
     cause = f"Cloudflare's answer is not JSON (content-type: {kind}, {len(response.content):,} bytes)."
     remedy = "check the base URL and the proxy: something in between may have answered"
@@ -199,14 +200,14 @@ def not_json(response: Response) -> ApiChangedError:
 
 _UNREACHABLE = {
     "CERTIFICATE_VERIFY_FAILED": (
-        "if a proxy or firewall here opens TLS, name the file with its certificate in REQUESTS_CA_BUNDLE; "
+        "if a proxy or firewall decrypts TLS here, name the file of its certificate in REQUESTS_CA_BUNDLE; "
         "else check the base URL, and this machine's clock"
     ),
     "timed out": (
-        "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT allows more seconds"
+        "check the network and the proxy, then run again; RUNTIME__REQUEST_TIMEOUT sets how long to wait"
     ),
 }
-"""What to do where a failed connection says this."""
+"""What to do about a failed connection, by words of its error."""
 
 
 def unreachable(error: Exception, url: str) -> TryLaterError:
@@ -218,7 +219,7 @@ def unreachable(error: Exception, url: str) -> TryLaterError:
 
 
 def _why_unreachable(error: BaseException) -> str:
-    """Name a connection error by its cause, for urllib3 wraps it several times."""
+    """Give the innermost cause of a connection error: urllib3 wraps it several times."""
     cause = error
     while cause.args and isinstance(cause.args[0], Exception):
         cause = cause.args[0]
@@ -227,7 +228,7 @@ def _why_unreachable(error: BaseException) -> str:
 
 
 def _asked(path: str) -> Asked:
-    """Tell by its end what a path asks for: the base URL may have a path of its own."""
+    """Tell what a path asks for, by its end: the base URL may have a path of its own."""
     if path.endswith(VERIFY_USER_TOKEN):
         return "user token"
     if path.endswith(VERIFY_ACCOUNT_TOKEN.rpartition("}")[2]):

@@ -1,7 +1,7 @@
-"""What lies below a request: every attempt ends in time, and no answer is larger than it may be.
+"""The transport below a request: bounds the time of every attempt and the size of every answer.
 
-A timeout bounds one read from the socket. A server that sends a byte now and then keeps a request alive for
-ever with that, in the status line as well as behind the last chunk. So somebody else looks at the clock.
+A timeout bounds only one read from the socket. A server that sends a byte now and then can keep a request
+alive for ever, in the status line as well as after the last chunk. So a thread of our own watches the clock.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from cf_invoice_source.cloudflare.rate_limit import LONGEST_WAIT_S, retry_after_
 from cf_invoice_source.settings import LARGEST_ANSWER_BYTES, LONGEST_ATTEMPT_S, REQUESTS_AT_ONCE
 
 _LOOK_S = 0.25
-"""How often somebody looks at the clock: so much longer may an attempt take."""
+"""How often the clock is looked at; an attempt may take so much longer."""
 
 _PART_BYTES = 2**16
 
 _ENCODINGS = {"gzip", "x-gzip", "deflate"}
-"""Encodings that zlib unpacks. One layer of one of them: a few kB in three layers can be many GB."""
+"""Encodings that zlib unpacks. Only one layer is unpacked: a few kB in three layers can be many GB."""
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Sends one attempt of a request, and gives the answer with its body read."""
+    """Sends one attempt of a request, and returns the answer with its body read."""
 
     def __init__(self) -> None:
         self._watchdog = _Watchdog()
         super().__init__(pool_maxsize=REQUESTS_AT_ONCE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Let each connection say that it is the one that an attempt uses."""
+        """Let each connection tell which attempt uses it."""
         super().init_poolmanager(*args, **kwargs)
         _let_connections_tell(self.poolmanager)
 
@@ -54,16 +54,16 @@ class BoundedAdapter(HTTPAdapter):
         return manager
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send, and read the body; raise what `requests` knows where that fails, or takes too long."""
+        """Send, and read the body; raise an error of `requests` if that fails or takes too long."""
         with self._watchdog.watching(LONGEST_ATTEMPT_S) as attempt:
             try:
                 response = super().send(request, *args, **kwargs)
                 body = _read_body(response.raw)
             except Exception as error:
-                if attempt.is_over:  # whatever a socket raises that is shut while it is read from
+                if attempt.is_over:  # any error may come from a socket that was shut down
                     raise _too_slow() from error
                 raise
-            if attempt.is_over:  # what was read until then may look like the end
+            if attempt.is_over:  # a shut socket can look like the end of the body
                 raise _too_slow()
         response.raw = BytesIO(body)
         _mend_headers(response)
@@ -75,45 +75,45 @@ def _too_slow() -> Timeout:
 
 
 def _read_body(raw: urllib3.HTTPResponse) -> bytes:
-    """Read a body, and unpack it; no more of either than an answer may have."""
+    """Read and unpack a body; raise if either is larger than an answer may be."""
     encoding = raw.headers.get("content-encoding", "").strip().lower()
     decoder = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _ENCODINGS else None
     body, received = bytearray(), 0
     with closing(raw):
         try:
             while part := raw.read1(_PART_BYTES, decode_content=False):
-                received += len(part)  # what is packed may be long and unpack to nothing
+                received += len(part)  # much data may unpack to nothing
                 body += decoder.decompress(part, LARGEST_ANSWER_BYTES + 1 - len(body)) if decoder else part
                 if max(received, len(body)) > LARGEST_ANSWER_BYTES:
                     raise RequestException(f"the answer is longer than {LARGEST_ANSWER_BYTES:,} bytes")
                 if decoder and decoder.unused_data:
-                    raise RequestsConnectionError("more follows behind the compressed answer")
+                    raise RequestsConnectionError("more follows after the compressed answer")
         except (urllib3.exceptions.HTTPError, zlib.error) as error:
             raise RequestsConnectionError(error) from error
     return bytes(body)
 
 
 def _mend_headers(response: Response) -> None:
-    """Take away what those who read the answer next would stumble over."""
-    # `requests` reads the address even of a redirect that it does not follow, and some make it fail.
+    """Remove or repair the headers that `requests` and dlt's client would fail on."""
+    # `requests` reads the address of a redirect even if it does not follow it, and fails on some.
     response.headers.pop("location", None)
     if (given := response.headers.pop("retry-after", None)) is not None:
         wait_s = retry_after_s(given, time())
-        if wait_s is not None:  # dlt's client reads it, too, and fails at 5,000 digits or the year 99999
+        if wait_s is not None:  # dlt's client fails on 5,000 digits or the year 99999
             response.headers["retry-after"] = str(ceil(min(max(wait_s, 0), LONGEST_WAIT_S + 1)))
 
 
 class _Attempt:
-    """One attempt of a request, with what it reads from."""
+    """One attempt of a request, and the connection that it uses."""
 
     def __init__(self, until: float) -> None:
         self.until = until
         self.is_over = False
         self.connection: Any = None
-        self.socket: Any = None  # the connection lets go of it before the body of the last answer is read
+        self.socket: Any = None  # kept here: the connection drops it before the body is read
 
     def end(self) -> None:
-        """Let whoever waits for the socket wait no longer."""
+        """Shut the socket down, which ends the read that waits for it."""
         self.is_over = True
         for each in filter(None, (self.socket, self.connection and self.connection.sock)):
             with suppress(OSError):
@@ -121,7 +121,7 @@ class _Attempt:
 
 
 class _Watchdog:
-    """Ends attempts that take too long, in a thread that lives as long as there are any."""
+    """Ends attempts that take too long, from a thread that runs while there are attempts."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -130,7 +130,7 @@ class _Watchdog:
 
     @contextmanager
     def watching(self, longest_s: float) -> Iterator[_Attempt]:
-        """Watch what this thread sends and reads inside."""
+        """Watch the attempt that this thread makes inside."""
         attempt = _here.attempt = _Attempt(monotonic() + longest_s)
         with self._lock:
             self._attempts.add(attempt)
@@ -152,15 +152,15 @@ class _Watchdog:
                     return
                 for attempt in self._attempts:
                     if monotonic() > attempt.until:
-                        attempt.end()  # again and again: it may still be looking up an address
+                        attempt.end()  # each time: it may have had no socket yet
 
 
 _here = local()
-"""The attempt of this thread."""
+"""The attempt that this thread makes."""
 
 
 class _Telling:
-    """Mixed into a connection of urllib3: tells the attempt of this thread which connection it uses."""
+    """A mix-in for urllib3's connections: tells the thread's attempt which connection it uses."""
 
     sock: Any
 

@@ -1,1 +1,1 @@
-"""PURE: a record of the list becomes rows; our tables as data."""
+"""PURE: turns records of the list into rows; our tables as data."""

@@ -1,4 +1,4 @@
-"""What is new, updated or gone, by what the destination holds."""
+"""Decides what is new, updated or deleted, by comparing the list with what the destination holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ Change = Literal["new", "updated", "deleted"]
 class Stored:
     """What the destination holds of one invoice.
 
-    The two tables are compared each on its own, so that either heals if only the other was written.
+    Each of the two tables is compared on its own: if only one of them was written, the next run writes the
+    other.
 
     Attributes:
         row_hash: Of its row in `invoices`; None if there is none.
@@ -32,7 +33,7 @@ NOTHING_STORED = Stored()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the row in `invoices` is to be written, or deleted, and which change to note, if any."""
+    """Whether to write (or delete) the row in `invoices`, and which change to add, if any."""
 
     writes_row: bool
     change: Change | None
@@ -40,7 +41,7 @@ class Verdict:
 
 
 def judge(row_hash: str | None, stored: Stored) -> Verdict:
-    """Judge an invoice by the hash that the list has of it; None if it is not listed any more."""
+    """Compare an invoice's hash in the list (None if it is no longer listed) with what is stored."""
     change: Change | None = None
     if row_hash != stored.change_hash:
         change = "deleted" if row_hash is None else "new" if stored.change_hash is None else "updated"

@@ -1,4 +1,4 @@
-"""What a column and a table are, without dlt, and the fields of an invoice: one table for all their uses."""
+"""Columns and tables, described without dlt, and every field of an invoice in one table."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Field(Column):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, which merges by its key.
+    """One table; its rows are merged by its key.
 
     Attributes:
-        key: The columns of its primary key; only they are NOT NULL, since a deletion sends nothing else.
+        key: The columns of its primary key. Only they are NOT NULL, because a deletion sends no other value.
     """
 
     key: tuple[str, ...]
@@ -61,14 +61,14 @@ FIELDS: Mapping[str, Field] = {
         "500 with jpy is 500 yen.",
         read=values.money,
     ),
-    "amount_paid": Field("decimal", "What was paid of it, in the minor unit.", read=values.money),
-    "amount_remaining": Field("decimal", "What is left to pay, in the minor unit.", read=values.money),
+    "amount_paid": Field("decimal", "What has been paid of it, in the minor unit.", read=values.money),
+    "amount_remaining": Field("decimal", "What remains to be paid, in the minor unit.", read=values.money),
     "currency": Field("text", "ISO 4217 code, in lower case as Stripe writes it.", read=values.currency),
     "status": Field("text", "draft, open, paid, uncollectible or void.", read=values.text),
     "created": Field("timestamp", "When the invoice was made, in UTC.", read=values.timestamp),
     "created_by": Field("text", "Who asked for it.", read=values.text),
     "invoice_origin": Field("text", "Where it came from, for example an automatic top-up.", read=values.text),
-    "description": Field("text", "What the invoice says of itself.", read=values.text),
+    "description": Field("text", "A free text on the invoice.", read=values.text),
     "attempt_count": Field("bigint", "How often payment was tried.", read=values.integer),
     "attempted": Field("bool", "Whether payment was tried.", read=values.flag),
     "auto_advance": Field("bool", "Whether Stripe goes on collecting by itself.", read=values.flag),

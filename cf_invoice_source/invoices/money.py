@@ -1,4 +1,4 @@
-"""From minor units to the units that people count in, exactly."""
+"""Converts minor units to major units, such as cents to dollars, exactly."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
 STRIPE_EXPONENTS: Mapping[str, int] = {"ISK": 2, "MGA": 0, "UGX": 2}
-"""Where Stripe's minor unit is not the one of ISO 4217 (https://docs.stripe.com/currencies#special-cases)."""
+"""Currencies whose minor unit at Stripe is not that of ISO 4217.
+
+See https://docs.stripe.com/currencies#special-cases."""
 
 _EXACT = Context(prec=1_000, traps=[Inexact, InvalidOperation, Overflow])
-"""More digits than any column holds: rounding would be an error, and cannot happen."""
+"""More digits than any column holds, so nothing is rounded. If it ever were, this context would raise."""
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

@@ -1,7 +1,7 @@
-"""One record of the list to one row of the warehouse: exact money, time, and a key when the id is missing.
+"""Turns one record of the list into one row: exact amounts and times, and a key where the id is missing.
 
-Nothing is rounded, cut or skipped. A field that no column can hold stays in `more_fields` as it was sent;
-a record whose amounts or currency cannot be read comes back as a `Reject`, which keeps what the API sent.
+Nothing is rounded, cut or skipped. A field that no column can hold is kept in `more_fields` as it was sent. A
+record whose amounts or currency cannot be read becomes a `Reject`, which keeps what the API sent.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ FINAL_STATUSES = frozenset({"paid", "void"})
 still change."""
 
 KEPT_STATUSES = frozenset({*FINAL_STATUSES, "open", "uncollectible"})
-"""Invoices of these stay in the list: only drafts can be deleted. Of an unknown status one cannot say."""
+"""Invoices with these statuses stay in the list, because Stripe deletes only drafts. An unknown status is
+not one of them: we do not know what it allows."""
 
 MAX_DEPTH = 20
-"""Objects and lists inside one another that a record may have."""
+"""How many levels of objects and lists a record may have."""
 
 MAX_FIELDS = 1_000
-"""Fields of one record that are looked at each on its own; what else it has is kept as it was sent."""
+"""How many unknown fields of one record may get columns; the rest is kept in `more_fields`."""
 
 MAX_NAME = 255
-"""Characters in the name of a field with a column: no database has longer names, and dlt takes a time that
-grows with the square of the length."""
+"""How long the name of a field with a column may be, in characters. No database has longer names, and
+dlt's time to normalize a name grows with the square of its length."""
 
 _NEVER_CHANGES = ("created", "currency", "created_by", "invoice_origin")
 """What tells one invoice from another where the id is missing."""
@@ -45,8 +46,8 @@ class Invoice:
     """A record that is an invoice.
 
     Attributes:
-        identity: The id, or "anonymous:<hash>" by what never changes about an invoice. Two invoices without
-            an id may share it.
+        identity: The id. Without one, "anonymous:<hash>", a hash of the fields that never change; two
+            invoices without an id may share it.
         values: The row by column name, without `account_id`, `id` and `row_hash`.
         row_hash: Changes exactly when a field of the record changes, `invoice_pdf` excepted.
         is_final: Whether it can no longer change.
@@ -70,20 +71,20 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is no invoice, or whose money no column holds; the reason is in words for people."""
+    """A record that is not an invoice, or whose amounts no column can hold; `reason` says why."""
 
     id: str | None
     record: Any
     row_hash: str
     reason: str
-    created_us: ClassVar[None] = None  # what it says of `created` is not trusted
-    is_final: ClassVar[bool] = False  # it may be corrected, or taken off the list
+    created_us: ClassVar[None] = None  # its `created` is not trusted
+    is_final: ClassVar[bool] = False  # Cloudflare may correct it, or take it off the list
     is_deletable: ClassVar[bool] = True
     is_reject: ClassVar[bool] = True
 
     @property
     def identity(self) -> str:
-        """What tells this record from others: its id, else its hash."""
+        """What identifies this record: its id, or else its hash."""
         return self.id or f"rejected:{self.row_hash}"
 
 
@@ -91,9 +92,9 @@ Item = Invoice | Reject
 
 
 def read_record(record: Any, digits: int | None = None) -> Item:
-    """Turn one record of the list into an invoice, or say why it is none.
+    """Turn one record of the list into an invoice, or into a reject that says why it is not one.
 
-    `digits` are the significant digits that the destination keeps of a number; None for no limit.
+    `digits` is how many significant digits of a number the destination keeps; None for no limit.
     """
     try:
         row = _row_of(record, digits)
@@ -124,9 +125,10 @@ def _id_of(record: Any) -> str | None:
 
 
 def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
-    """Read the documented fields, and take over what the schema does not know.
+    """Read the documented fields, and add the unknown ones.
 
-    What cannot be read and is no amount or currency stays as it was sent, in `more_fields`.
+    A field that cannot be read is kept in `more_fields` as it was sent. If it is an amount or the currency,
+    the record is refused with `UnstorableValue`.
     """
     if isinstance(record, DuplicateKeys):
         raise UnstorableValue(f"the record has the field {values.printable(record.name)} twice")
@@ -154,9 +156,9 @@ def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
 def _take_over(
     fields: Mapping[str, Any], digits: int | None, row: dict[str, Any], unread: dict[str, Any]
 ) -> None:
-    """Take over fields that the schema does not know, each under a name that no other has.
+    """Add the fields that the schema does not know to the row, each under a unique name.
 
-    Where its own name is taken, a field gets another one; where that is taken, too, it stays as it was sent.
+    If its name is taken, a field is called `api_<name>`. If that is taken, too, it is kept as it was sent.
     """
     taken = set(_TAKEN)
     for number, (name, given) in enumerate(fields.items()):
@@ -176,7 +178,7 @@ def _take_over(
 
 
 _REQUIRED = {"amount_due", "amount_paid", "amount_remaining", "currency"}
-"""Without one of these exactly, a record is no invoice."""
+"""A record is an invoice only if all of these can be read exactly."""
 
 
 def _fitting(name: str, value: Any, digits: int | None) -> Any:
@@ -186,7 +188,7 @@ def _fitting(name: str, value: Any, digits: int | None) -> Any:
 
 
 def _as_read(record: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a record with what it says in another JSON type than usual: then nothing has changed."""
+    """Give a record with its fields in their usual JSON types, so that "1999" for 1999 is not a change."""
     said = {
         name: row[name]
         for name, kinds in _USUAL.items()
@@ -205,7 +207,7 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
 }
 _USUAL = {name: _JSON_TYPES[field.type] for name, field in FIELDS.items() if name != "created"}
-"""The types in which a field is usually sent; `created` has more of them."""
+"""The JSON types in which a field is usually sent; `created` has more of them, and is handled apart."""
 
 
 def _checked(name: str, value: Any, depth: int) -> Any:
@@ -235,14 +237,14 @@ def _checked(name: str, value: Any, depth: int) -> Any:
 
 
 def _is_dlts(name: str) -> bool:
-    """Say whether dlt could take a field for one of its own: `_dlt_id`, "-DLT-id" once normalized."""
+    """Say whether dlt could take a field for one of its own: `_dlt_id`, or "-DLT-id" after normalizing."""
     return _letters(name).startswith("dlt")
 
 
 def _letters(name: str) -> str:
-    """Reduce a name to what surely remains different after any naming convention of dlt."""
+    """Reduce a name to letters and digits; names that differ in them differ in every naming convention."""
     return "".join(filter(str.isalnum, name)).lower()
 
 
 _TAKEN = frozenset(map(_letters, (*TABLES[INVOICES].columns, *TABLES[CHANGES].columns, MORE_FIELDS)))
-"""Columns of ours, reduced: an unknown field of the API by one of these names is kept under another."""
+"""Our own columns, reduced. An unknown field with one of these names gets another name."""

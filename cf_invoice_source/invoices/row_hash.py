@@ -1,4 +1,4 @@
-"""A short hash of a JSON value, by which a change is noticed."""
+"""A short hash of a JSON value; a changed hash means a changed record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cf_invoice_source.invoices.values import INTEGER_DIGITS, WIDE
 
 
 def row_hash_of(value: Any) -> str:
-    """Hash a JSON value so that null and missing, 1 and 1.0 are the same; `invoice_pdf` does not count.
+    """Hash a JSON value, without `invoice_pdf`. Null equals missing, and 1 equals 1.0.
 
     Stripe's link to the PDF carries the second in which it was made, so it differs in every answer.
     """
@@ -25,7 +25,7 @@ def row_hash_of(value: Any) -> str:
 
 
 def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:
-    """Write what JSON has no type for as an object; no column has a name with NUL."""
+    """Write what JSON has no type for as an object. Its name has a NUL, which no column's name has."""
     if isinstance(value, DuplicateKeys):
         return {"\x00pairs": value.pairs}
     if isinstance(value, HugeNumber):

@@ -1,4 +1,4 @@
-"""From what a walk saw, and what the destination holds, to the rows of each table."""
+"""Makes the rows of each table from what a walk read and what the destination holds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.invoices.values import UnstorableValue, timestamp
 
 _compared = itemgetter(*FIELDS.keys() - {"id", "invoice_pdf"})
-"""The values that a full walk compares with the destination's; each answer has a new link to the PDF."""
+"""The values that a full walk compares with the destination's. The PDF link is not one: each answer has a
+new one."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of one account by table, and how many changes of each kind they note."""
+    """Rows of one account by table, and how many changes of each kind they record."""
 
     account_id: str
     observed_at: datetime
@@ -31,23 +32,23 @@ class Rows:
     changes: Counter[Change] = field(default_factory=Counter)
 
     def take(self) -> dict[str, list[dict[str, Any]]]:
-        """Hand the rows over; the counts go on."""
+        """Return the rows and keep none of them; the counts of changes go on."""
         tables, self.tables = self.tables, {}
         return tables
 
     def listed(self, key: str, invoice: Invoice, stored: Stored) -> None:
-        """Note an invoice that the API lists, by its id, or by the key that it gets from us."""
+        """Add what a listed invoice changes; `key` is its id, or the key that we give it."""
         row = {"account_id": self.account_id, "id": key, **invoice.values, "row_hash": invoice.row_hash}
         self._judged(judge(invoice.row_hash, stored), row, row)
 
     def gone(self, key: str, stored: Stored, stored_row: Mapping[str, Any] | None) -> None:
-        """Note an invoice that the API does not list any more, or not as one that can be stored."""
+        """Add the deletion of an invoice that is no longer listed, or has become a reject."""
         keys = {"account_id": self.account_id, "id": key}
         row = {column: value for column, value in _storable(stored_row or {}) if column != "deleted"}
         self._judged(judge(None, stored), {**keys, "deleted": True}, {**row, **keys})
 
     def rejected(self, key: str, reject: Reject) -> None:
-        """Note a record that is no invoice."""
+        """Add a record that is not an invoice."""
         row_hash, _, occurrence = key.rpartition(":")
         row = {
             "account_id": self.account_id,
@@ -61,7 +62,7 @@ class Rows:
         self._add(REJECTS, row)
 
     def resolved(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Note that these rejected records are not in the list any more."""
+        """Mark these rejected records as resolved: they are no longer in the list in this form."""
         for row in rows:
             self._add(REJECTS, {**dict(_storable(row)), "resolved_at": self.observed_at})
 
@@ -78,15 +79,15 @@ class Rows:
 
 
 def is_same(invoice: Invoice, stored: Mapping[str, Any]) -> bool:
-    """Say whether an invoice's row in the destination has the values that the API gives."""
+    """Say whether an invoice's row in the destination has the API's values."""
     given, held = _compared(invoice.values), _compared(stored)
     return given == held or all(map(_is_equal, given, held))
 
 
 def _storable(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give a row that a database gave back so that it can be written again.
+    """Prepare a row that was read from a database to be written again.
 
-    A time that Python does not know comes as a text, and some databases give all times so.
+    Some databases return times as text. A time that Python cannot represent becomes null.
     """
     for name, value in stored.items():
         is_time = isinstance(value, str) and name in _TIMES
@@ -102,13 +103,13 @@ _TIMES = {
 
 
 def _is_equal(value: Any, stored: Any) -> bool:
-    """Compare a value with what a database gave back for it, whatever Python type that has."""
+    """Compare a value with the one read from a database, which may have another Python type."""
     if value is None or stored is None:
         return value is stored
     if isinstance(value, Decimal):
         try:
             return value == Decimal(str(stored))
-        except InvalidOperation:  # SQLite holds anything in any column
+        except InvalidOperation:  # SQLite stores any type in any column
             return False
     if isinstance(value, datetime) and isinstance(stored, datetime):
         return value == (stored if stored.tzinfo else stored.replace(tzinfo=timezone.utc))

@@ -1,4 +1,4 @@
-"""What a run did for one account: the row of `invoice_syncs`, whose columns are the fields of `Sync`."""
+"""What a run did for one account: a row of `invoice_syncs`. The fields of `Sync` are its columns."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cf_invoice_source.invoices.columns import Column, ColumnType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """What a run did for one account; each field is a column of `invoice_syncs`, described beside it."""
+    """What a run did for one account; each field is a column of `invoice_syncs` with its description."""
 
     account_id: Annotated[str, "Cloudflare account ID."]
     started_at: Annotated[datetime, "When the run began with this account, in UTC."]
-    finished_at: Annotated[datetime, "When it was done with it, in UTC."]
+    finished_at: Annotated[datetime, "When the run finished this account, in UTC."]
     sync_number: Annotated[
-        int, "Counts the syncs of one account from 1: clocks do not say which is the last."
+        int, "Counts the syncs of one account from 1. The highest is the last one: clocks can be wrong."
     ]
     type: Annotated[str, "Which invoices this dataset holds: all, auto or manual."]
     sync_mode: Annotated[
-        str, "incremental, full, or sequential: page after page, where the server's counting is wrong."
+        str, "incremental, full, or sequential (page after page, because the server counts wrongly)."
     ]
     full_reason: Annotated[str, "Why the whole list was read; empty for an incremental sync."]
     requests: Annotated[int, "Pages asked for."]
@@ -30,23 +30,23 @@ class Sync:
     rate_limited: Annotated[int, "Answers 429."]
     waited_s: Annotated[int, "Seconds waited for the rate limit, rounded."]
     total_count: Annotated[int, "Length of the list when the walk began."]
-    records_read: Annotated[int, "Records looked at."]
-    new: Annotated[int, "Changes noted as new."]
-    updated: Annotated[int, "Changes noted as updated."]
-    deleted: Annotated[int, "Changes noted as deleted."]
+    records_read: Annotated[int, "Records read."]
+    new: Annotated[int, "Changes recorded as new."]
+    updated: Annotated[int, "Changes recorded as updated."]
+    deleted: Annotated[int, "Changes recorded as deleted."]
     rejected: Annotated[int, "Records in the list that could not be stored; they are in invoice_rejects."]
     verified: Annotated[bool, "Whether the tables are known to equal the list, as page 1 described it."]
-    unverified_reason: Annotated[str, "Why they are not; empty where they are."]
-    error: Annotated[str, "Why the account could not be read, and what to do; empty where it could."]
+    unverified_reason: Annotated[str, "Why they are not known to; empty if they are."]
+    error: Annotated[str, "Why the account could not be read, and what to do; empty if it could."]
 
     @property
     def problem(self) -> str:
-        """What a person has to know of this sync, in one line; empty where all is well."""
+        """What is wrong with this sync, in one line; empty if all is well."""
         return problem_of(self.error, self.unverified_reason, self.rejected)
 
     @property
     def remedy(self) -> str:
-        """What to do about the problem; empty where all is well."""
+        """What to do about the problem; empty if all is well."""
         return remedy_of(self.error, self.unverified_reason, self.rejected)
 
     def row(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Sync:
 
 
 def problem_of(error: str, unverified_reason: str, rejected: int) -> str:
-    """Say what a person has to know of an account; empty where all is well."""
+    """Say what is wrong with an account; empty if all is well."""
     if error:
         return f"failed: {error}"
     if unverified_reason:
@@ -66,7 +66,7 @@ def problem_of(error: str, unverified_reason: str, rejected: int) -> str:
 
 
 def remedy_of(error: str, unverified_reason: str, rejected: int) -> str:
-    """Say what to do about that; empty where nothing is to be done."""
+    """Say what to do about a problem; empty if there is none."""
     if error:
         return error.partition("\nDo: ")[2].partition("\n")[0]
     if unverified_reason:

@@ -1,7 +1,7 @@
-"""Our tables as data: keys, columns, types, and what each means.
+"""Our tables as data: keys, columns, types and descriptions.
 
-Types are a one-way door in dlt (a hint that comes after the first load rounds silently), so every documented
-column has its type from the first version on.
+A column's type cannot be changed later in dlt: with a hint that comes after the first load, values are
+rounded silently. So every documented column has its type from the first version on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SYNCS = "invoice_syncs"
 REJECTS = "invoice_rejects"
 
 MORE_FIELDS = "more_fields"
-"""The column for fields that cannot have one of their own, as a JSON object. It comes when it is needed."""
+"""The column for fields that cannot have one of their own, as a JSON object. It is created when it is
+needed."""
 
 _INVOICE = {
     "account_id": Column("text", "Cloudflare account ID."),
@@ -31,7 +32,7 @@ TABLES: Mapping[str, Table] = {
         {
             **_INVOICE,
             "deleted": Column(
-                "bool", "dlt's mark for rows to delete: null in every row that is there.", is_deletion=True
+                "bool", "dlt's mark for rows to delete; null in every row of the table.", is_deletion=True
             ),
         },
         "A mirror of Cloudflare's list: one row for each invoice, as it is now.",
@@ -57,12 +58,12 @@ TABLES: Mapping[str, Table] = {
             "account_id": Column("text", "Cloudflare account ID."),
             "record_hash": Column("text", "Hash of the record, invoice_pdf excepted."),
             "occurrence": Column("bigint", "Counts equal records from 1."),
-            "id": Column("text", "The record's id, where it has one."),
-            "reason": Column("text", "Why it is no row, in words."),
+            "id": Column("text", "The record's id, if it has one."),
+            "reason": Column("text", "Why it cannot be stored as an invoice."),
             "raw": Column("text", "The record as Cloudflare sent it, as JSON."),
             "observed_at": Column("timestamp", "When a run saw it first, in UTC."),
-            "resolved_at": Column("timestamp", "When the list had it no more in this form, in UTC."),
+            "resolved_at": Column("timestamp", "When the list no longer had it in this form, in UTC."),
         },
-        "Records that are no invoices, as Cloudflare sent them, each with the reason.",
+        "Records that cannot be stored as invoices, as Cloudflare sent them, each with the reason.",
     ),
 }

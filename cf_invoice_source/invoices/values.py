@@ -1,6 +1,6 @@
-"""One value of a record to one value of its column, exactly, or the reason why it cannot be stored.
+"""Converts one value of a record for its column, exactly, or says why it cannot be stored.
 
-What says the same in another JSON type is read: "1999" for 1999, "true", a time in ISO 8601.
+The same value in another JSON type is read, too: "1999" for 1999, "true" for true, a time in ISO 8601.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ INTEGER_DIGITS, FRACTION_DIGITS = 29, 9
 """What DECIMAL(38, 9), dlt's default for decimals, holds before and after the point."""
 
 MILLISECONDS_FROM = 10**11
-"""From here on `created` is milliseconds, as in sibling endpoints: in seconds it would be the year 5138."""
+"""A `created` from here on is in milliseconds, as in sibling endpoints; in seconds this is the year 5138."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
@@ -28,7 +28,7 @@ _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _DLTS_MARK = re.compile("[\uf026-\uf02e].", re.DOTALL)
-"""A text that dlt would take for a marked decimal or time, and change (`dlt.common.json`)."""
+"""A text that dlt (`dlt.common.json`) would take for a decimal or time of its own, and change."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,99}(\.[0-9]{1,99})?")
 
@@ -36,25 +36,26 @@ _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-]\d\d):?(\d\d))?)?",
     re.ASCII,
 )
-"""ISO 8601 as APIs write it. Python itself reads more of it from 3.11 on, and cuts nanoseconds."""
+"""ISO 8601 as APIs write it. We do not leave it to Python, which from 3.11 on reads more forms, and cuts
+nanoseconds."""
 
 _SURELY_FITS = 2**63
-"""Whole numbers below this fit a BIGINT and a DECIMAL(38, 9): most are, and need no closer look."""
+"""Whole numbers below this fit a BIGINT and a DECIMAL(38, 9). Most amounts are, and need no further check."""
 
 
-class UnstorableValue(ValueError):  # noqa: N818 - it is about the value
+class UnstorableValue(ValueError):  # noqa: N818 - named after the value
     """Says why a value does not fit its column."""
 
 
 def money(name: str, value: Any) -> Decimal:
-    """Read an amount, which must be there."""
+    """Read an amount; it must not be missing."""
     if value is None:
         raise UnstorableValue(f"{name} is missing")
     return number(name, value)
 
 
 def number(name: str, value: Any) -> Decimal:
-    """Check that DECIMAL(38, 9) holds a number exactly, and write it without an exponent."""
+    """Read a number that DECIMAL(38, 9) holds exactly, and return it without an exponent."""
     if type(value) is int and abs(value) < _SURELY_FITS:
         return Decimal(value)
     if isinstance(value, HugeNumber):
@@ -79,7 +80,7 @@ def number(name: str, value: Any) -> Decimal:
 
 
 def check_digits(digits: int, values: Mapping[str, Any]) -> None:
-    """Check that so many significant digits are enough for every number, however deep."""
+    """Check that no number in these values, however deep, has more than `digits` significant digits."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             check_digits(digits, value)
@@ -132,7 +133,7 @@ def is_storable(given: str) -> bool:
 
 
 def currency(name: str, value: Any) -> str:
-    """Read a currency, which must be there."""
+    """Read a currency; it must not be missing."""
     if not value:
         raise UnstorableValue(f"{name} is missing")
     if not isinstance(value, str):
@@ -141,7 +142,7 @@ def currency(name: str, value: Any) -> str:
 
 
 def timestamp(name: str, value: Any) -> datetime | None:
-    """Read unix seconds, or milliseconds, or ISO 8601, as a time in UTC, exact to the microsecond."""
+    """Read a time in unix seconds, unix milliseconds or ISO 8601, in UTC and exact to the microsecond."""
     if value is None:
         return None
     if type(value) is int and 0 <= value < MILLISECONDS_FROM:
@@ -176,5 +177,5 @@ def _iso(name: str, value: str) -> datetime:
 
 
 def printable(name: str) -> str:
-    """Write a field's name into a reason: short, and without what could harm a column or a screen."""
+    """Make a field's name fit for a message: at most 100 characters, and all of them printable ASCII."""
     return name[:100].encode("unicode_escape").decode()

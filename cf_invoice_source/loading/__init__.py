@@ -1,1 +1,1 @@
-"""One load: what it is asked to do, its accounts, its packages, and what came of it."""
+"""One load: its settings, its accounts, its packages and its report."""

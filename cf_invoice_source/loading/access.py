@@ -1,4 +1,4 @@
-"""With which credentials a load asks, whom, and whether those two go together."""
+"""Which credentials a load uses, which address it asks, and whether they may be sent there."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Access:
 
     @property
     def signed_by(self) -> str:
-        """Name the settings that hold the credentials, without their values."""
+        """The names of the settings that hold the credentials, without their values."""
         return " and ".join(dict.fromkeys(setting.name for setting in self.found))
 
     def client(self) -> Client:
-        """Make what asks Cloudflare, from credentials that may be sent to the base URL.
+        """Make the client; refuse to send credentials to a base URL that they were not set for.
 
-        A file that came with a directory would else say where the token of whoever starts a load there goes.
+        Otherwise a settings file in a directory of somebody else's could send your token anywhere.
         """
         auth, base_url = self.credentials.to_auth(), safe_base_url(self.base_url.value)
         places = {setting.place for setting in self.found}
         if self.base_url.is_from_file and not is_cloudflares(base_url) and places != {self.base_url.place}:
             raise SettingsError(
-                f"The base URL {base_url} is from a file ({self.base_url.name}), the credentials are not "
+                f"The base URL {base_url} is from a file ({self.base_url.name}) and the credentials are not "
                 f"({self.signed_by}): they are not sent there.",
                 remedy="if that address is right, set CLOUDFLARE_BASE_URL to it, or put the credentials into "
                 "secrets.toml beside it; else take base_url out of the file",
@@ -57,7 +57,7 @@ class Access:
         return Client(auth, base_url)
 
     def announce(self) -> None:
-        """Tell which address is asked if not Cloudflare's; one of this machine only where a file names it."""
+        """Show the base URL if it is not Cloudflare's; one of this machine only if a file names it."""
         base_url = safe_base_url(self.base_url.value)
         is_usual = is_cloudflares(base_url) or (
             is_on_this_machine(base_url) and not self.base_url.is_from_file
@@ -67,7 +67,7 @@ class Access:
 
 
 def find_access(given: Mapping[str, Any], pipeline_name: str | None) -> Access:
-    """Find the credentials and the base URL; what is not given is looked up."""
+    """Find the credentials and the base URL; look up those that are not given."""
     credentials, found = _find_credentials(given.get("credentials"), pipeline_name)
     return Access(credentials, found, _find_base_url(given.get("base_url"), pipeline_name))
 
@@ -75,7 +75,7 @@ def find_access(given: Mapping[str, Any], pipeline_name: str | None) -> Access:
 def _find_credentials(
     given: Any, pipeline_name: str | None
 ) -> tuple[CloudflareCredentials, tuple[Setting, ...]]:
-    """Look in the next place while nothing is found: one place decides, they are not mixed."""
+    """Use the first place that has any credential: places are not mixed."""
     if given is not None:
         credentials = CloudflareCredentials.from_init_value(given)
         if any(credentials[name] for name in _SIGN_IN):
@@ -95,7 +95,7 @@ def _sign_ins(pipeline_name: str | None) -> Iterator[dict[str, Setting | None]]:
 
 
 def _find_base_url(given: str | None, pipeline_name: str | None) -> Setting:
-    """What stands in a file gives way to the environment: whoever starts a load knows only that."""
+    """The environment takes precedence over a file: whoever starts a load may not know the file."""
     if given:
         return Setting(given)
     own = find(pipeline_name, "base_url", str)
@@ -105,7 +105,7 @@ def _find_base_url(given: str | None, pipeline_name: str | None) -> Setting:
 
 
 def _check_request_settings() -> None:
-    """Check dlt's settings of requests: with some a load would fail half-way, or wait for ever."""
+    """Check dlt's settings for requests: with some values a load would fail half-way, or wait for ever."""
     settings = resolve_configuration(RuntimeConfiguration(), accept_partial=True)
     bounds = {
         "request_timeout": (settings.request_timeout, _SHORTEST_S),

@@ -1,4 +1,4 @@
-"""One account's part in a load: its walk, what comes of it for every table, and the outcome."""
+"""One account in a load: its walk, the rows of every table, and the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cf_invoice_source.warehouse.stored import StoredRows
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What is to be done for one account; where dlt keeps only a range of `created`, nothing is verified."""
+    """What to do for one account. If dlt keeps only a range of `created`, nothing is verified."""
 
     walk: WalkRequest
     compare: Compare
@@ -39,10 +39,10 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """Rows that belong together, and what to remember once they are loaded.
+    """Rows that are loaded together, and the bookmark to store with them.
 
-    Its length counts the records that were read, too: a long walk over unchanged data writes nothing but
-    its bookmark, and goes on from there when it is interrupted.
+    Its length counts the records read, even if they need no row. So a long walk over unchanged data also has
+    several packages, and after an interruption goes on from the last bookmark.
     """
 
     account_id: str
@@ -66,7 +66,7 @@ _NOT_ENDED = WalkEnd("the walk did not end")
 
 
 class Account:
-    """One account in one load: what is remembered of it, and what has come of it, by now."""
+    """One account in one load: its bookmark, and its outcome so far."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class Account:
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
     def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
-        """Walk the account's list, and give what is to be loaded."""
+        """Walk the account's list, and yield the rows to load."""
         self.bookmark = bookmark
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
         try:
             evidence = yield from self._walk(stored, request)
-            if evidence:  # the others may have changed, too
+            if evidence:  # other final invoices may have changed, too
                 yield from self._walk(
                     stored, replace(request, walk=replace(request.walk, full_reason=evidence))
                 )
@@ -101,7 +101,7 @@ class Account:
             self.pages.drop()
 
     def _walk(self, stored: StoredRows, request: SyncRequest) -> Generator[RowBatch, None, str]:
-        """Walk once. Give the evidence against the premise of an incremental walk, if it ended on that."""
+        """Walk once. Return evidence against the premise of an incremental walk; empty if there is none."""
         comparison = Comparison(
             self.account_id,
             stored,
@@ -121,7 +121,7 @@ class Account:
             if evidence := comparison.evidence:
                 batch = replace(
                     batch,
-                    bookmark=replace(self.bookmark, full_sync_at=None),  # should the full walk not come about
+                    bookmark=replace(self.bookmark, full_sync_at=None),  # in case the full walk fails
                     end=None,
                     package_end=PackageEnd.ALWAYS,
                 )
@@ -135,14 +135,14 @@ class Account:
         return ""
 
     def expected_pages(self, latest: Page[Item]) -> int:
-        """Say how many pages this will take, as far as is known."""
+        """Say how many pages the walk needs, as far as is known."""
         is_whole = self._walker and latest.asked > 1 and self._walker.figures.sync_mode != "incremental"
         pages = ceil(latest.total_count / latest.per_page) if is_whole and latest.per_page > 0 else 0
         return max(self.pages.requests, pages)
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
-        """Note that the account could not be read: its rows and its bookmark stay as they are."""
-        self.error = error.with_traceback(None)  # its frames hold rows
+        """Record that the account could not be read; its rows and its bookmark stay as they are."""
+        self.error = error.with_traceback(None)  # its frames hold rows in memory
         self.outcome = replace(
             self.outcome,
             **self._requests(),
@@ -154,11 +154,11 @@ class Account:
         return RowBatch(self.account_id, {SYNCS: [self.outcome.row()]})
 
     def mark_unverified(self, reason: str) -> None:
-        """Note that the tables turned out not to be what the walk found."""
+        """Record that the tables differ from what the walk read."""
         self.outcome = replace(self.outcome, verified=False, unverified_reason=reason)
 
     def _note(self, rows: Rows, batch: WalkBatch[Item], unverifiable: str) -> None:
-        """Note what a batch tells. In some destinations nothing is ever verified: `unverifiable`."""
+        """Update the outcome. `unverifiable` says why a destination can verify nothing; empty if it can."""
         self._changes.update(rows.changes)
         self.bookmark = batch.bookmark or self.bookmark
         if not batch.end:
@@ -203,8 +203,8 @@ class Account:
 
 
 def _looked_through(batch: WalkBatch[Item], kept: Kept, request: SyncRequest) -> WalkBatch[Item]:
-    """Take away what a batch claims too much, and add which rows stay that the list does not have."""
-    if request.is_range:  # dlt will keep only a part of it
+    """Correct what a batch claims: nothing for a range, and not verified if unlisted rows stay."""
+    if request.is_range:  # dlt keeps only some of the rows
         end = batch.end and WalkEnd("only a range of created was loaded")
         return replace(batch, bookmark=None, end=end)
     if not (batch.end and batch.bookmark):
@@ -218,11 +218,11 @@ def _looked_through(batch: WalkBatch[Item], kept: Kept, request: SyncRequest) ->
 
 
 _NAMED = 5
-"""Invoices that a message names."""
+"""How many invoices a message names."""
 
 
 def _missing(bookmark: Bookmark) -> str:
-    """Say which invoices the list lacks though nobody can have deleted them; empty where there are none."""
+    """Name the invoices that are no longer listed but cannot have been deleted; empty if there are none."""
     if not bookmark.unlisted:
         return ""
     more = bookmark.unlisted - len(bookmark.unlisted_ids)

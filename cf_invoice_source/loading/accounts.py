@@ -1,4 +1,4 @@
-"""All accounts of one load, side by side, and the verification afterwards."""
+"""Walks all accounts of a load side by side, and verifies the tables afterwards."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ from cf_invoice_source.walk.walker import WalkRequest
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _PARTS = 20
-"""Into how many parts a package is divided where nothing of it has to be compared."""
+"""How many parts a package is divided into if its rows need not be compared."""
 
 
 class Accounts:
     """All accounts of one load, over as many packages as it takes.
 
-    Whichever account answers first is walked first, so that a slow one does not hold up the others. Once
-    done, it begins anew: a source can be loaded again and again.
+    The account that answers first is walked first, so that a slow one does not delay the others. When all are
+    done, the next call begins anew, because a dlt source may be loaded several times.
 
     Args:
         counters: Where progress is counted.
-        package_rows: Rows in one package, at least; None for all in one.
-        isolate_accounts: Whether an account that cannot be read leaves the others alone.
-        bypass_normalizer: Whether rows may go past dlt's normalizer: no user has added steps of dlt's.
-        full_reason: Why no account's tables can be trusted before they were compared; empty if they can.
+        package_rows: How many rows a package has at least; None for one package with all rows.
+        isolate_accounts: Whether the other accounts are still loaded if one cannot be read.
+        bypass_normalizer: Whether rows may bypass dlt's normalizer: only if no user can have added steps to
+            it.
+        full_reason: Why every account needs a full walk; empty if it does not.
     """
 
-    def __init__(  # noqa: PLR0913 - a load and the ways in which `load` differs from a plain run
+    def __init__(  # noqa: PLR0913 - `load` and a plain run of dlt differ in these
         self,
         job: Job,
         client: Client,
@@ -73,11 +74,11 @@ class Accounts:
 
     @property
     def is_done(self) -> bool:
-        """Whether every account's walk has ended, and all its rows were handed on."""
+        """Whether every account's walk has ended and all its rows have been yielded."""
         return self._waiting == [] and self._running is None
 
     def row_batches(self, bookmarks: Mapping[str, Any], *, is_range: bool = False) -> Iterator[RowBatch]:
-        """Give what is to be loaded, up to the size of one package; call again for the next one."""
+        """Yield the rows of one package; call again for the next one."""
         rows = 0
         try:
             if self._waiting is None or self.is_done:
@@ -92,13 +93,13 @@ class Accounts:
                         return
                 self._running = None
             self.close()
-        except BaseException:  # what was given so far is lost with the package: begin again next time
+        except BaseException:  # the package is lost: begin again next time
             self._waiting = self._running = None
             self.close()
             raise
 
     def verify(self) -> list[Account]:
-        """Compare the tables with what the walks found, and give the accounts where they differ."""
+        """Compare the tables with what the walks found, and return the accounts in which they differ."""
         self.stored.purge_deleted()
         counts = self.stored.counts()
         wrong = []
@@ -110,17 +111,17 @@ class Accounts:
         return wrong
 
     def repair(self, wrong: list[Account]) -> None:
-        """Walk these accounts once more, and compare every row."""
+        """Prepare to walk these accounts once more, and to compare every row."""
         self._waiting = [
             (account, self._request(account.outcome.unverified_reason, Compare.ROWS)) for account in wrong
         ]
 
     def note(self, wrong: list[Account]) -> None:
-        """Write the rows of `invoice_syncs` of these accounts again, with the reason that came later."""
+        """Prepare to write these accounts' rows of `invoice_syncs` again, with the reason."""
         self._running = iter([RowBatch(each.account_id, {SYNCS: [each.outcome.row()]}) for each in wrong])
 
     def close(self) -> None:
-        """Drop the pages that nobody took, and end the threads that ask for them."""
+        """Drop the pages that were not taken, and end the threads that fetch pages."""
         for account in self.accounts:
             account.pages.drop()
         if self._pool:
@@ -128,12 +129,12 @@ class Accounts:
             self._pool = None
 
     def _begin(self, bookmarks: Mapping[str, Any], *, is_range: bool) -> None:
-        """Find the accounts, and what is to be done for each."""
+        """Find the accounts, and what to do for each."""
         capabilities = self.stored.capabilities
         if capabilities.limit:
             notify(capabilities.limit)
         wrong, compare = self._examine()
-        asked = "a range was asked for" if is_range else "asked for" * self.job.full
+        asked = "a range of created is loaded" if is_range else "asked for" * self.job.full
         account_ids = account_ids_of(self.job, self._client)
         self.unlisted = ()
         if not self.job.account_ids:
@@ -157,11 +158,11 @@ class Accounts:
             notify(f"All invoices are read again: {why}.", is_passing=True)
 
     def _examine(self) -> tuple[str, Compare]:
-        """Say why every account's list is read as a whole, if it is, and how rows are then compared."""
+        """Return why every account needs a full walk (empty if it does not), and how to compare rows."""
         self.stored.check_type(self.job.type)
         missing = self.stored.missing_schema()
         if missing:
-            self.stored.recreate_tables()  # and all rows have to be written, whatever their hash says
+            self.stored.recreate_tables()  # all rows have to be written again, even if their hash is the same
         outdated = self.stored.has_older_state()
         reason = missing or ("the destination holds an older state than was loaded" if outdated else "")
         return self._full_reason or reason, Compare.REWRITE if missing else Compare.ROWS
@@ -202,6 +203,6 @@ class Accounts:
         self._counters.end_account()
 
     def _take_first_ready(self, waiting: list[tuple[Account, SyncRequest]]) -> tuple[Account, SyncRequest]:
-        """Have page 1 of the next accounts asked for, and take the account whose answer is there first."""
+        """Fetch page 1 of the next accounts, and take the account that answers first."""
         coming = [account.pages.expect(1) for account, _ in waiting[:REQUESTS_AT_ONCE]]
         return waiting.pop(first_ready(coming))

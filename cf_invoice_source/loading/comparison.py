@@ -1,4 +1,4 @@
-"""Compares what a walk read of one account with what the destination holds of it."""
+"""Compares the records that a walk read with the rows that the destination holds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cf_invoice_source.walk.batches import PackageEnd, WalkBatch
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _PORTION = 1_000
-"""Invoices whose rows are there at once."""
+"""How many invoices are compared before their rows are yielded."""
 
 _DOCUMENTED = {*FIELDS, MORE_FIELDS}
 _VALUES = len(FIELDS) - 1
-"""Values of an invoice without further fields: its id stands apart."""
+"""How many values an invoice without unknown fields has; its id is kept apart."""
 
 MOST_FIELDS = 100
-"""Names of further fields that are remembered: more than that are no evidence of anything."""
+"""How many names of unknown fields are remembered. Beyond that, a new name is no evidence of a change."""
 
 
 class Compare(Enum):
@@ -34,16 +34,16 @@ class Compare(Enum):
     NOTHING = "nothing"
     """The destination holds nothing of the account: every row is new."""
     ROWS = "rows"
-    """An incremental walk looks at the hash of a row, a full one at each value."""
+    """An incremental walk compares the hash of a row, a full walk every value."""
     REWRITE = "rewrite"
-    """Every row is written, whatever the destination seems to hold."""
+    """Every row is written, even if the destination seems to hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows that stay although the list lacks them (they cannot have been deleted) or cannot be read.
+    """Rows that stay although their invoices are no longer listed, or can no longer be read.
 
-    `unlisted` is None where the walk cannot tell.
+    `unlisted` are invoices that cannot have been deleted; None if the walk cannot tell.
     """
 
     unlisted: tuple[str, ...] | None = None
@@ -53,8 +53,8 @@ class Kept:
 class Comparison:
     """Finds the rows to write for the batches of one walk.
 
-    An incremental walk may meet `evidence` against its premise, that final invoices stay as they are: one
-    that has changed, or a field that no row had before.
+    `evidence` says that the premise of an incremental walk, that final invoices do not change, is wrong: one
+    has changed, or there is a field that no row had before. Empty if there is none.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Comparison:
         self.evidence = ""
 
     def listed(self, rows: Rows, batch: WalkBatch[Item]) -> Iterator[None]:
-        """Note the invoices that the list has; yield before more come, so that `rows` can be taken."""
+        """Add the listed invoices to `rows`; yield after each portion, so that the rows can be taken."""
         invoices = {key: item for key, item in batch.records.items() if isinstance(item, Invoice)}
         is_full = batch.figures.sync_mode != "incremental"
         held = self._held(invoices, is_full=is_full)
@@ -84,14 +84,14 @@ class Comparison:
             if rows.tables:
                 yield
             for key, invoice in portion:
-                # A change gets the number after the last one there. Where that cannot be read, none is noted.
+                # Without the last version in the destination, a change has no number, so none is recorded.
                 unknown = NOTHING_STORED if is_readable else Stored(change_hash=invoice.row_hash)
                 stored = held.get(key, unknown)
                 rows.listed(key, invoice, stored)
                 self._look_for_evidence(key, invoice, stored, is_full=is_full)
 
     def rest(self, rows: Rows, batch: WalkBatch[Item]) -> Kept:
-        """Note the rejected records, and what the list does not have any more; say which rows stay."""
+        """Add the rejected records and what is no longer listed to `rows`; return which rows stay."""
         rejects = {key: item for key, item in batch.rejects.items() if isinstance(item, Reject)}
         is_empty = self._compare is Compare.NOTHING
         current = set() if is_empty else self._stored.rejects(self._account_id)
@@ -99,7 +99,7 @@ class Comparison:
             if key not in current:
                 rows.rejected(key, reject)
         if is_empty:
-            if batch.package_end is PackageEnd.ALWAYS:  # what comes next finds what is loaded by then
+            if batch.package_end is PackageEnd.ALWAYS:  # the next walk finds rows loaded
                 self._compare = Compare.ROWS
             return Kept((), 0)
         if not batch.end or batch.end.rejects is None:
@@ -113,13 +113,13 @@ class Comparison:
         return Kept(self._delete(rows, unlisted), len(of_rejects))
 
     def _delete(self, rows: Rows, unlisted: set[str]) -> tuple[str, ...]:
-        """Note what was deleted. Give the keys of what cannot have been: those rows stay."""
+        """Add what was deleted to `rows`. Return the keys that cannot have been deleted: their rows stay."""
         held = self._stored.stored(self._account_id, unlisted)
         stored_rows = self._stored.rows(self._account_id, held)
         kept = []
         for key, stored in held.items():
             row = stored_rows.get(key)
-            was_listed = stored.change_hash is not None  # else somebody has put it there
+            was_listed = stored.change_hash is not None  # if not, it is not from the list
             if row and was_listed and row["status"] in KEPT_STATUSES and not self._accept_deletions:
                 kept.append(key)
             else:

@@ -1,4 +1,4 @@
-"""How far a load has come, in counters of dlt's own progress (`dlt.pipeline(progress=...)`)."""
+"""Counts the progress of a load in dlt's own counters (`dlt.pipeline(progress=...)`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ACCOUNTS, PAGES, RECORDS = "Accounts", "Pages", "Records"
 
 
 class Counters:
-    """Counts accounts and pages, of how many, and records."""
+    """Counts accounts and pages, each with its total, and records."""
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._update = pipeline.collector.update
@@ -18,13 +18,13 @@ class Counters:
         self._expected: dict[str, int] = {}
 
     def begin(self, accounts: int) -> None:
-        """Count so many accounts from now on, of which none is done."""
+        """Begin with so many accounts, none of them done."""
         self._accounts = accounts
         self._expected = {}
         self._update(ACCOUNTS, 0, accounts)
 
     def add_page(self, account_id: str, records: Sized, expected: int) -> None:
-        """Count one more page of an account, of which so many are expected by now."""
+        """Count one more page of an account, and update how many are expected."""
         more = expected - self._expected.get(account_id, 0)
         self._expected[account_id] = expected
         self._update(RECORDS, len(records))

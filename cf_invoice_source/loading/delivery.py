@@ -1,4 +1,4 @@
-"""Rows on their way to dlt: in few large portions, and as files where dlt would change nothing about them."""
+"""Passes rows to dlt in large portions, and as files if dlt would not change them anyway."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DLTS_COLUMNS: dict[str, TColumnSchema] = {
 """What dlt's normalizer adds to every table."""
 
 _WITH_CURSOR = (INVOICES, CHANGES)
-"""Tables that have `created`: dlt would add the resource's cursor to any other that it takes a file for."""
+"""Tables that can be imported as files: they have `created`. dlt would add the cursor's column to others."""
 
 TableHints = Mapping[str, Mapping[str, Any]]
 
@@ -34,8 +34,8 @@ TableHints = Mapping[str, Mapping[str, Any]]
 class PackageWriter:
     """The rows of one load package.
 
-    Where `is_direct`, rows may go to DuckDB as files that dlt loads as they are, without a look at each row,
-    which spares a quarter of the time. Not where a user may have put dlt's own steps in between.
+    With `is_direct`, rows may go to DuckDB as files that dlt loads without normalizing each row. This saves a
+    quarter of the time. It is not for pipelines to which a user may have added steps of dlt's.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PackageWriter:
         self._in_one_file = Counter[str]()
 
     def add(self, tables: Mapping[str, Rows]) -> Iterator[Any]:
-        """Take in rows by table, and yield full portions."""
+        """Add rows by table, and yield full portions."""
         for table, given in tables.items():
             rows = given
             if table in self._as_files:
@@ -75,7 +75,7 @@ class PackageWriter:
                 del waiting[:MOST_ROWS]
 
     def rest(self) -> Iterator[Any]:
-        """Yield what is left."""
+        """Yield the remaining rows."""
         for table in tuple(self._files):
             yield from self._file(table)
         for table, waiting in self._waiting.items():
@@ -84,7 +84,7 @@ class PackageWriter:
         self._waiting.clear()
 
     def close(self) -> None:
-        """Delete what was not yielded."""
+        """Delete the files that were not yielded."""
         for file in self._files.values():
             file.close()
             file.path.unlink()
@@ -106,11 +106,11 @@ class PackageWriter:
         if file.close():
             hints = dlt.mark.make_hints(table_name=table, columns=_DLTS_COLUMNS)
             item = dlt.mark.with_file_import(str(file.path), "jsonl", file.rows, hints)
-            item.data = []  # dlt passes over what has no data
+            item.data = []  # dlt skips an item without data
             yield item
         else:
             yield from self._portion(table, file.read())
-        file.path.unlink()  # dlt has made a link of its own
+        file.path.unlink()  # dlt has made its own link to it
         del self._files[table]
 
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
@@ -125,7 +125,7 @@ def _texts(table: str) -> list[str]:
 
 
 def _keeps_names(schema: dlt.Schema) -> bool:
-    """Whether the documented columns have their own names, by the naming convention that the user chose."""
+    """Whether the user's naming convention leaves the names of the documented columns as they are."""
     names = {name for table in _WITH_CURSOR for name in (*TABLES[table].columns, *_DLTS_COLUMNS)}
     return all(schema.naming.normalize_identifier(name) == name for name in names)
 
@@ -139,7 +139,7 @@ def _own_format(destination: AnyDestination) -> str | None:
 
 
 def missing_tables(pipeline: dlt.Pipeline, hints: TableHints, capabilities: Capabilities) -> Iterator[Any]:
-    """Create what an account without invoices would not: the tables are there after the first load."""
+    """Create all tables in the first load, even if an account has no invoices."""
     if not capabilities.nests:
         return
     # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
@@ -149,6 +149,6 @@ def missing_tables(pipeline: dlt.Pipeline, hints: TableHints, capabilities: Capa
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:
-    """Mark rows with the hints of their table, and with nothing that the resource has instead."""
+    """Mark rows with the hints of their table, not with those of the resource."""
     made = dlt.mark.make_hints(table_name=table, **hints)
     return dlt.mark.with_hints(rows, made, create_table_variant=True)

@@ -1,4 +1,4 @@
-"""What one load is asked to do: its settings, read once and for all who ask."""
+"""What one load is asked to do: its settings, read once."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _HINTS: Mapping[str, Any] = {
     "file_format": str,
     "write_disposition": Any,
 }
-"""The settings that are looked up one by one, and what each is read as."""
+"""The settings that are looked up one by one, and the type of each."""
 
 _SETTINGS = {*_HINTS, "base_url", "credentials", "created"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The settings of a load; what each means is said at `cf_invoice_source`."""
+    """The settings of a load; see `cf_invoice_source` for what each means."""
 
     access: Access = field(default_factory=Access)
     account_id: str | Sequence[str] | None = None
@@ -63,7 +63,7 @@ class Job:
     write_disposition: Any | None = None
 
     def check(self) -> None:
-        """Check every setting but those of the access."""
+        """Check every setting except the credentials and the base URL."""
         if self.type not in INVOICE_TYPES:
             raise SettingsError("There is no such type.", remedy=f"use one of {', '.join(INVOICE_TYPES)}")
         if not 0 <= self.full_sync_every_days <= _LONGEST_DAYS:
@@ -83,12 +83,12 @@ class Job:
 
     @property
     def account_ids(self) -> tuple[str, ...]:
-        """The accounts that the settings name; none for all that the credentials can see."""
+        """The accounts that the settings name; empty for all that the credentials can see."""
         return read_account_ids(self.account_id)
 
     @property
     def contract(self) -> TSchemaContractDict | None:
-        """Dlt's schema contract, if one is set."""
+        """The schema contract for dlt, if one is set."""
         return read_contract(self.schema_contract)
 
     @property
@@ -97,26 +97,26 @@ class Job:
         return int(self.full_sync_every_days * 24 * 3600)
 
     def client(self) -> Client:
-        """Make what asks Cloudflare, from credentials and a base URL that are in order."""
+        """Make the client for Cloudflare; refuse credentials or a base URL that are wrong."""
         return self.access.client()
 
 
 def read_job(
     given: Mapping[str, Any], pipeline_name: str | None = None, looked_up: Collection[str] = _HINTS
 ) -> Job:
-    """Read the settings of a load: what is not given, or as None, is looked up.
+    """Read the settings of a load; look up those that are not given, or given as None.
 
     Args:
         given: Arguments of `cf_invoice_source`.
-        pipeline_name: The section under which each setting is looked up first; that of dlt's context if None.
-        looked_up: The settings to look up, beside those of the access.
+        pipeline_name: The section in which each setting is looked up first; None for that of dlt's context.
+        looked_up: The settings to look up, in addition to the credentials and the base URL.
 
     Raises:
         SettingsError: A setting cannot be read.
     """
     if unknown := given.keys() - _SETTINGS:
         raise TypeError(f"unexpected settings: {', '.join(sorted(unknown))}")
-    unset = (None, dlt.config.value, dlt.secrets.value)  # the latter two are dlt's way to say "look it up"
+    unset = (None, dlt.config.value, dlt.secrets.value)  # dlt's placeholders for "look it up"
     values = {name: value for name, value in given.items() if not any(value is each for each in unset)}
     pipeline_name = pipeline_name or Container()[ConfigSectionContext].pipeline_name
     with translated_errors():
@@ -131,7 +131,7 @@ def read_job(
 
 
 def prepare(given: Mapping[str, Any], pipeline_name: str | None = None) -> tuple[Job, Client]:
-    """Read and check all that a load needs to begin, and make what asks Cloudflare; nothing is asked yet.
+    """Read and check the settings of a load, and make the client for Cloudflare; send no request yet.
 
     Raises:
         SettingsError: A setting is missing or wrong.
@@ -146,16 +146,16 @@ def prepare(given: Mapping[str, Any], pipeline_name: str | None = None) -> tuple
 
 
 def account_ids_of(job: Job, client: Client) -> tuple[str, ...]:
-    """Name the accounts of a load: those of its settings, else all that the credentials can see."""
+    """List the accounts of a load: those of its settings, else all that the credentials can see."""
     return job.account_ids or tuple(account.id for account in client.accounts())
 
 
 def check_loader_settings(pipeline_name: str | None) -> None:
-    """Refuse to take a package for loaded although rows of it were refused: their bookmark would go ahead."""
+    """Refuse settings by which a package counts as loaded although the destination refused some rows."""
     with inject_section(ConfigSectionContext(pipeline_name, sections=(known_sections.LOAD,))):
         settings = resolve_configuration(LoaderConfiguration(), accept_partial=True)
     if not settings.raise_on_failed_jobs:
         raise SettingsError(
-            "dlt is told to pass over rows that the destination refuses: the copy would lack them for good.",
-            remedy="leave raise_on_failed_jobs out of dlt's settings, or set it to true",
+            "dlt is told to pass over rows that the destination refuses: the copy would never have them.",
+            remedy="remove raise_on_failed_jobs from dlt's settings, or set it to true",
         )

@@ -1,7 +1,7 @@
-"""Where a setting is looked up: under our own section, and nowhere else.
+"""Looks up settings in our own section, and nowhere else.
 
-dlt would go on to `[sources]` and then to bare names: BASE_URL, CREDENTIALS or TYPE of another tool would be
-taken for ours, and a token sent to whoever BASE_URL names.
+dlt would go on to `[sources]` and then to bare names. A BASE_URL, CREDENTIALS or TYPE of another tool would
+be taken for ours, and a token would be sent to that BASE_URL.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dlt_names import known_sections
 
 ARGUMENT, ENVIRONMENT, PROJECT, HOME = "an argument", "the environment", ".dlt", "dlt's directory at home"
-"""Places where a setting can stand. Services for secrets are others, under dlt's names for them."""
+"""Places of settings. Vaults are further places; dlt names them."""
 
 _SECRETS = {"credentials", "api_token", "api_key"}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value, the name that a person finds it by, and the place where it stands."""
+    """A setting's value, the name that a user knows it by, and the place where it was found."""
 
     value: Any = field(repr=False)  # it may be a credential
     name: str = ARGUMENT
@@ -37,23 +37,23 @@ class Setting:
 
     @property
     def is_from_file(self) -> bool:
-        """Whether neither the caller nor the environment gave it."""
+        """Whether it comes from neither the caller nor the environment."""
         return self.place not in {ARGUMENT, ENVIRONMENT}
 
 
 def find(pipeline_name: str | None, key: str, hint: Any, *below: str) -> Setting | None:
-    """Look a setting up in dlt's places, under the name of the pipeline first; an empty text is not set.
+    """Look up a setting in dlt's places, first under the pipeline's name; an empty text counts as not set.
 
     Raises:
-        SettingsError: It is a secret, in a file that is not for secrets.
-        ConfigurationException: It cannot be read as what the hint says.
+        SettingsError: It is a secret, and it is in a file that is not for secrets.
+        ConfigurationException: It cannot be read as the type of the hint.
     """
     sections = (known_sections.SOURCES, SECTION, *below)
     for prefix in dict.fromkeys((pipeline_name, None)):
         for provider in dlt.config.config_providers:
-            if not provider.supports_sections:  # it knows bare names only
+            if not provider.supports_sections:  # it has only bare names
                 continue
-            asked_for = TSecretStrValue if key in _SECRETS else hint  # a secret may be one of Docker's
+            asked_for = TSecretStrValue if key in _SECRETS else hint  # it can be a Docker secret
             value, name = provider.get_value(key, asked_for, prefix, *sections)
             if value is None or value == "" or (hint is str and isinstance(value, Mapping)):
                 continue
@@ -63,7 +63,7 @@ def find(pipeline_name: str | None, key: str, hint: Any, *below: str) -> Setting
 
 
 def find_in_environment(name: str) -> Setting | None:
-    """Look a setting up under a name that Cloudflare's own tools read; an empty text is not set."""
+    """Look up a variable of Cloudflare's own tools; an empty text counts as not set."""
     value = os.environ.get(name)
     return Setting(value, name, ENVIRONMENT) if value else None
 

@@ -1,4 +1,4 @@
-"""Brings load packages into the destination: retries them, finishes or drops what was left behind."""
+"""Loads packages into the destination: retries them, and finishes or drops those of an interrupted run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from cf_invoice_source.warehouse.stored import StoredRows
 from cf_invoice_source.warehouse.working_dir import forget_values, values_forgotten
 
 _ATTEMPTS = 6
-"""Pipelines that make the same tables at once get in each other's way a few times."""
+"""Pipelines that create the same tables at the same time fail a few times."""
 
 _DROPPED = "what an earlier run had left to load was dropped"
 
 
 def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], None] | None = None) -> None:
-    """Extract what a source gives for one package, and load it; call `finish_pending` before."""
+    """Extract one package from a source, and load it. Call `finish_pending` first."""
     with values_forgotten(pipeline):
         pipeline.extract(data)
     try:
@@ -41,18 +41,18 @@ def load_package(pipeline: dlt.Pipeline, data: Any, before_retry: Callable[[], N
 
 
 def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None = None) -> str:
-    """Load what an earlier run left behind, or drop it where that is not possible or too late.
+    """Load the packages that an earlier run left, or drop them. Return why tables must be repaired, if so.
 
-    It is too late when another load came in between: newer rows would be overwritten. Dropping takes the
-    bookmarks along; then it says why the tables must be repaired. Where the destination does not answer, what
-    was left behind stays.
+    They are dropped if they cannot be loaded, or if another load came in between: they would overwrite newer
+    rows. The bookmarks are dropped with them, and the reason is returned; it is empty if all is well. If the
+    destination does not answer, the packages stay.
     """
     pipeline.activate()
     left = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]
     if not left:
         _synchronize(pipeline)
         return ""
-    is_being_dropped = not pipeline.has_pending_data  # and that run ended in the middle
+    is_being_dropped = not pipeline.has_pending_data  # an earlier run was dropping it when it ended
     with translated_driver_errors("" if is_being_dropped else KEPT):
         is_overtaken = StoredRows(pipeline).is_overtaken()
     _synchronize(pipeline)
@@ -66,7 +66,8 @@ def finish_pending(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | No
 
 def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) -> None:
     def is_passing(error: BaseException) -> bool:
-        # With `[load] auto_abort_on_terminal_error` dlt has dropped the package: loading nothing succeeds.
+        # With `[load] auto_abort_on_terminal_error`, dlt has dropped the package, and a retry would load
+        # nothing and succeed.
         return (
             pipeline.has_pending_data
             and _is_no_interruption(error)
@@ -83,7 +84,7 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
     with values_forgotten(pipeline):
         pipeline.normalize()
         info = attempts(pipeline.load)
-    for load_id in info.loads_ids:  # a job that failed at first has left its exception there
+    for load_id in info.loads_ids:  # an exception of a job that was retried may quote values
         forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
 
 
@@ -106,7 +107,7 @@ def _is_finished(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None
 
 
 def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
-    """Let the next walk of every account compare every row: some tables of a package may have been loaded."""
+    """Drop the bookmarks, so that the next walk compares every row: a package may be loaded in part."""
     with pipeline.managed_state() as state:
         bookmarks = bookmarks_in(state)
         if isinstance(bookmarks, dict):
@@ -114,7 +115,7 @@ def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
 
 
 def _synchronize(pipeline: dlt.Pipeline) -> None:
-    """Take over the state of the destination where it is newer, as `pipeline.run` does once."""
+    """Use the destination's state if it is newer, as `pipeline.run` does."""
     if pipeline.config.restore_from_destination and not pipeline.dev_mode:
         pipeline.sync_destination()
     if _mend(pipeline.state):  # a copy
@@ -124,7 +125,7 @@ def _synchronize(pipeline: dlt.Pipeline) -> None:
 
 
 def _mend(state: Any) -> bool:
-    """Take out of a state what is there in place of our bookmarks, or of dlt's cursor; say whether it was."""
+    """Remove malformed bookmarks and a malformed cursor from a state; say whether there were any."""
     for name in ("sources", SECTION, "resources", INVOICES):
         if not isinstance(state.get(name, {}), dict):
             del state[name]
@@ -139,7 +140,7 @@ def _mend(state: Any) -> bool:
 
 
 def _is_cursor(stored: Any) -> bool:
-    """Whether this is what dlt remembers of `created`: it informs only, but anything else stops dlt."""
+    """Whether this has the shape of dlt's cursor for `created`; dlt fails on any other."""
     return (
         isinstance(stored, dict)
         and all(isinstance(stored.get(name), datetime | NoneType) for name in ("initial_value", "last_value"))

@@ -1,4 +1,4 @@
-"""What came of a load: an outcome for each account, and one verdict for all who ask."""
+"""The result of a load: an outcome for each account, and one verdict on them all."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cf_invoice_source.invoices.syncs import Sync
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Sync):
-    """What came of one account: its row of `invoice_syncs`, and what it holds now.
+    """The result of one account: its row of `invoice_syncs`, and what the tables hold of it now.
 
     Attributes:
-        invoices: Invoices of the account in the table; None where that is not verified.
-        full_sync_at: When the last full walk was completed, in UTC: since then final invoices have been
-            taken as they were. None where none was.
+        invoices: How many invoices of the account the table holds; None if that is not verified.
+        full_sync_at: When the last completed full walk began, in UTC; None if there was none. Final invoices
+            have not been compared since.
         reject_reasons: Why records of the account are in `invoice_rejects` now, each reason once.
     """
 
@@ -29,7 +29,7 @@ class Outcome(Sync):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a person has to know, why it is so where that is not said already, and what to do about it."""
+    """Something that is wrong: the text, further reasons if there are any, and what to do about it."""
 
     text: str
     reasons: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Problem:
 
 
 class Account(Protocol):
-    """What is known of one account, by a load or from the destination."""
+    """What a load or a status knows of one account."""
 
     @property
     def account_id(self) -> str:
@@ -49,11 +49,11 @@ class Account(Protocol):
 
     @property
     def error(self) -> str:
-        """Why it could not be read."""
+        """Why it could not be read; empty if it could."""
 
     @property
     def problem(self) -> str:
-        """What a person has to know of it; empty where all is well."""
+        """What is wrong with it; empty if all is well."""
 
     @property
     def remedy(self) -> str:
@@ -61,11 +61,11 @@ class Account(Protocol):
 
     @property
     def reject_reasons(self) -> tuple[str, ...]:
-        """Why records of it are rejected."""
+        """Why records of it are rejected, each reason once."""
 
 
 def problems_of(accounts: Iterable[Account]) -> tuple[Problem, ...]:
-    """Say what is wrong with accounts; nothing for those that are well."""
+    """Yield what is wrong with accounts; nothing for those that are well."""
     return tuple(
         Problem(
             f"Account {each.account_id}: {each.problem}",
@@ -84,9 +84,9 @@ class Report:
     Attributes:
         pipeline_name: Name of the dlt pipeline.
         dataset_name: Dataset (schema) that holds the tables, as it is named there.
-        destination: Where it lies, without secrets.
-        accounts: What came of each account, in the order of the settings, or of Cloudflare's list.
-        unlisted: Accounts that were loaded once and that Cloudflare does not list any more. Their rows stay.
+        destination: Where the dataset is, without secrets.
+        accounts: The outcome of each account, in the order of the settings or of Cloudflare's list.
+        unlisted: Accounts that were loaded before, and that Cloudflare no longer lists. Their rows stay.
     """
 
     pipeline_name: str
@@ -97,12 +97,12 @@ class Report:
 
     @property
     def has_failed(self) -> bool:
-        """Whether some account could not be read."""
+        """Whether any account could not be read."""
         return any(account.error for account in self.accounts)
 
     @property
     def is_verified(self) -> bool:
-        """Whether the tables equal every account's list, and hold every record of it."""
+        """Whether the tables equal every account's list, without a rejected record."""
         return not any(account.problem for account in self.accounts)
 
     @property
@@ -111,13 +111,12 @@ class Report:
         return problems_of(self.accounts)
 
     def raise_on_failed(self) -> None:
-        """Raise where the command `cf-invoices load` would not end with exit code 0.
+        """Raise if the command `cf-invoices load` would not end with exit code 0.
 
         Raises:
-            NotVerifiedError: Some account could not be read, is not verified, or has rejected records.
+            NotVerifiedError: An account could not be read, is not verified, or has rejected records.
         """
         if problems := self.problems:
             cause = f"{len(problems):,} of {len(self.accounts):,} accounts are not verified."
             remedies = dict.fromkeys(each.remedy for each in problems if each.remedy)
-            told = "\n".join([cause, *(each.text for each in problems)])
-            raise NotVerifiedError(told, remedy="; ".join(remedies))
+            raise NotVerifiedError(cause, [each.text for each in problems], remedy="; ".join(remedies))

@@ -1,1 +1,1 @@
-"""What a table may look like in a destination."""
+"""What our tables may look like in a destination."""

@@ -1,4 +1,4 @@
-"""What a destination can do for our tables, and what of it a user has to know before a load."""
+"""What a destination can do with our tables, and which limits a user has to know before a load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 TableFormat = Literal["delta", "iceberg", "native"]
-"""How a destination of files keeps tables, as dlt names it."""
+"""How a destination of files stores tables; the names are dlt's."""
 
 FileFormat = Literal["jsonl", "parquet", "csv", "insert_values"]
 """How rows travel, and lie in plain files: those of dlt's formats that a user may want."""
@@ -18,34 +18,34 @@ TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a destination does with a row that has the key of another one, or is marked deleted."""
+    """What a destination can do: replace rows by key, delete rows, make tables and columns."""
 
     is_readable: bool = True
-    replaces: bool = True  # a row takes the place of the one with its key; else both stay
-    deletes: bool = True  # a row that is marked deleted goes; else it stays, marked and empty
-    nests: bool = True  # a list in a row can have a table of its own, and a table be made without a row
+    replaces: bool = True  # a row replaces the one with its key; if not, both stay
+    deletes: bool = True  # a row marked deleted is removed; if not, it stays, marked and empty
+    nests: bool = True  # a list in a row can have its own table, and a table can be made without rows
     grows: bool = True  # a table can get new columns
     shares: bool = True  # several pipelines can load into one dataset at once
-    digits: int | None = None  # the significant ones that it keeps of a number; None for all
+    digits: int | None = None  # how many significant digits of a number it keeps; None for all
 
     @property
     def unverified_reason(self) -> str:
-        """Why the tables are never known to be the list; empty where they can be."""
+        """Why the tables can never be verified; empty if they can."""
         if not self.is_readable:
             return "this destination cannot be read back"
-        only_adds = "this destination only adds rows: invoices holds old ones, too, invoice_changes is exact"
+        only_adds = "this destination only adds rows: invoices holds old rows, too; invoice_changes is exact"
         return "" if self.replaces else only_adds
 
     @property
     def limit(self) -> str:
-        """What to know before a load, and what to do; empty where there is nothing."""
+        """What to know before a load, and what to do; empty if there is no limit."""
         if not self.is_readable:
             return (
-                "This destination cannot be read back: each row that is asked for is written again, "
+                "This destination cannot be read back: each row that is read is written again, "
                 "changes are not noted, and nothing is verified"
             )
         only_adds = (
-            "This destination only adds rows: the table invoices will hold old ones, too. Take the "
+            "This destination only adds rows: the table invoices will hold old rows, too. Take the "
             "newest row of each invoice from invoice_changes (README, Destinations), or choose another "
             "destination; files can be Delta or Iceberg tables (table_format)"
         )

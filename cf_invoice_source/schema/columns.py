@@ -1,4 +1,4 @@
-"""Which unknown fields get columns of their own: nothing that dlt would convert, or put over another."""
+"""Decides which unknown fields get columns: none that dlt would convert, or write over another field."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from cf_invoice_source.schema.contract import LIST, check_growth
 from cf_invoice_source.settings import MAX_COLUMNS, MAX_TABLES
 
 _KINDS: Mapping[type, str] = {str: "text", bool: "bool", Decimal: "decimal"}
-"""dlt's types for what an unknown field can hold: its numbers are Decimal, all of them."""
+"""dlt's types for the values of unknown fields; all their numbers are Decimal."""
 
 
 _Position = tuple[str, tuple[Any, ...], str, str | None]
-"""Where dlt puts a value: table, row, column and its type; a list into a table that has the column's name."""
+"""Where dlt puts a value: table, row, column and the column's type. A list goes into a table with the
+column's name."""
 
 
 @dataclass(slots=True)
 class Columns:
     """Finds a column for the fields that the published schema does not name.
 
-    dlt makes a column for each, and infers its type from the first value. A later value of another type it
-    converts where it can ("007" to 7, 3 to true), and "NaN" for a number would block its package for ever;
-    fields whose names become the same column lie over one another. Such a field goes, whole, into the column
-    `more_fields`, a text with a JSON object, and so does any that comes after `MAX_COLUMNS` or `MAX_TABLES`,
-    or that needs a table or a column where the destination can have no new ones.
+    dlt makes a column for each, and infers its type from the first value. It converts later values of another
+    type where it can ("007" to 7, 3 to true). "NaN" for a number would block its package for ever, and fields
+    whose names become the same column would overwrite each other.
+
+    Any such field goes as a whole into the column `more_fields`, a text with a JSON object. So does a field
+    beyond `MAX_COLUMNS` or `MAX_TABLES`, and one that needs a new table or column where the destination can
+    have none.
     """
 
     schema: Schema
@@ -41,7 +44,7 @@ class Columns:
     _below: set[str] = field(default_factory=set)
 
     def fitted(self, table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a row as it is to be yielded, unless the schema contract freezes what a field needs."""
+        """Return a row ready to be yielded; refuse one with a field that the contract allows no column."""
         documented = TABLES[table].columns.keys()
         if row.keys() <= documented:
             return row
@@ -61,7 +64,7 @@ class Columns:
         return kept
 
     def _take(self, name: str, value: Any, taken: set[tuple[Any, ...]]) -> bool:
-        """Take a field's columns, in both tables that have it, unless one of them will not do."""
+        """Take a field's columns in both tables that have it; False if one of them is not possible."""
         tables = (INVOICES, CHANGES)
         positions = [each for table in tables for each in self._positions((table,), (), (), name, value)]
         wanted = {(table, row, column) for table, row, column, _ in positions}
@@ -85,7 +88,7 @@ class Columns:
         return True
 
     def _check(self, kinds: Mapping[str, Mapping[str, str]], field: str) -> None:
-        # A table that is new was checked above it.
+        # A new table was checked with its parent.
         for table in kinds.keys() & self.schema.tables.keys():
             check_growth(self.schema, table, field, self._columns(table), kinds[table])
 
@@ -99,7 +102,7 @@ class Columns:
         return self._known[table]
 
     def _has_room_for(self, tables: set[str]) -> bool:
-        """Whether there may be these tables below ours, beside those that dlt has made, or will make."""
+        """Whether these child tables are allowed in addition to those that dlt has made or will make."""
         there = self._below | {name for name, each in self.schema.tables.items() if each.get("parent")}
         return tables <= there or len(there | tables) <= MAX_TABLES
 

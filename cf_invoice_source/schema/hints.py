@@ -1,4 +1,4 @@
-"""Our tables as dlt takes them: hints for each."""
+"""dlt's hints for our tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 
 
 def table_hints(capabilities: Capabilities, table_format: TableFormat | None = None) -> Mapping[str, Any]:
-    """Give what `dlt.mark.make_hints` takes for each table, by its name."""
+    """Give the arguments of `dlt.mark.make_hints` for each table, by its name."""
     hints = {}
     for table_name, table in TABLES.items():
         columns: dict[str, TColumnSchema] = {}
@@ -26,7 +26,7 @@ def table_hints(capabilities: Capabilities, table_format: TableFormat | None = N
         hints[table_name] = {
             "write_disposition": "merge",
             "primary_key": table.key,
-            "merge_key": (),  # none, whatever the resource has: by one, a change would replace all before it
+            "merge_key": (),  # never one: a change would replace all earlier ones with it
             "columns": columns,
             "table_format": table_format,
         }
@@ -34,7 +34,7 @@ def table_hints(capabilities: Capabilities, table_format: TableFormat | None = N
 
 
 def incomplete_tables(known: Mapping[str, TTableSchema]) -> list[str]:
-    """Name the tables that a schema's tables lack, or that an earlier version made without some column."""
-    # What no row ever came to was not made yet: a schema that was imported knows more than there is.
+    """Name the tables that a schema lacks, or that lack a column because an earlier version made them."""
+    # A table without a row so far does not exist yet: an imported schema may name it all the same.
     columns = {name: table["columns"].keys() for name, table in known.items() if has_table_seen_data(table)}
     return [name for name, table in TABLES.items() if table.columns.keys() - columns.get(name, set())]

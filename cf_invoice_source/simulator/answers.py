@@ -1,4 +1,4 @@
-"""What goes over the wire: a request as it was read, an answer as it will be sent, Cloudflare's envelopes."""
+"""Requests as they were read, answers as they will be sent, and Cloudflare's envelopes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ class Request:
 
     @property
     def page(self) -> int | None:
-        """The page asked for, 1 if the query does not say, None if it is no number from 1 on."""
+        """The page asked for: 1 if the query does not say, None if it is not a number of at least 1."""
         text = self.query.get("page", "1")
         return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
 class Ending(Enum):
-    """How a connection ends after an answer that is no good."""
+    """How a connection ends after a spoilt answer."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -48,7 +48,7 @@ class Wire:
     """What is sent in place of a well-formed answer.
 
     Attributes:
-        pieces: Gets the bytes of the whole answer, head and body, and gives what goes out, piece by piece.
+        pieces: Takes the bytes of the whole answer, head and body, and yields the pieces to send.
         ending: What follows the last piece.
         pause_s: Seconds after each piece.
     """
@@ -64,10 +64,10 @@ class Answer:
 
     Attributes:
         status: The HTTP status code.
-        body: A JSON document, or bytes that go out as they are.
-        headers: Names in lower case; these go out beside, or instead of, those that every answer has.
-        promised_bytes: A `content-length` that lies; None for the true one.
-        wire: What becomes of all this on its way; None for nothing.
+        body: A JSON document, or bytes that are sent as they are.
+        headers: Names in lower case. They are added to those of every answer, or replace them.
+        promised_bytes: A wrong `content-length`; None for the true one.
+        wire: How the bytes are changed on their way; None if they are not.
     """
 
     status: int
@@ -82,7 +82,7 @@ class Answer:
         return not isinstance(self.body, bytes)
 
     def encode(self) -> bytes:
-        """The body's bytes. Decimal amounts go out digit by digit as they are."""
+        """The body's bytes. Decimal amounts are sent with all their digits."""
         return (
             self.body
             if isinstance(self.body, bytes)
@@ -91,12 +91,12 @@ class Answer:
 
 
 def success(result: object, **more: object) -> Answer:
-    """Wrap a result in Cloudflare's envelope; `more` stands beside it (`result_info`, `messages`)."""
+    """Wrap a result in Cloudflare's envelope; `more` is added beside it (`result_info`, `messages`)."""
     return Answer(200, {"success": True, "errors": [], "messages": [], "result": result, **more})
 
 
 def failure(status: int, code: int, message: str, **more: object) -> Answer:
-    """Make an error envelope; `more` goes into the error, such as its `error_chain`."""
+    """Make an error envelope; `more` is added to the error, such as its `error_chain`."""
     return failures(status, [{"code": code, "message": message, **more}])
 
 

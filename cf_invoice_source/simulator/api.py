@@ -1,6 +1,6 @@
-"""The few routes of Cloudflare's API that this project meets: sign-in, accounts, invoice history.
+"""The routes of Cloudflare's API that this project uses: tokens, accounts, invoice history.
 
-Error codes and wording are Cloudflare's, taken from answers that people quote in public issue trackers.
+Error codes and messages are Cloudflare's, taken from answers quoted in public issue trackers.
 """
 
 import re
@@ -22,17 +22,17 @@ DEMO_API_KEY = "5157a11ed5157a11ed5157a11ed5157a11ed5"
 
 @dataclass(eq=False, repr=False)
 class Api:
-    """Answers requests about a world. Everything may be changed between two requests.
+    """Answers requests about a world. Every attribute may be changed between two requests.
 
     Attributes:
-        world: What there is to read.
+        world: The accounts and invoices that it serves.
         token: The API token that is valid, for `Authorization: Bearer`.
         email: The user of the other way to sign in, `X-Auth-Email`.
         api_key: That user's Global API Key, `X-Auth-Key`.
-        max_per_page: The most invoices on a page, whatever is asked for.
+        max_per_page: The most invoices on a page, even if more are asked for.
         denied: Ids of accounts that are listed, but whose invoices may not be read.
         token_owner: The id of the only account that knows the token; empty for a user's token.
-        token_status: What is said of the token: active, disabled or expired.
+        token_status: The status that is reported for the token: active, disabled or expired.
     """
 
     world: World
@@ -47,7 +47,7 @@ class Api:
     _links: int = field(default=0, init=False)
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request. Like Cloudflare, it looks at the sign-in before the route."""
+        """Answer one request. Like Cloudflare, it checks the sign-in before the route."""
         if request.method != "GET":
             return failure(405, 10405, "Method not allowed for this authentication scheme")
         return self._refusal(request) or self._route(request)

@@ -1,10 +1,10 @@
-"""What can go wrong on the way to Cloudflare, to be switched on in tests.
+"""Faults on the way to Cloudflare, which tests can switch on.
 
-Every function here makes a `Fault` that spoils all answers it meets until `Fault.only` limits it:
+Every function here makes a `Fault` that spoils all answers unless `Fault.only` limits it:
 
     simulator.faults.append(status(503).only(times=1, pages={2}))
 
-The faults in the list wrap around each other, the first one outermost.
+The faults in the list wrap each other; the first one is the outermost.
 """
 
 import gzip
@@ -33,10 +33,10 @@ class Fault:
     """Stands between a request and its answer.
 
     Attributes:
-        spoil: Gets the request and the way to its true answer, and returns what is sent instead.
+        spoil: Takes the request and a function for its true answer, and returns what is sent instead.
         times: How many more answers it spoils; None for all.
         pages: The pages it spoils; empty for all.
-        path: What a spoilt path contains.
+        path: A text that the path must contain; empty for all paths.
     """
 
     spoil: Callable[[Request, Answering], Answer | None]
@@ -47,11 +47,11 @@ class Fault:
     def only(
         self, *, times: int | None = None, pages: Collection[int] = (), path: str | None = None
     ) -> "Fault":
-        """Return the same fault within these limits, which replace earlier ones."""
+        """Return the same fault with these limits, which replace earlier ones."""
         return Fault(self.spoil, times, pages, self.path if path is None else path)
 
     def takes(self, request: Request) -> bool:
-        """Whether it spoils this answer; if so, that is one of its times."""
+        """Whether it spoils this answer; if so, it is counted as one of its times."""
         is_meant = self.path in request.path and (not self.pages or request.page in self.pages)
         if not is_meant or self.times == 0:
             return False
@@ -76,7 +76,7 @@ def body(content: bytes, headers: Mapping[str, str] | None = None) -> Fault:
 
 
 def failed_envelope(code: int, message: str, *, status: int = 200) -> Fault:
-    """Answer with an error envelope, and yet with status 200 (or another one)."""
+    """Answer with an error envelope under status 200 (or another one)."""
     return _instead(failure(status, code, message))
 
 
@@ -103,14 +103,14 @@ def cut_body() -> Fault:
 
 
 def cut_json() -> Fault:
-    """Send half of the body under a `content-length` that says so: well framed, but no JSON."""
+    """Send half of the body under a matching `content-length`: a whole answer, but not JSON."""
     return _changing(lambda answer, content: replace(answer, body=_half(content)))
 
 
 def wire(
     pieces: Callable[[bytes], Iterable[bytes]], ending: Ending = Ending.CLOSE, *, pause_s: float = 0.0
 ) -> Fault:
-    """Send what `pieces` makes of the bytes of the true answer, head and body, and end the connection so."""
+    """Send what `pieces` makes of the true answer's bytes, and end the connection with `ending`."""
     return _changing(lambda answer, _content: replace(answer, wire=Wire(pieces, ending, pause_s)))
 
 
@@ -125,12 +125,12 @@ def reset_in_body() -> Fault:
 
 
 def silence() -> Fault:
-    """Take the request, and never say anything."""
+    """Take the request, and never answer."""
     return wire(lambda _whole: [], Ending.HANG)
 
 
 def drip(pause_s: float) -> Fault:
-    """Send the head, and then the body byte by byte, that many seconds apart."""
+    """Send the head, and then the body byte by byte, with a pause after each."""
 
     def pieces(whole: bytes) -> Iterable[bytes]:
         head = _head(whole)
@@ -142,7 +142,7 @@ def drip(pause_s: float) -> Fault:
 
 
 def endless(start: bytes, again: bytes, *, pause_s: float = 0.0) -> Fault:
-    """Send these bytes, and then others again and again, that many seconds apart, for ever."""
+    """Send these bytes, and then others again and again for ever, with a pause after each."""
     return wire(lambda _whole: chain([start], repeat(again)), pause_s=pause_s)
 
 
@@ -167,20 +167,20 @@ def encoded(encode: Callable[[bytes], bytes], encoding: str | None) -> Fault:
 
 
 def cut_gzip() -> Fault:
-    """Send half of a compressed body under a `content-length` that says so."""
+    """Send half of a compressed body under a matching `content-length`."""
     return encoded(lambda content: _half(gzip.compress(content)), "gzip")
 
 
 def edit(change: Callable[[Any], object]) -> Fault:
     """Let `change` alter the decoded document of each successful invoice answer, in place.
 
-    It gets a copy, so the world stays as it is; what it returns does not matter.
+    It gets a copy, so the world stays as it is; its return value is ignored.
     """
     return Fault(lambda request, answering: _edited(answering(request), change), path=INVOICES)
 
 
 def ignore_page() -> Fault:
-    """Serve page 1 whatever page is asked for, under the number asked for."""
+    """Serve page 1 for every page, under the number that was asked for."""
 
     def spoil(request: Request, answering: Answering) -> Answer | None:
         first = answering(replace(request, query=request.query | {"page": "1"}))

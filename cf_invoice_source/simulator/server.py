@@ -1,4 +1,4 @@
-"""A world served over HTTP on loopback, so that real code meets real requests and answers."""
+"""Serves a world over HTTP on loopback, so that tests send real requests."""
 
 import math
 import socket
@@ -22,7 +22,7 @@ from cf_invoice_source.simulator.api import BASE_PATH, Api
 from cf_invoice_source.simulator.faults import Fault
 
 _RESET = struct.pack("ii", 1, 0)  # close at once, and let the other side know
-_POLL_S = 0.02  # how long leaving the simulator may have to wait for the accepting thread
+_POLL_S = 0.02  # how long closing the simulator may wait for the accepting thread
 
 
 @dataclass(eq=False, repr=False)
@@ -30,17 +30,18 @@ class Simulator(Api):
     """A small Cloudflare on 127.0.0.1, as a context manager. One request is answered at a time.
 
     Attributes:
-        quota: Requests allowed in one window; past it every answer is a 429.
-        window_s: The length of a window in seconds; one starts with the first request after the last.
-        is_sliding: Whether the window slides instead: a request counts against the quota for `window_s`,
-            and `ratelimit` says when the oldest will no longer.
-        clock: Seconds from any start; tests hand in their own.
-        before_answer: Called before each answer is computed: here the world can change between two
-            requests. It runs inside the lock, so it must not wait for another request.
-        before_sending: Called before each answer leaves, outside the lock: here one can be held up.
-        faults: What goes wrong, outermost first; see `faults`.
-        requests: All that came in, in order.
-        base_url: Where it listens, `http://127.0.0.1:PORT/client/v4`; there is none before it is entered.
+        quota: Requests allowed in one window; further ones are answered with 429.
+        window_s: The length of a window in seconds. A window starts with the first request after the last
+            one.
+        is_sliding: Whether the window slides instead: a request counts for `window_s` seconds, and
+            `ratelimit` says when the oldest stops counting.
+        clock: Seconds from any start; tests pass their own.
+        before_answer: Called before each answer is computed. It can change the world between two requests. It
+            runs inside the lock, so it must not wait for another request.
+        before_sending: Called before each answer is sent, outside the lock. It can delay an answer.
+        faults: The active faults, outermost first; see `faults`.
+        requests: All requests received, in order.
+        base_url: Where it listens, `http://127.0.0.1:PORT/client/v4`; only inside the `with` block.
     """
 
     _: KW_ONLY
@@ -104,7 +105,7 @@ class Simulator(Api):
         return replace(answer, body=answer.encode(), headers={**common, **answer.headers})
 
     def _spend(self) -> tuple[int, int]:
-        """Count a request: how many are left in this window (below 0: too many), seconds to the next."""
+        """Count a request. Return how many are left (too many if below 0), and the seconds to the next."""
         now = self.clock()
         begun_at = now - self.window_s
         if self.is_sliding:
@@ -122,7 +123,7 @@ class Simulator(Api):
 
 
 class _Listener(ThreadingTCPServer):
-    """Not `HTTPServer`: that one asks the name service who 127.0.0.1 is."""
+    """An HTTP server; the library's `HTTPServer` would look up the name of 127.0.0.1."""
 
     request_queue_size = 64
 
@@ -146,7 +147,7 @@ class _Listener(ThreadingTCPServer):
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay quiet about clients that have gone."""
+        """Log nothing about clients that have disconnected."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -160,7 +161,7 @@ class _Listener(ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave in one piece
+    wbufsize = -1  # head and body are sent in one piece
     server: _Listener
 
     def _serve(self) -> None:
@@ -177,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(answer)
 
     def _spoil(self, answer: Answer, wire: Wire) -> None:
-        """Send what a fault makes of an answer, and end the connection as it says."""
+        """Send an answer as a fault has changed it, and end the connection as the fault says."""
         out, self.wfile = self.wfile, BytesIO()
         self._write(answer)
         whole, self.wfile = self.wfile.getvalue(), out
@@ -212,5 +213,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _ray(number: int) -> str:
-    """16 hexadecimal digits that look like chance, and are different for each number."""
+    """A cf-ray of 16 hexadecimal digits that look random; different for each number."""
     return f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}-SIM"

@@ -11,7 +11,7 @@ from string import ascii_letters, digits
 from typing import Any, Literal
 
 Record = dict[str, Any]
-"""One invoice as the API sends it. `invoice_pdf` is there only to say None: the server makes the links."""
+"""One invoice as the API sends it. `invoice_pdf` is only ever None here: the server makes the links."""
 
 Kind = Literal["all", "auto", "manual"]
 
@@ -21,7 +21,7 @@ START_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 HISTORY_S = 730 * DAY_S
 
 ORIGINS: dict[str, str] = {"auto": "auto_topup", "manual": "manual_topup"}
-"""The `invoice_origin` that each filter of the API selects: the one place that says which field decides."""
+"""The `invoice_origin` that each value of the API's `type` selects."""
 
 MAY_BECOME: dict[str, tuple[str, ...]] = {
     "draft": ("open",),
@@ -30,7 +30,7 @@ MAY_BECOME: dict[str, tuple[str, ...]] = {
     "paid": (),
     "void": (),
 }
-"""What Stripe lets an invoice of each status turn into. A status not named here may become anything."""
+"""The statuses that Stripe lets an invoice of each status change to. Any other status may become anything."""
 
 _NET_MINOR = {
     "usd": (1_000, 2_000, 2_500, 5_000, 10_000, 25_000, 50_000),
@@ -48,9 +48,9 @@ class Account:
 
     Attributes:
         id: 32 hexadecimal digits.
-        name: What people call it.
-        records: Newest first by `created`. Any JSON value may stand here, so that tests can put in
-            garbage; what has no numeric `created` keeps the place where it was put.
+        name: Its name for people.
+        records: Newest first by `created`. Tests may put any JSON value here, such as garbage; a record
+            without a numeric `created` stays where it was put.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Account:
     records: list[Any] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
-        """Put a record at its place by `created`, in front of ties: one that is late lands deep in the list.
+        """Insert a record by its `created`, in front of equal ones; a late one lands deep in the list.
 
         Without a numeric `created` it goes to the front, as the newest.
         """
@@ -70,7 +70,7 @@ class Account:
         self.records.insert(place, record)
 
     def find(self, invoice_id: str) -> Record:
-        """The record itself, not a copy. KeyError if there is none."""
+        """Return the record itself, not a copy; KeyError if there is none."""
         for record in self.records:
             if isinstance(record, dict) and record.get("id") == invoice_id:
                 return record
@@ -94,11 +94,11 @@ class Account:
         ]
 
     def finalize(self, invoice_id: str) -> None:
-        """From draft to open; from here on it has a PDF."""
+        """Change a draft to open; from then on it has a PDF."""
         self._become("open", invoice_id).pop("invoice_pdf", None)
 
     def pay(self, invoice_id: str) -> None:
-        """From open or uncollectible to paid, in full."""
+        """Change an open or uncollectible invoice to paid, in full."""
         record = self._become("paid", invoice_id)
         record["amount_paid"] = record["amount_due"]
         record["amount_remaining"] = 0
@@ -106,11 +106,11 @@ class Account:
         record["attempt_count"] = record.get("attempt_count", 0) + 1
 
     def void(self, invoice_id: str) -> None:
-        """From open or uncollectible to void."""
+        """Change an open or uncollectible invoice to void."""
         self._become("void", invoice_id)
 
     def write_off(self, invoice_id: str) -> None:
-        """From open to uncollectible."""
+        """Change an open invoice to uncollectible."""
         self._become("uncollectible", invoice_id)
 
     def delete(self, invoice_id: str) -> None:
@@ -131,11 +131,11 @@ class Account:
 
 @dataclass
 class World:
-    """Accounts, a clock, and a source of chance.
+    """Accounts, a clock, and a random generator.
 
     Attributes:
-        seed: Decides everything that is left to chance.
-        clock: Now, in unix seconds. It moves only when something here moves it.
+        seed: The seed of everything random.
+        clock: The time now, in unix seconds. Only the methods of this class move it.
         accounts: By account id, in the order in which the API lists them.
     """
 
@@ -169,10 +169,10 @@ class World:
         return record
 
     def live(self, events: int) -> None:
-        """Let that many random things happen, in random accounts, while time goes by or stands still.
+        """Make that many random changes, in random accounts, with or without time in between.
 
-        A change to an invoice if there is one that can change so, else (and often anyway) a new invoice,
-        now and then a late one. What has no id stays as it is.
+        Each is a change to an invoice, if one can change so, or a new invoice, now and then a late one.
+        Records without an id stay as they are.
         """
         for _ in range(events):
             self.clock += self.random.choice((0, 60, HOUR_S, 12 * HOUR_S))
@@ -188,7 +188,7 @@ class World:
 
 
 def make_invoice(random: Random, *, created_s: int, status: str = "open") -> Record:
-    """Make up one believable invoice, with every documented field but the PDF link.
+    """Make up one plausible invoice, with every documented field except the PDF link.
 
     Amounts are whole minor units: cents, and yen as they are. A draft says that it has no PDF yet.
     """
@@ -218,8 +218,8 @@ def make_invoice(random: Random, *, created_s: int, status: str = "open") -> Rec
 def demo_world(step: int = 0) -> World:
     """Return the world of the demo as it stands after `step` earlier runs, some days apart.
 
-    Three made-up companies. From each step to the next some invoices are new and the oldest open ones
-    are paid; what else happens is up to chance. The same step is always exactly the same world.
+    It has three made-up companies. In each step some invoices are new and the oldest open ones are paid; the
+    other changes are random. The same step always gives exactly the same world.
     """
     world = World(seed=_DEMO_SEED)
     for name, invoices in _DEMO_ACCOUNTS.items():
@@ -245,7 +245,7 @@ def _created(record: Any) -> int | float | Decimal | None:
     return created if isinstance(created, int | float | Decimal) and not isinstance(created, bool) else None
 
 
-# What `World` leaves to chance, and the odds.
+# The random choices of `World`, and their odds.
 _RECENT_COUNT = 10
 _RECENT = {"draft": 1, "open": 5, "paid": 4}
 _SETTLED = {"paid": 60, "void": 3, "uncollectible": 1}

@@ -1,1 +1,1 @@
-"""PURE: which page to ask for next, and what the answers verify."""
+"""PURE: decides which page to fetch next, and what the answers verify."""

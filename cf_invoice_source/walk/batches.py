@@ -1,4 +1,4 @@
-"""What a walk gives on: batches of records, each with what to remember once it is loaded."""
+"""What a walk yields: batches of records, each with the bookmark to store when it is loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ R = TypeVar("R", bound=Record)
 
 
 class PackageEnd(Enum):
-    """Whether a load package ends behind a batch."""
+    """Whether a load package ends after a batch."""
 
     NEVER = "never"
-    """More follows that belongs to it."""
+    """No: more of the same package follows."""
     IF_FULL = "if full"
     ALWAYS = "always"
-    """Records may be read again, and no package may have two rows by one key."""
+    """Yes: the walk begins again, and no package may have two rows with one key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class WalkFigures:
 
 @dataclass(frozen=True, slots=True)
 class WalkEnd:
-    """How a walk ended; nothing is verified where it says why not.
+    """How a walk ended. If `unverified_reason` is set, it verified nothing.
 
     Attributes:
-        is_listed: Tells whether the list still has a key. Set only after a full walk from the beginning:
-            whatever else the destination holds is gone.
-        rejects: The ids of the rejected records that the list has, by key; None where nothing is verified.
+        is_listed: Tells whether the list has a key. Set only after a full walk that was not resumed: then all
+            other invoices in the destination are gone from the list.
+        rejects: The id of each rejected record in the list, by its key; None if nothing is verified.
     """
 
     unverified_reason: str = ""
@@ -51,9 +51,9 @@ class WalkEnd:
 
 @dataclass(frozen=True, slots=True)
 class WalkBatch(Generic[R]):
-    """Records for one load package, or for a part of one: invoices by key, and rejects by theirs.
+    """Records for one load package, or for a part of one: invoices and rejects, each by key.
 
-    Where `bookmark` is None, the stored one stays. Only the last batch has an `end`.
+    If `bookmark` is None, the stored one stays. Only the last batch has an `end`.
     """
 
     records: dict[str, R]
@@ -69,7 +69,7 @@ class WalkBatch(Generic[R]):
 
 @dataclass(slots=True)
 class Collected(Generic[R]):
-    """Records that were read and are in no batch yet. Parts of a package go on early, to save memory."""
+    """Records that were read and are in no batch yet. A package is yielded in parts, to save memory."""
 
     package_rows: int
     part_rows: int
@@ -79,15 +79,15 @@ class Collected(Generic[R]):
     _in_package: int = 0
 
     def add(self, key: str, record: R) -> None:
-        """Put in a record; the same key again replaces it."""
+        """Add a record; one with the same key is replaced."""
         (self._rejects if record.is_reject else self._records)[key] = record
 
     def clear(self) -> None:
-        """Drop what was not handed on."""
+        """Drop the records that are in no batch yet."""
         self._records, self._rejects = {}, {}
 
     def enough(self) -> PackageEnd | None:
-        """Say whether there is enough for a package (`IF_FULL`), or for a part of one (`NEVER`)."""
+        """Say whether there is enough for a package (`IF_FULL`) or for a part of one (`NEVER`); else None."""
         waiting = len(self._records) + len(self._rejects)
         if self._in_package + waiting >= self.package_rows:
             return PackageEnd.IF_FULL
@@ -96,7 +96,7 @@ class Collected(Generic[R]):
     def take(
         self, figures: WalkFigures, bookmark: Bookmark | None, end: WalkEnd | None, package_end: PackageEnd
     ) -> WalkBatch[R]:
-        """Hand over what there is."""
+        """Make a batch of the records collected so far."""
         batch = WalkBatch(self._records, self._rejects, figures, bookmark, end, package_end)
         self.clear()
         self._in_package = self._in_package + len(batch) if package_end is PackageEnd.NEVER else 0

@@ -1,4 +1,4 @@
-"""What is remembered between runs, for each account: its shape, its version, to and from a plain dict."""
+"""What is remembered of each account between runs, and how it is written into dlt's state."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 VERSION = 1
 
 ANONYMOUS = "anonymous:"
-"""How the identity of an invoice without id begins."""
+"""Prefix of the identity of an invoice without id."""
 
 REJECTED = "rejected:"
-"""How the identity of a rejected record without id begins."""
+"""Prefix of the identity of a rejected record without id."""
 
 
 _MOST = 10**15
-"""More than any list has records, or any time seconds."""
+"""More than any list has records, and more than any time has seconds."""
 
 _LATEST_S = 253_402_300_799
 """The last second of the year 9999, the latest that Python knows."""
@@ -45,11 +45,12 @@ class HighWaterMark:
 
     Attributes:
         ordinal: The newest ordinal known; 0 for none.
-        identity: What stands there, as a check: an id, or a hash where there is no id.
+        identity: The id of the record there, or a hash if it has none. The next run checks that it is still
+            there.
         unsettled: The key of each invoice up to here that may still change, by its ordinal.
         rejected: Each rejected record up to here, by its ordinal.
-        anonymous: Invoices without an id, counted by identity. Only those that could still get an
-            equal neighbour are kept: as new as the mark, or without a time.
+        anonymous: Invoices without an id, counted by identity. Kept only while an equal one can still follow:
+            while they are as new as the mark, or have no time.
     """
 
     ordinal: int = 0
@@ -59,7 +60,7 @@ class HighWaterMark:
     anonymous: Mapping[str, Equal] = field(default_factory=dict)
 
     def claims(self, ordinal: int) -> str | None:
-        """Name the id or hash that is at an ordinal if nothing has moved; None if anything may be there."""
+        """Give the id or hash that must be at an ordinal if nothing has moved; None if that is not known."""
         if ordinal == self.ordinal:
             return self.identity
         if ordinal in self.unsettled:
@@ -67,7 +68,7 @@ class HighWaterMark:
         return self.rejected[ordinal].id if ordinal in self.rejected else None
 
     def is_ambiguous(self) -> bool:
-        """Whether the record at the mark has no id and an equal one below it: it cannot be a check then."""
+        """Whether the record at the mark has no id and an equal one below it, and so is no check."""
         equal = self.anonymous.get(self.identity)
         hashes = [f"{REJECTED}{reject.key.rpartition(':')[0]}" for reject in self.rejected.values()]
         return hashes.count(self.identity) > 1 or (equal is not None and equal.count > 1)
@@ -81,17 +82,18 @@ class Bookmark:
     """What is remembered of one account.
 
     Attributes:
-        mark: Up to where the copy is verified; None where the server's counting allows no ordinals.
-        unfinished: How far a full walk got that was cut into several packages and is not done.
+        mark: Up to where the copy is verified; None if the server's counting allows no ordinals.
+        unfinished: How far a full walk of several packages got; None if none is unfinished.
         unfinished_since: When that walk began, in unix seconds.
-        invoices: Invoices that the list had by the last verified walk; None for none yet.
-        rejects: Records that could not be stored, by the same walk.
-        unlisted: Rows that are kept although the list did not have them: they could not have been deleted.
+        invoices: How many invoices the list had in the last verified walk; None before the first.
+        rejects: How many records could not be stored in that walk.
+        unlisted: How many rows are kept although they are no longer listed, because they cannot have been
+            deleted.
         unlisted_ids: Some of them, for a message.
-        kept_rejects: Rows that are kept of records that can no longer be read.
+        kept_rejects: How many rows are kept although their record can no longer be read.
         fields: Names of fields beyond the published schema that any row has had.
         full_sync_at: When the last completed full walk began, in unix seconds.
-        lost: Why what was stored cannot be used; empty where it can, or nothing was.
+        lost: Why the stored bookmark cannot be used; empty if it can, or if there was none.
     """
 
     mark: HighWaterMark | None = None
@@ -108,7 +110,7 @@ class Bookmark:
 
     @property
     def rows(self) -> int | None:
-        """Rows that the table `invoices` must hold; None where nothing was verified yet."""
+        """How many rows the table `invoices` must hold; None if nothing is verified yet."""
         return None if self.invoices is None else self.invoices + self.unlisted + self.kept_rejects
 
 
@@ -132,7 +134,7 @@ def to_dict(bookmark: Bookmark) -> dict[str, Any]:
 def from_dict(stored: Any) -> Bookmark:
     """Read a bookmark; one of an unknown version or shape reads as `lost`, so that a full walk follows.
 
-    Whoever can write into the destination can write a bookmark: what contradicts itself is not believed.
+    One that contradicts itself is `lost`, too: whoever can write into the destination can write a bookmark.
     """
     if stored is None or stored == {}:
         return Bookmark()
@@ -158,7 +160,7 @@ def from_dict(stored: Any) -> Bookmark:
 
 
 def _is_consistent(bookmark: Bookmark) -> bool:
-    """Whether a bookmark is one that a walk could have left: what it lacks would be a check left out."""
+    """Whether a walk can have left this bookmark. If part of it were missing, a check would be left out."""
     mark = bookmark.mark
     counted = None if bookmark.invoices is None else bookmark.invoices + bookmark.rejects
     return (
@@ -169,9 +171,9 @@ def _is_consistent(bookmark: Bookmark) -> bool:
 
 
 def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
-    """Say how the invoices and current rejects that tables hold differ in number from what was verified.
+    """Say how the numbers of invoices and current rejects in the tables differ from the verified ones.
 
-    Empty if they do not, or nothing was verified.
+    Empty if they are equal, or if nothing was verified.
     """
     if bookmark.rows is None or (bookmark.rows, bookmark.rejects) == held:
         return ""
@@ -182,7 +184,7 @@ def difference(bookmark: Bookmark, held: tuple[int, int]) -> str:
 
 
 def bare(key: str) -> str:
-    """Take the number off the key of an invoice without id; other keys stay as they are."""
+    """Remove the number from the key of an invoice without id; return any other key as it is."""
     return key.rpartition(":")[0] if key.startswith(ANONYMOUS) else key
 
 
@@ -238,7 +240,7 @@ def _whole(value: Any, *kinds: type) -> Any:
 
 
 def _is(value: Any, *kinds: type) -> Any:
-    """Return a value of one of these types; whatever else was stored is no bookmark of ours."""
+    """Return a value of one of these types; raise TypeError for any other."""
     if type(value) not in kinds:
         raise TypeError
     return value

@@ -1,4 +1,4 @@
-"""Which ordinals of a list a walk still needs, and which pages cover them while the list grows."""
+"""Decides which ordinals a walk still needs, and which pages cover them in a list that grows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 class Coverage:
-    """Ordinals that are still needed: single ones, and all from a first one to the last.
+    """The ordinals that a walk still needs: single ones (`checks`), and all from `first` to the last.
 
     `seen` grows while the walk goes on.
     """
@@ -18,7 +18,7 @@ class Coverage:
         self._first = first
 
     def lowest(self) -> int:
-        """Name the lowest ordinal that is needed; one beyond the last when all was seen."""
+        """Give the lowest ordinal that is still needed; the last plus 1 when all have been seen."""
         while self._checks and self._checks[-1] in self._seen:
             self._checks.pop()
         if self._checks:
@@ -28,13 +28,13 @@ class Coverage:
         return self._first
 
     def missing(self) -> Iterator[int]:
-        """Give the ordinals that are needed and not seen, the lowest first."""
+        """Yield the ordinals that are needed and not seen, the lowest first."""
         yield from (ordinal for ordinal in reversed(self._checks) if ordinal not in self._seen)
         yield from (ordinal for ordinal in range(self._first, self._total + 1) if ordinal not in self._seen)
 
 
 def pages_covering(ordinals: Iterable[int], most: int, length: int, per_page: int) -> list[int]:
-    """Name the pages that cover these ascending ordinals in a list of this length, so many at most."""
+    """Give the pages, at most `most`, that cover these ascending ordinals in a list of this length."""
     pages: list[int] = []
     covered = 0
     for ordinal in ordinals:

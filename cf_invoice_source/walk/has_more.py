@@ -1,7 +1,7 @@
-"""The walk by `has_more`, page after page, newest first: for a server whose counting is wrong.
+"""The walk by `has_more`, page after page, newest first. It is used if the server counts wrongly.
 
-It ends on every answer that a server can give: each further page needs a record that was not there before,
-or a list that has grown, and their number is bounded.
+It always ends, whatever a server answers. It goes on only if a page has a new record or the list has grown,
+and never beyond `max_pages`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The list has ended; why something may have been missed, or an empty text."""
+    """The list has ended. `unverified_reason` says why records may be missing; it is empty if none can be."""
 
     unverified_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The server's paging makes no sense: nothing that it lists can be trusted to be complete."""
+    """The server's paging makes no sense: its list cannot be trusted to be complete."""
 
     why: str
 
@@ -39,9 +39,9 @@ class Refuse:
 def next_step(
     previous: Page[Any], last: Page[Any], *, records_read: int, new: int, max_pages: int
 ) -> Fetch | Stop | Refuse:
-    """Say what follows the page `last`, which brought so many new records.
+    """Decide what to do after the page `last`, which had `new` new records.
 
-    `previous` is the page before it, the same for page 1. A list of more than `max_pages` has no end.
+    `previous` is the page before it; for page 1, page 1 itself. A list of more than `max_pages` is refused.
     """
     if not last.records:
         return Stop(f"page {last.asked} is empty, but says that more follow" if last.has_more else "")
@@ -58,7 +58,7 @@ def next_step(
 
 
 def is_same(before: Page[Any], after: Page[Any]) -> bool:
-    """Whether page 1 shows after a walk what it showed before: then nothing moved in between."""
+    """Whether page 1 is the same before and after a walk, so that nothing moved in between."""
     return before.total_count == after.total_count and _hashes(before) == _hashes(after)
 
 
@@ -68,7 +68,7 @@ def _hashes(page: Page[Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[R]):
-    """What is new on one page: the records with an id and the rejected ones, by key, and how many in all."""
+    """What is new on a page: its records with an id and its rejects, by key; `new` counts all new records."""
 
     records: tuple[tuple[str, R], ...]
     new: int
@@ -77,9 +77,9 @@ class Taken(Generic[R]):
 class Listing(Generic[R]):
     """Collects the pages of one walk.
 
-    Records without an id are held back until the end, for they are numbered from the oldest on. They, and
-    rejected records without an id, are told apart by their ordinal, counted from the end of the list: it
-    stays the same when new invoices arrive in front.
+    Invoices without an id are held back until the end, because they are numbered from the oldest on. They and
+    rejects without an id are told apart by their ordinal. It counts from the end of the list, so new invoices
+    in front do not change it.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Listing(Generic[R]):
         self._previous: list[str] = []
 
     def take(self, page: Page[R]) -> Taken[R]:
-        """Take in a page, and say what is new on it."""
+        """Add a page, and return what is new on it."""
         hashes = _hashes(page)
         if hashes == self._previous and len(set(hashes)) > 1:
             return Taken((), 0)
@@ -130,7 +130,7 @@ class Listing(Generic[R]):
         return key in self._names
 
     def _is_new(self, ordinal: int, record: R, page: Page[R]) -> bool:
-        """A record without an id is another one only at an ordinal that the server's own count covers."""
+        """Whether a record is new. Without an id, it is new only at an ordinal within the server's count."""
         name = record.id or f"ordinal {ordinal}"
         if name in self._names or (record.id is None and ordinal < 1 and page.asked > 1):
             return False

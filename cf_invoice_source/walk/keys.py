@@ -1,4 +1,4 @@
-"""What each record of a walk by ordinals is called, and what to remember of those that may change."""
+"""Gives each record of a walk by ordinals its key, and remembers the records that may change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Keys:
             self._occurrences[row_hash] = max(self._occurrences[row_hash], int(number))
 
     def key(self, ordinal: int, record: Record) -> str | None:
-        """Give a record's key, and remember it while it may change; None if it is known already."""
+        """Give a record's key, and remember it if the record may change; None if it is known already."""
         if record.is_reject:
             return self._reject_key(ordinal, record)
         key = record.id or self._anonymous_key(ordinal, record)
@@ -31,7 +31,7 @@ class Keys:
         return key
 
     def equal_ones(self, newest_us: int | None) -> dict[str, Equal]:
-        """Give the records without an id that could still get equal neighbours: those of the newest time."""
+        """Give the records without an id that an equal one may still follow: they have the newest time."""
         return {
             identity: equal
             for identity, equal in self._equal.items()

@@ -1,8 +1,8 @@
-"""The walk by ordinals: which page is needed next, and what the answers verify.
+"""The walk by ordinals: decides which page is needed next, and what the answers verify.
 
-Number the records of the list from the oldest, 1 to `total_count`. Such an ordinal stays the same when new
-invoices arrive in front, and a page with its own `total_count` tells the ordinal of each of its records. So
-the list can be read anywhere: only pages that cover a needed ordinal are worth a request, the oldest first.
+The records of the list are numbered from the oldest, 1 to `total_count`. This ordinal stays the same when new
+invoices arrive in front. The `total_count` of a page tells the ordinal of each of its records. So the list
+need not be read from its start: a walk asks only for pages that cover a needed ordinal, the oldest first.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ R = TypeVar("R", bound=Record)
 
 
 class Trouble(Enum):
-    """What an answer can show to be wrong with the walk."""
+    """What can be wrong with a walk, as an answer shows it."""
 
     MOVED = "moved"
     """Records moved between two requests: start again from page 1."""
     MARK = "mark"
-    """What the bookmark remembers has moved since: every ordinal is needed, what was seen still counts."""
+    """A record of the bookmark has moved since the last run: now every ordinal is needed. What was seen in
+    this walk still counts."""
     PAGING = "paging"
-    """The server's counting cannot be trusted: only a walk by `has_more` will do."""
+    """The server's counting cannot be trusted: walk by `has_more` instead."""
 
 
 def distrust(page: Page[Any]) -> str:
-    """Say why a page's own figures contradict each other; empty when they do not."""
+    """Say how a page's own figures contradict each other; empty if they do not."""
     before = (page.asked - 1) * page.per_page
     if page.per_page < 1 or page.total_count < 0:
         return f"per_page is {page.per_page}, total_count is {page.total_count}"
@@ -49,14 +50,14 @@ def distrust(page: Page[Any]) -> str:
 class Walk(Generic[R]):
     """One walk over one account's list, as a pure state: pages go in, records and decisions come out.
 
-    It is about the list as page 1 describes it; later arrivals wait for the next run.
+    It reads the list as page 1 describes it; invoices that arrive later are left for the next run.
 
     Attributes:
-        why_troubled: What `take` found wrong last, in words.
-        is_ordered: Whether nothing released so far was older than what was released before it. If not, the
-            list is not newest first, and a walk by ordinals verifies nothing.
-        round: Which round of asking is under way, by `wanted`: what was asked for in an earlier one, and not
-            taken yet, does not count any more.
+        why_troubled: What the last `take` found wrong, in words.
+        is_ordered: Whether each released record was at least as new as the one before. If not, the list is
+            not newest first, and a walk by ordinals verifies nothing.
+        round: The round of requests that `wanted` is in. Pages asked for in an earlier round and not taken
+            yet no longer count.
     """
 
     def __init__(self, first: Page[R], start: HighWaterMark) -> None:
@@ -90,7 +91,7 @@ class Walk(Generic[R]):
         self._newest_us: int | None = None
 
     def take(self, page: Page[R]) -> Trouble | None:
-        """Take in an answer, and say what is wrong, if anything is; `why_troubled` says it in words."""
+        """Take in a page, and return what is wrong, if anything is; `why_troubled` says it in words."""
         if trouble := self._look_at_counts(page):
             return trouble
         top = page.total_count - (page.asked - 1) * page.per_page
@@ -113,11 +114,12 @@ class Walk(Generic[R]):
         return None
 
     def _look_at_counts(self, page: Page[R]) -> Trouble | None:
-        """Say what is wrong with a page's own figures, and take over how long the list is now.
+        """Return what is wrong with a page's own figures, if anything is, and note how long the list is now.
 
-        Several requests may be on their way, and the server answers them in any order. So a list that is
-        shorter than another answer said has shrunk only if that answer was known when the page was asked for.
-        If not, this one may be the older; a page that is asked for later has to confirm it.
+        Several requests may be on their way, and the server may answer them in any order. Suppose that a page
+        gives a smaller total than an earlier answer. If that answer was known when the page was asked for,
+        the list has shrunk. If not, this page may be the older answer, and a page that is asked for later has
+        to confirm the total.
         """
         known = self._known_when_asked.pop(page.asked, self._latest)
         if page.total_count < known:
@@ -135,10 +137,11 @@ class Walk(Generic[R]):
         return None
 
     def wanted(self, most: int) -> list[int]:
-        """Name the pages to be on their way now, so many at most, the one with the lowest ordinal first.
+        """Name the pages to ask for now, at most `most`, the one with the lowest ordinal first.
 
-        They cover what is still needed as far as is known. None once everything was seen and
-        confirmed. No more than there were good answers so far: a server that counts wrongly may have no more.
+        They cover the ordinals still needed; there are none once everything has been seen and confirmed.
+        There are never more than good answers so far, because a server that counts wrongly may have no more
+        pages.
         """
         most = min(most, self._good_answers)
         pages = pages_covering(self._needed.missing(), most, self._latest, self._per_page)
@@ -160,10 +163,10 @@ class Walk(Generic[R]):
         return self._look.wanted()
 
     def release(self) -> Iterator[tuple[str, R]]:
-        """Give what was seen below the lowest ordinal still needed, oldest first, each with its key.
+        """Yield the records below the lowest ordinal still needed, oldest first, each with its key.
 
-        Before the checks have passed these are final invoices with an id. If a check fails, the others are
-        looked at anew, because records without an id may get other keys then.
+        Before the checks have passed, only final invoices with an id are released. If a check fails, the
+        others are read anew, because records without an id may then get other keys.
         """
         limit = self._needed.lowest()
         if limit <= self._start.ordinal:
@@ -186,7 +189,7 @@ class Walk(Generic[R]):
                 yield key, record
 
     def _due(self, limit: int) -> list[int]:
-        """List the ordinals to be given now: at first those seen up to the mark, then one after the other."""
+        """List the ordinals to release now: first those seen up to the mark, then all that follow it."""
         known = self._start.ordinal
         due = list(range(max(self._given, known) + 1, limit))
         if self._given < known:
@@ -195,7 +198,7 @@ class Walk(Generic[R]):
         return due
 
     def _release_final(self, limit: int) -> Iterator[tuple[str, R]]:
-        """Give final invoices, and keep of each only what the checks of order and end need."""
+        """Yield final invoices, and keep only what the checks of the order and of the mark need of each."""
         fresh, self._fresh = self._fresh, [ordinal for ordinal in self._fresh if ordinal >= limit]
         for ordinal in sorted(ordinal for ordinal in fresh if ordinal < limit):
             record = self._held[ordinal]
@@ -205,7 +208,7 @@ class Walk(Generic[R]):
                 yield record.id, record
 
     def widen(self) -> None:
-        """Forget the mark: every ordinal is needed. What was seen in this walk counts."""
+        """Forget the mark: every ordinal is needed now. What was seen in this walk still counts."""
         self._begin(NOTHING)
 
     def has_seen(self, key: str) -> bool:
@@ -213,11 +216,11 @@ class Walk(Generic[R]):
         return key in self._ids
 
     def is_past_checks(self) -> bool:
-        """Whether all that the mark claimed has been found at its ordinal."""
+        """Whether every record of the mark was found at its ordinal."""
         return self._needed.lowest() > self._start.ordinal
 
     def mark(self) -> HighWaterMark:
-        """How far the list is known now. Ask only after the checks have passed."""
+        """How far the list is known now. Valid only after the checks have passed."""
         ordinal, identity = self._last
         return HighWaterMark(
             ordinal,
@@ -232,9 +235,9 @@ class Walk(Generic[R]):
         return trouble
 
     def _note(self, ordinal: int, record: R) -> bool:
-        """Remember what stands where; False if that contradicts what was seen before.
+        """Remember which record is at an ordinal; False if that contradicts what was seen before.
 
-        Without an id, only the whole record tells whether another one stands there now.
+        A record without an id is compared as a whole: nothing else tells whether it is another one.
         """
         name = record.id or record.row_hash
         if ordinal in self._seen:
@@ -256,7 +259,7 @@ class Walk(Generic[R]):
         """Say how a record contradicts what the bookmark remembers; empty if it does not."""
         claim = self._start.claims(ordinal)
         if claim is not None and claim != record.identity:
-            named = claim[:100].encode("unicode_escape").decode()  # it may be anything
+            named = claim[:100].encode("unicode_escape").decode()  # an id may be any text
             return f"{named} is no longer where it was in the list"
         if ordinal in self._start.rejected and not record.is_reject and record.id is None:
             return "a rejected record has become an invoice without id, which only a full walk can number"

@@ -1,4 +1,4 @@
-"""What a walk must know of pages and records. It knows neither invoices nor HTTP."""
+"""What a walk needs to know of pages and records. It knows neither invoices nor HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Record(Protocol):
 
     @property
     def identity(self) -> str:
-        """The id, or a hash by what never changes; two records without an id may share it."""
+        """The id, or a hash of what never changes; two records without an id may share it."""
 
     @property
     def row_hash(self) -> str:
@@ -23,7 +23,7 @@ class Record(Protocol):
 
     @property
     def created_us(self) -> int | None:
-        """When it was created, in unix microseconds; None where that is not known."""
+        """When it was created, in unix microseconds; None if that is not known."""
 
     @property
     def is_final(self) -> bool:
@@ -63,21 +63,21 @@ class Page(Generic[T_co]):
 
 
 class PageSource(Protocol[T_co]):
-    """How a walk gets pages: it can have several fetched before it takes them."""
+    """Where a walk gets its pages from. Several can be fetched before they are taken."""
 
     @property
     def ahead(self) -> int:
-        """How many pages may be asked for before they are taken."""
+        """How many pages may be fetched ahead."""
 
     @property
     def in_flight(self) -> int:
-        """How many pages were asked for that nobody has taken yet."""
+        """How many pages have been asked for and not been taken yet."""
 
     def __call__(self, page: int) -> Page[T_co]:
-        """Take a page, and wait for it if need be."""
+        """Take a page; wait until it is there."""
 
     def expect(self, page: int) -> object:
-        """Have a page asked for now, for it will be needed."""
+        """Start fetching a page that will be needed."""
 
     def drop(self) -> None:
-        """Drop the pages that nobody took."""
+        """Drop the pages that were fetched and not taken."""

@@ -1,4 +1,4 @@
-"""Where a walk begins: with what the bookmark knows, or with nothing."""
+"""Decides where a walk begins: at the bookmark, or with nothing known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DAY_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class WalkPlan:
-    """Where a walk begins: what is known already, and why a full walk is needed, if one is."""
+    """Where a walk begins: what is known already, and why a full walk is needed, if it is."""
 
     mark: HighWaterMark
     full_reason: str = ""
@@ -19,9 +19,9 @@ class WalkPlan:
 
 
 def plan(bookmark: Bookmark, total: int, *, full_reason: str, now_s: int, full_sync_every_s: int) -> WalkPlan:
-    """Say where a walk begins, once page 1 has told how long the list is.
+    """Say where a walk begins, after page 1 has told the length of the list.
 
-    `full_reason` says why a full walk is wanted from outside; empty where it is not.
+    `full_reason` says why the caller wants a full walk; empty if the bookmark decides.
     """
     unfinished = bookmark.unfinished
     is_stale = _is_due(bookmark.unfinished_since, now_s, max(full_sync_every_s, _DAY_S))
@@ -48,5 +48,5 @@ def _why_full(bookmark: Bookmark, total: int, now_s: int, full_sync_every_s: int
 
 
 def _is_due(at_s: int | None, now_s: int, every_s: int) -> bool:
-    """Whether it is time again. A moment that lies ahead is of a clock that was wrong: it does not count."""
+    """Whether a walk is due again. A time in the future comes from a wrong clock, and counts as due."""
     return at_s is None or not 0 <= now_s - at_s < every_s

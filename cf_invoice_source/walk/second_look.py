@@ -1,10 +1,10 @@
 """The second look at the end of a walk: what was read must still be at its ordinal.
 
-A list that changes between two requests can hide a record. It moves to a page that was read already, while
-a late arrival or a new invoice keeps the total as it was. So where new records came from more than one
-answer, the walk asks again, after the last of them. First for the lowest ordinal of page 1, which moves when
-something turned up late below it. Then for every record that can be deleted, and for every record without an
-id, because an equal one may have taken its ordinal.
+A list that changes between two requests can hide a record: the record moves to a page that was read already,
+while a late arrival or a new invoice keeps the total as it was. So if new records came from more than one
+answer, the walk asks again after the last of them. First it asks for the lowest ordinal of page 1, which has
+moved if a late arrival came in below it. Then it asks for every record that can be deleted, and for every
+record without an id, because an equal one may have taken its ordinal.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 
 
 class SecondLook:
-    """Ordinals to be seen again in rounds; a round is asked for when the one before was answered.
+    """The ordinals to see again, in rounds. A round begins when the one before has been answered.
 
     Attributes:
-        round: Which round is under way, from 1; 0 before the first. What was asked for in an earlier one does
-            not count.
+        round: The current round, from 1; 0 before the first. Answers to an earlier round's requests do not
+            count.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class SecondLook:
         self._seen = set[int]()
 
     def begin(self, lowest_of_page_1: int, others: Iterable[int]) -> None:
-        """Begin with what was read so far."""
+        """Begin the first round; `others` are for the second."""
         self.round = 1
         self._rounds = [[lowest_of_page_1], sorted(others, reverse=True)]
 
     def saw(self, ordinals: Iterable[int]) -> None:
-        """Take what an answer has shown off the list; go on to the next round when this one is over."""
+        """Cross off the ordinals that an answer has shown, and begin the next round when this one is over."""
         if not self._rounds:
             return
         self._seen.update(ordinals)
@@ -40,7 +40,7 @@ class SecondLook:
             self.round += 1
 
     def wanted(self) -> Iterator[int]:
-        """Give the ordinals of this round that were not seen again yet, the lowest first."""
+        """Yield the ordinals of this round that have not been seen again yet, the lowest first."""
         for ordinals in self._rounds[:1]:
             yield from (ordinal for ordinal in reversed(ordinals) if ordinal not in self._seen)
 

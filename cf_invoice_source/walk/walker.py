@@ -1,4 +1,4 @@
-"""The order of requests: carries out what the rules decide, and cuts what was read into batches."""
+"""Carries out a walk: requests pages as the rules decide, and divides the records into batches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Walker(Generic[R]):
         self._pages_taken = 0
         self._began_s = request.now_s
         self._is_compared = True
-        """Whether every value is compared if this becomes a full walk, not only the hash of a row."""
+        """Whether every value is compared if this walk is a full one; False if only the hash of some rows
+        was."""
 
     @property
     def figures(self) -> WalkFigures:
@@ -49,7 +50,7 @@ class Walker(Generic[R]):
         return self._figures
 
     def batches(self) -> Iterator[WalkBatch[R]]:
-        """Walk, and give what was read in batches; the last one has its `end`."""
+        """Walk, and yield the records in batches; the last batch has an `end`."""
         for _ in range(1 + MAX_RESTARTS):
             first = self._page(1)
             trouble = yield from self._by_ordinals(first)
@@ -95,11 +96,11 @@ class Walker(Generic[R]):
         return None
 
     def _next(self, walk: Walk[R]) -> Generator[WalkBatch[R], None, Page[R] | None]:
-        """Have the next pages fetched ahead, hand on a full package, and take the next page."""
+        """Start fetching the next pages, yield a package if it is full, and return the next page."""
         before = walk.round
         wanted = walk.wanted(1)
         if walk.round != before:
-            self._pages.drop()  # what is still on its way was asked for too early to confirm anything
+            self._pages.drop()  # they were asked for too early to confirm anything
         if not wanted:
             return None
         if self._pages.in_flight <= self._pages.ahead // 2:
@@ -130,7 +131,7 @@ class Walker(Generic[R]):
         return self._give(bookmark, WalkEnd("", walk.has_seen if is_whole else None, rejects))
 
     def _abandon(self) -> Iterator[WalkBatch[R]]:
-        """Drop what was read, to begin anew. What was handed on already is loaded first."""
+        """Drop what was read, to begin anew. Batches that were yielded already are loaded first."""
         self._collected.clear()
         self._bookmark = replace(self._bookmark, unfinished=None, unfinished_since=None)
         self._pages.drop()
@@ -139,7 +140,7 @@ class Walker(Generic[R]):
             yield self._give(self._bookmark, package_end=PackageEnd.ALWAYS)
 
     def _on_the_way(self, walk: Walk[R]) -> Bookmark:
-        """Say what to remember after a package that is not the last."""
+        """Make the bookmark for a package that is not the last."""
         mark = walk.mark()
         if self._figures.sync_mode == "full":
             return replace(self._bookmark, unfinished=mark, unfinished_since=self._began_s)
@@ -147,9 +148,9 @@ class Walker(Generic[R]):
         return replace(self._bookmark, mark=mark, invoices=mark.ordinal - rejects, rejects=rejects)
 
     def _by_has_more(self, first: Page[R], unverified_reason: str = "") -> Iterator[WalkBatch[R]]:
-        """Walk page by page, newest first: slower, but right whatever the server counts.
+        """Walk page by page, newest first: slower, but right even if the server counts wrongly.
 
-        Where there is an `unverified_reason` already, nothing can be verified any more.
+        With an `unverified_reason`, this walk verifies nothing.
         """
         listing = Listing[R]()
         self._figures = replace(self._figures, sync_mode="sequential")

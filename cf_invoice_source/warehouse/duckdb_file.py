@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseException
@@ -19,8 +20,8 @@ WHILE_LOADING = {"memory_limit": "128MB", "threads": "1"}
 take as long with 96 MB, and a quarter longer with 80; each job of dlt has a thread of its own besides."""
 
 
-def check_file_name(client: JobClientBase) -> None:
-    """Refuse a DuckDB file that is named like the dataset: DuckDB could not tell one from the other."""
+def check_file(client: JobClientBase) -> None:
+    """Refuse a file that is named like the dataset, which DuckDB could not tell apart, or is SQLite's."""
     file = database_file(client.config.credentials)
     if not file or client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
         return
@@ -29,6 +30,21 @@ def check_file_name(client: JobClientBase) -> None:
             f"The DuckDB file {file} is named like the dataset: DuckDB cannot tell one from the other.",
             remedy="name one of them otherwise, by --dataset or by DESTINATION__DUCKDB__CREDENTIALS",
         )
+    if file.is_file() and _begins_with(file, _SQLITE):
+        raise SettingsError(
+            f"The file {file} is a database of SQLite, not of DuckDB.",
+            remedy="name another file in DESTINATION__DUCKDB__CREDENTIALS, or load into SQLite: "
+            "--destination sqlalchemy",
+        )
+
+
+_SQLITE = b"SQLite format 3\0"
+
+
+def _begins_with(file: Path, sign: bytes) -> bool:
+    with suppress(OSError), file.open("rb") as content:
+        return content.read(len(sign)) == sign
+    return False
 
 
 @contextmanager

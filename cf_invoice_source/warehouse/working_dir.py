@@ -46,20 +46,18 @@ def check_working_dir(path: Path) -> None:
 def make_private(pipeline: dlt.Pipeline) -> None:
     """Close the working directory of a pipeline that has loaded nothing yet; later, who opens it means it."""
     path = Path(pipeline.working_dir)
-    if sys.platform != "win32" and pipeline.first_run and path.stat().st_uid == os.geteuid():
+    if sys.platform == "win32" or not (pipeline.first_run and path.is_dir()):
+        return
+    if path.stat().st_uid == os.geteuid():
         path.chmod(0o777 & ~(private_umask() | _WRITABLE_BY_OTHERS))
 
 
-@contextmanager
-def rows_deleted_once_loaded(pipeline_name: str) -> Iterator[None]:
+def delete_rows_once_loaded(pipeline_name: str) -> None:
     """Let dlt delete the files of a package that is loaded, unless its settings say otherwise."""
     setting = "load.delete_completed_jobs"
     own = f"{pipeline_name}.{setting}"
-    if any(dlt.config.get(name) is not None for name in (own, setting)):
-        yield
-        return
-    with dlt.config.values({own: True}):
-        yield
+    if all(dlt.config.get(name) is None for name in (own, setting)):
+        dlt.config[own] = True
 
 
 @contextmanager

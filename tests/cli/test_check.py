@@ -237,7 +237,7 @@ def test_a_token_of_an_account_that_nobody_names_is_not_called_wrong(
     named = command("check", "--json")
 
     assert named.exit_code == 0
-    assert said(unnamed, "token").startswith("Cloudflare knows no such token of a user: Invalid API Token")
+    assert said(unnamed, "token").startswith("Cloudflare knows no such user token: Invalid API Token")
     assert "if the token belongs to an account, name the account: --account ID" in said(unnamed, "token")
     error = json.loads(loaded.stdout)["error"]
     assert said_by_cloudflare.rstrip(".") in error["cause"]
@@ -645,7 +645,7 @@ def test_a_destination_that_nothing_can_be_tried_in_is_skipped(
     assert ended.exit_code == 0
     assert not (tmp_path / "invoices.db").exists()
     assert states(ended)["destination"] == SKIPPED
-    assert "nothing can be tried" in said(ended, "destination")
+    assert "cannot be tried" in said(ended, "destination")
 
 
 # A server database, with its rights

@@ -76,7 +76,8 @@ def test_a_working_directory_that_is_gone_is_one_screen(name: str, tmp_path: Pat
     gone = tmp_path / "gone"
     gone.mkdir()
     program = (
-        f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+        f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+        "sys.path.remove('')\n"  # as in the installed command
         "from cf_invoice_source.cli.main import main; main()"
     )
 

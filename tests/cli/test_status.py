@@ -283,7 +283,7 @@ def test_a_database_without_the_dataset_has_nothing_loaded(
         ("invoices", 0, "the tables hold 0 invoices and 0 rejected records, verified were 2 and 0"),
         ("invoice_syncs", 2, "no sync is on record"),
         ("invoice_rejects", 2, ""),
-        ("_dlt_pipeline_state", 2, "not compared: no pipeline has stored a bookmark of it with the rows"),
+        ("_dlt_pipeline_state", 2, "not compared: no pipeline has stored a bookmark for it with the rows"),
     ],
 )
 def test_a_table_that_is_missing_is_told_apart_from_one_that_is_verified(

@@ -46,7 +46,7 @@ SETTINGS: dict[str, tuple[Refusal, str]] = {
         "check the e-mail",
     ),
     "an unknown pair": (refusal(403, ("9103", "Unknown X-Auth-Key or X-Auth-Email")), "37 hexadecimal"),
-    "no sign-in arrived": (refusal(400, ("9106", "Missing X-Auth-Key")), "takes the header away"),
+    "no sign-in arrived": (refusal(400, ("9106", "Missing X-Auth-Key")), "removes the header"),
     "an account's token lists accounts": (refusal(400, LIST, asked="accounts"), "name the account"),
     "no token of a user": (
         refusal(401, ("1000", "Invalid API Token"), asked="user token"),
@@ -109,7 +109,7 @@ def test_a_token_that_may_be_an_accounts_is_not_called_wrong() -> None:
     causes = [meaning_of(SETTINGS[f"no token of {whose}"][0]).cause for whose in ("a user", "the account")]
 
     assert [cause.partition(":")[0] for cause in causes] == [
-        "Cloudflare knows no such token of a user",
+        "Cloudflare knows no such user token",
         "Cloudflare refused the request",
     ]
 

@@ -114,7 +114,7 @@ def test_a_list_of_accounts_that_is_shorter_than_it_says_is_not_believed(
     same_page = success(shown, result_info={"page": 1, "per_page": 50, "total_count": 2})
     simulator.faults.append(Fault(lambda _request, _answering: same_page, path="/accounts"))
 
-    with pytest.raises(TryLaterError, match="not as long as it says"):
+    with pytest.raises(TryLaterError, match="not as long as Cloudflare says"):
         list_accounts()
 
     assert len(simulator.requests) == 8
@@ -175,7 +175,15 @@ def test_credentials_that_may_not_list_accounts_are_told_so_with_the_ray(
         success([], result_info={"total_count": "1"}),
         success([], result_info=[]),
     ],
-    ids=["an object", "no id", "a number", "no result_info", "a text as total", "a list as result_info"],
+    ids=[
+        "an object",
+        "no id",
+        "an id that is a path",
+        "a number",
+        "no result_info",
+        "a text as total",
+        "a list as result_info",
+    ],
 )
 def test_a_list_of_accounts_of_another_shape_is_told_with_its_ray(
     simulator: Simulator, dlt_here: None, answer: Answer
@@ -232,7 +240,7 @@ def test_the_command_mentions_it_for_people_and_for_machines(left: Account, comm
     for_people = command("load")
     for_machines = command("load", "--json")
 
-    assert f"Account {left.id} is not listed by Cloudflare any more: its rows stay" in for_people.stdout
+    assert f"Cloudflare no longer lists account {left.id}: its rows stay" in for_people.stdout
     assert json.loads(for_machines.stdout)["unlisted"] == [left.id]
     assert (for_people.exit_code, for_machines.exit_code) == (0, 0)
 

@@ -395,3 +395,16 @@ def make(kind: str, number: int) -> Any:
     if kind == "reject":
         return f"garbage {number // 2}"
     return make_invoice(id=f"in_{number}" if kind == "id" else None, created=number // 2)
+
+
+@pytest.mark.parametrize(("asked", "new"), [(1, 2), (2, 0)])
+def test_records_without_id_that_the_count_does_not_cover_are_taken_from_page_1_alone(
+    asked: int, new: int
+) -> None:
+    """A server that counts none lists them all the same; from page 2 on they may be those of page 1 again."""
+    page = make_page(make_invoice(id=None), make_invoice(id=None), asked=asked, total_count=0)
+
+    listing = Listing[Item]()
+
+    assert listing.take(page).new == new
+    assert len(listing.anonymous()) == new

@@ -141,3 +141,15 @@ LOADED = Bookmark(MARK, None, 8, 0, NOW_S - 1)
 )
 def test_where_a_walk_begins(bookmark: Bookmark, total: int, why_full: str, start: WalkPlan) -> None:
     assert plan(bookmark, total, full_reason=why_full, now_s=NOW_S, full_sync_every_s=WEEK_S) == start
+
+
+@pytest.mark.parametrize(("age_s", "is_resumed"), [(0, True), (86_399, True), (86_400, False)])
+def test_an_interrupted_walk_goes_on_for_a_day_even_if_every_walk_is_a_full_one(
+    age_s: int, is_resumed: bool
+) -> None:
+    bookmark = replace(LOADED, unfinished=UNFINISHED, unfinished_since=NOW_S - age_s)
+
+    begun = plan(bookmark, 9, full_reason="", now_s=NOW_S, full_sync_every_s=0)
+
+    assert begun.is_resumed is is_resumed
+    assert begun.mark == (UNFINISHED if is_resumed else NOTHING)

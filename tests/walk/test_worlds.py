@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -18,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.loading.account import RowBatch, SyncRequest
 from cf_invoice_source.loading.comparison import Compare
+from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import Job
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, from_dict, to_dict
@@ -48,6 +51,10 @@ OPERATIONS = st.one_of(
     st.builds(lambda drop, place: lambda truth: truth.swap(drop, place), PLACES, PLACES),
     st.just(Truth.arrive_broken),
 )
+
+
+PIPELINE: Any = SimpleNamespace(collector=NULL_COLLECTOR)
+"""What is asked of a pipeline here: to count nothing."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -192,6 +199,7 @@ def accounts_of(
         job,
         TruthClient(truth),
         stored,
+        Counters(PIPELINE),
         package_rows=package_rows,
         schedule=schedule or Schedule(),
         ahead=ahead,

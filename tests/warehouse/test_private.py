@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import stat
@@ -18,6 +19,7 @@ from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse
 from tests.support.captured import captured
 from tests.support.make import make_invoices
+from tests.support.postgres import Database
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights are those of POSIX")
 
@@ -73,6 +75,7 @@ def test_what_the_command_leaves_is_for_its_user_alone_and_has_no_rows_but_in_th
     assert process("load").exit_code == 0
 
     assert open_to_others(tmp_path / "dlt") == []
+    assert rights(tmp_path / "dlt" / "pipelines") == 0o700
     assert rights(warehouse.path) == 0o600
     assert with_links(tmp_path / "dlt") == []
 
@@ -130,7 +133,8 @@ def test_tables_that_are_created_are_private_too(dlt_here: None, warehouse: Ware
     assert rights(Path(pipeline.working_dir)) == 0o700
 
 
-@pytest.mark.parametrize("command_name", ["load", "python"])
+@pytest.mark.quick("the group's-*", "another user's-python")
+@pytest.mark.parametrize("command_name", ["load", "check", "python"])
 @pytest.mark.parametrize(
     "whose", ["another user's", "the group's", "everybody's", "a link to another user's"]
 )
@@ -165,11 +169,11 @@ def test_a_directory_in_which_others_can_leave_a_load_is_refused(
         ):
             pass
     else:
-        ended = command("load")
+        ended = command(command_name)
 
         assert ended.exit_code == 1
-        assert "another user" in ended.stderr or "Other users" in ended.stderr
-    assert simulator.requests == []
+        assert "another user" in ended.output or "Other users" in ended.output
+    assert command_name == "check" or simulator.requests == []
     assert not warehouse.path.exists()
 
 
@@ -228,3 +232,23 @@ def test_an_error_of_the_driver_is_captured_without_rows(
     trace = new_pipeline().last_trace
     assert trace is not None
     assert "pay.stripe.com" not in str(trace) + trace.asstr(verbosity=2) + str(trace.asdict())
+
+
+@pytest.mark.slow
+def test_what_postgresql_quotes_is_shown_and_kept_nowhere(
+    simulator: Simulator, account: Account, database: Database, command: Command, tmp_path: Path
+) -> None:
+    account.records += make_invoices(1)
+    to_postgres = ("load", "--destination", "postgres", "--json", "--debug")
+    assert command(*to_postgres).exit_code == 0
+    database.query("ALTER TABLE cf_invoices.invoices ALTER invoice_pdf TYPE bigint USING NULL")
+    database.query("ALTER TABLE cf_invoices.invoice_changes ALTER invoice_pdf TYPE bigint USING NULL")
+    account.records.insert(0, make_invoices(2)[0])
+
+    ended = command(*to_postgres)
+
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout)["error"]["type"] == "DestinationError"
+    assert "pay.stripe.com" not in ended.output
+    kept = [path for path in with_links(tmp_path / "dlt") if "exception" in path or "trace" in path]
+    assert kept == []
