@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dlt
@@ -22,7 +24,8 @@ from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of, locat
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.duckdb_file import check_file, open_database
 from cf_invoice_source.warehouse.locks import Waits, database_lock, pipeline_lock
-from cf_invoice_source.warehouse.staging import separate_staging
+from cf_invoice_source.warehouse.rights import missing_rights_named
+from cf_invoice_source.warehouse.staging import dataset_name_in, separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 from cf_invoice_source.warehouse.working_dir import delete_rows_once_loaded, make_private
 
@@ -61,11 +64,15 @@ def load(
     with translated_errors():
         check_file(destination := client_of(pipeline))
     with (
+        missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
+        warnings.catch_warnings(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination, wait_s=waits.left_s),
         open_database(destination) as close_database,
     ):
+        # About the merge that dlt writes: nobody who loads can do anything about it.
+        warnings.filterwarnings("ignore", module=r"dlt\.destinations\.impl\.sqlalchemy")
         separate_staging(pipeline)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
@@ -87,7 +94,7 @@ def load(
         raise errors[0]
     return Report(
         pipeline_name=pipeline.pipeline_name,
-        dataset_name=pipeline.dataset_name,
+        dataset_name=dataset_name_in(destination, pipeline.dataset_name),
         destination=location_of(destination),
         accounts=tuple(replace(each, reject_reasons=reasons.get(each.account_id, ())) for each in outcomes),
         unlisted=accounts.unlisted,
@@ -111,6 +118,7 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
     make_private(pipeline)
     waits = Waits(wait_s)
     with (
+        missing_rights_named(partial(client_of, pipeline)),
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := client_of(pipeline), wait_s=waits.left_s),

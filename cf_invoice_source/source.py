@@ -21,7 +21,7 @@ from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.delivery import PackageWriter, missing_tables
 from cf_invoice_source.loading.job import Job, prepare
 from cf_invoice_source.redaction import shown
-from cf_invoice_source.schema.capabilities import TableFormat
+from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
 from cf_invoice_source.settings import SECTION, InvoiceType
@@ -45,6 +45,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
     created: dlt.sources.incremental[datetime] | None = None,
     schema_contract: dict[str, Any] | None = None,
     table_format: TableFormat | None = None,
+    file_format: FileFormat | None = None,
     write_disposition: Any = None,
 ) -> DltResource:
     """Load Cloudflare's AI Gateway invoices.
@@ -71,6 +72,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
             `source.schema_contract`.
         table_format: The table format for dlt's `filesystem`: delta or iceberg. By default it writes plain
             files, which hold old rows, too.
+        file_format: The format of the rows on their way, and of plain files: jsonl, parquet, csv or
+            insert_values. By default that of the destination. dlt's `loader_file_format` counts before it.
         write_disposition: Only merge is allowed: `invoices` is a mirror, and `invoice_changes` its history.
 
     Returns:
@@ -97,8 +100,9 @@ def empty_tables() -> DltResource:
     """Give the tables and columns that a pipeline does not have yet, without rows."""
 
     def tables() -> Iterator[Any]:
-        capabilities = StoredRows(dlt.current.pipeline()).capabilities
-        yield from missing_tables(table_hints(capabilities), capabilities)
+        pipeline = dlt.current.pipeline()
+        capabilities = StoredRows(pipeline).capabilities
+        yield from missing_tables(pipeline, table_hints(capabilities), capabilities)
 
     return dlt.resource(tables, name=INVOICES, section=SECTION, write_disposition="merge")
 
@@ -107,10 +111,13 @@ def _resource_of(job: Job, asked: Client | Accounts) -> DltResource:
     # Texts stay as they were sent: dlt would turn a text that looks like a time into a time.
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
     if job.created is None:
-        return _invoices(job, asked)
-    created = job.created.copy()
-    created.on_cursor_value_missing = "include"  # rows of the other tables have no `created`
-    return _invoices(job, asked, created)
+        resource = _invoices(job, asked)
+    else:
+        created = job.created.copy()
+        created.on_cursor_value_missing = "include"  # rows of the other tables have no `created`
+        resource = _invoices(job, asked, created)
+    # Where dlt's own choice for a run comes, too, so that it counts before this one.
+    return resource.apply_hints(file_format=job.file_format)
 
 
 @dlt.resource(name=INVOICES, section=SECTION, write_disposition="merge", spec=BaseConfiguration)
@@ -123,7 +130,9 @@ def _invoices(
 ) -> Iterator[Any]:
     """Yield the rows of every table, so that they and the bookmarks are in one load package."""
     is_range = created.end_value is not None
-    check_write_disposition(dlt.current.source().resources[INVOICES].write_disposition)
+    resource = dlt.current.source().resources[INVOICES]
+    check_write_disposition(resource.write_disposition)
+    file_format = resource.compute_table_schema().get("file_format")
     pipeline = dlt.current.pipeline()
     _refuse_refresh(pipeline)
     state = dlt.current.resource_state()
@@ -140,11 +149,11 @@ def _invoices(
     else:
         accounts = Accounts(job, asked, StoredRows(pipeline, job.table_format), Counters(pipeline))
     stored = accounts.stored
-    stored.check_tables()
+    stored.check_tables(file_format)
     hints = table_hints(stored.capabilities, job.table_format)
-    yield from missing_tables(hints, stored.capabilities)
+    yield from missing_tables(pipeline, hints, stored.capabilities)
     is_direct = accounts.bypass_normalizer and not is_range
-    writer = PackageWriter(pipeline, schema, hints, stored.capabilities, is_direct=is_direct)
+    writer = PackageWriter(pipeline, hints, stored.capabilities, file_format=file_format, is_direct=is_direct)
     verified: dict[str, Any] = {}
     with closing(writer), stored.connected():
         for batch in accounts.row_batches(bookmarks, is_range=is_range):

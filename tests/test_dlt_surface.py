@@ -383,7 +383,7 @@ def test_the_client_of_a_dataset_has_its_schema_and_opens_nothing(warehouse: War
 
 @pytest.mark.usefixtures("dlt_here")
 def test_the_text_of_a_configuration_has_no_password() -> None:
-    """`warehouse.dataset_ref.DatasetRef.location`, `runner.load`."""
+    """`cli.status`, `cli.check`, `runner.load`."""
     destination = dlt.destinations.postgres("postgresql://loader:made-up@nowhere/finance")
 
     said = str(dlt.dataset(destination, "mine", schema=dlt.Schema("s")).destination_client.config)
@@ -482,7 +482,9 @@ def test_the_sql_of_files_asks_its_hooks_for_a_table(tmp_path: Path) -> None:
         assert "things" in view.asked
 
 
-@pytest.mark.parametrize("hook", ["_iceberg_setup_statements", "create_view_select", "open_connection"])
+@pytest.mark.parametrize(
+    "hook", ["_iceberg_setup_statements", "create_secret", "create_view_select", "open_connection"]
+)
 def test_a_hook_that_we_override_has_its_signature(hook: str) -> None:
     """`warehouse.open_tables.OpenTables`."""
     from dlt.destinations.impl.filesystem.sql_client import FilesystemSqlClient
@@ -1446,17 +1448,20 @@ REACHED: Mapping[str, tuple[str, str]] = {
     "_get_table_update_sql": ("warehouse.probe", "each database's own CREATE TABLE"),
     "_iceberg_setup_statements": ("warehouse.open_tables", "loads an extension of DuckDB"),
     "_state_version": ("warehouse.stored", "which of two states is newer"),
-    "caps_params": ("warehouse.staging", "one job at a time, for SQLite"),
+    "caps_params": ("warehouse.dlt_names", "one job at a time; which file format the user prefers"),
     "collector": ("loading.counters", "counts pages beside what dlt counts"),
     "config_params": ("warehouse.dlt_names", "settings of a destination that is there already"),
+    "_register_filesystem": ("warehouse.open_tables", "DuckDB reads object stores by fsspec"),
+    "create_secret": ("warehouse.open_tables", "fails with DuckDB 2, and loads an extension with 1.5"),
     "create_view_select": ("warehouse.open_tables", "how a table of files is read"),
     "data_tables": ("warehouse.stored", "tables that have seen rows"),
     "config_providers": ("loading.lookup", "settings are looked up under our own section only"),
-    "dataset_path": ("warehouse.probe", "where files would be written"),
+    "dataset_path": ("warehouse.dlt_names", "where files would be written"),
     "evolve-columns-once": ("schema.contract", "a frozen table still takes its first columns"),
     "from_init_value": ("loading.access", "credentials from a text, a dict or credentials"),
     "get_value": ("loading.lookup", "as above, and where one was found"),
     "get_value_location": ("loading.lookup", "which file"),
+    "initialize_storage": ("warehouse.ownership", "a dataset is there before it is claimed"),
     "load_open_table": ("warehouse.open_tables", "Delta's or Iceberg's own table"),
     "loader_parallelism_strategy": ("warehouse.staging", "one job at a time, for SQLite"),
     "maybe_ddl_transaction": ("warehouse.probe", "a table that is made is undone"),

@@ -13,13 +13,18 @@ from cf_invoice_source.cloudflare.credentials import KeyAuth
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError, UnexpectedError
 from cf_invoice_source.loading.job import Job, account_ids_of, check_loader_settings, read_job
 from cf_invoice_source.settings import TOKEN_PAGE
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
-from cf_invoice_source.warehouse.destination import check_format, destination_capabilities
+from cf_invoice_source.warehouse.collation import check_collation
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of, settings_of
+from cf_invoice_source.warehouse.destination import check_file_format, check_format, destination_capabilities
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors, translated_errors
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient
 from cf_invoice_source.warehouse.duckdb_file import check_file
 from cf_invoice_source.warehouse.locks import check_locks
-from cf_invoice_source.warehouse.probe import try_pipeline, try_writing
+from cf_invoice_source.warehouse.ownership import check_claim
+from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
 from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.rights import missing_rights_named
+from cf_invoice_source.warehouse.staging import dataset_name_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +160,18 @@ class _Checks:
         client = ref.client()
         table_format = self._job.table_format if self._job else None
         check_format(client, table_format)
+        check_file_format(client, self._job.file_format if self._job else None, table_format)
+        if isinstance(client, FilesystemClient) and not destination_capabilities(client, table_format).shares:
+            check_claim(client, self._pipeline_name)
         check_file(client)
         check_locks(ref)
         try_pipeline(make_ref())
-        with translated_driver_errors():
+        with (
+            missing_rights_named(partial(staged_client, ref)),
+            translated_errors(),
+            translated_driver_errors(),
+        ):
+            check_collation(staged_client(ref))
             with make_ref().reading() as dataset:  # a second one: reading makes it read-only
                 if dataset:
                     queries = StatusQueries(dataset)
@@ -169,5 +182,5 @@ class _Checks:
         if tried is None:
             raise _SkippedError("this kind of destination cannot be tried without leaving something there")
         limit = destination_capabilities(client, table_format).limit
-        said = f"{tried} in {ref.location}, dataset {ref.dataset_name}"
+        said = f"{tried} in {location_of(client)}, dataset {dataset_name_in(client, ref.dataset_name)}"
         return f"{said}. {limit}" if limit else said

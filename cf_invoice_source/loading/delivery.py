@@ -17,6 +17,7 @@ from cf_invoice_source.schema.capabilities import Capabilities
 from cf_invoice_source.schema.columns import Columns
 from cf_invoice_source.schema.hints import incomplete_tables
 from cf_invoice_source.warehouse.destination import is_duckdb
+from cf_invoice_source.warehouse.dlt_names import AnyDestination, capabilities_in
 
 _DLTS_COLUMNS: dict[str, TColumnSchema] = {
     "_dlt_load_id": {"name": "_dlt_load_id", "data_type": "text", "nullable": False},
@@ -40,18 +41,20 @@ class PackageWriter:
     def __init__(
         self,
         pipeline: dlt.Pipeline,
-        schema: dlt.Schema,
         hints: TableHints,
         capabilities: Capabilities,
         *,
+        file_format: str | None,
         is_direct: bool,
     ) -> None:
+        schema = dlt.current.source_schema()
         self._hints = hints
         self._columns = Columns(schema, capabilities)
         self._folder = Path(pipeline.working_dir)
-        # For DuckDB, jsonl takes less time and memory than the format that dlt prefers.
-        self._file_format = "jsonl" if is_duckdb(pipeline.destination) else "preferred"
-        is_direct = is_direct and self._file_format == "jsonl" and _keeps_names(schema)
+        self._file_format = file_format or _own_format(pipeline.destination)
+        # As far as DuckDB reads it to the letter.
+        self._may_be_sniffed = self._file_format == "jsonl" and is_duckdb(pipeline.destination)
+        is_direct = is_direct and self._may_be_sniffed and _keeps_names(schema)
         self._as_files = _WITH_CURSOR if is_direct else ()
         self._files: dict[str, RowFile] = {}
         self._waiting: dict[str, list[Row]] = {}
@@ -111,10 +114,8 @@ class PackageWriter:
         del self._files[table]
 
     def _portion(self, table: str, rows: Rows) -> Iterator[Any]:
-        if any(map(duckdb_sniffs, rows)):
-            self._file_format = "preferred"
         self._in_one_file[table] += len(rows)
-        if self._in_one_file[table] > MOST_ROWS:
+        if self._may_be_sniffed and (self._in_one_file[table] > MOST_ROWS or any(map(duckdb_sniffs, rows))):
             self._file_format = "preferred"
         yield _marked(table, rows, **self._hints[table], file_format=self._file_format)
 
@@ -129,13 +130,22 @@ def _keeps_names(schema: dlt.Schema) -> bool:
     return all(schema.naming.normalize_identifier(name) == name for name in names)
 
 
-def missing_tables(hints: TableHints, capabilities: Capabilities) -> Iterator[Any]:
+def _own_format(destination: AnyDestination) -> str | None:
+    """Choose a format where the user chose none: only for DuckDB, which else has the slowest one of all."""
+    if not is_duckdb(destination):
+        return None
+    # "preferred", as a table may have another format from an earlier load.
+    return "preferred" if "preferred_loader_file_format" in capabilities_in(destination) else "jsonl"
+
+
+def missing_tables(pipeline: dlt.Pipeline, hints: TableHints, capabilities: Capabilities) -> Iterator[Any]:
     """Create all tables in the first load, even if an account has no invoices."""
     if not capabilities.nests:
         return
+    # Not as jsonl, as the table may be known: DuckDB cannot read the empty file that it makes of this.
+    file_format = "preferred" if is_duckdb(pipeline.destination) else None
     for table in incomplete_tables(dlt.current.source_schema().tables):
-        # Not as jsonl: for a table that exists, that is an empty file, which DuckDB cannot read.
-        yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format="preferred")
+        yield _marked(table, dlt.mark.materialize_table_schema(), **hints[table], file_format=file_format)
 
 
 def _marked(table: str, rows: Any, **hints: Any) -> Any:

@@ -16,7 +16,7 @@ from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.loading.access import Access, find_access
 from cf_invoice_source.loading.lookup import find, find_in_environment
-from cf_invoice_source.schema.capabilities import TABLE_FORMATS, TableFormat
+from cf_invoice_source.schema.capabilities import FILE_FORMATS, TABLE_FORMATS, FileFormat, TableFormat
 from cf_invoice_source.schema.contract import TSchemaContractDict, check_write_disposition, read_contract
 from cf_invoice_source.settings import FULL_SYNC_EVERY_DAYS, INVOICE_TYPES, InvoiceType
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
@@ -38,6 +38,7 @@ _HINTS: Mapping[str, Any] = {
     "full_sync_every_days": float,
     "schema_contract": dict,
     "table_format": str,
+    "file_format": str,
     "write_disposition": Any,
 }
 """The settings that are looked up one by one, and the type of each."""
@@ -58,6 +59,7 @@ class Job:
     created: dlt.sources.incremental[datetime] | None = None
     schema_contract: dict[str, Any] | None = None
     table_format: TableFormat | None = None
+    file_format: FileFormat | None = None
     write_disposition: Any | None = None
 
     def check(self) -> None:
@@ -71,6 +73,10 @@ class Job:
         if self.table_format not in {None, *TABLE_FORMATS}:
             raise SettingsError(
                 "There is no such table_format.", remedy=f"use one of {', '.join(TABLE_FORMATS)}"
+            )
+        if self.file_format not in {None, *FILE_FORMATS}:
+            raise SettingsError(
+                "There is no such file_format.", remedy=f"use one of {', '.join(FILE_FORMATS)}"
             )
         check_write_disposition(self.write_disposition)
         read_contract(self.schema_contract)

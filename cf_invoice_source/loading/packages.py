@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast
+from typing import Any
 
 import dlt
-from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -84,7 +83,7 @@ def _deliver(pipeline: dlt.Pipeline, before_retry: Callable[[], None] | None) ->
     )
     with values_forgotten(pipeline):
         pipeline.normalize()
-        info = cast("LoadInfo | None", attempts(pipeline.load))  # None if there was nothing to load
+        info: Any = attempts(pipeline.load)  # None if there was nothing to load
     for load_id in info.loads_ids if info else ():  # an exception of a job that was retried may quote values
         forget_values(Path(pipeline.working_dir, "load", "loaded", load_id))
 

@@ -83,7 +83,7 @@ class Report:
 
     Attributes:
         pipeline_name: Name of the dlt pipeline.
-        dataset_name: Dataset (schema) that holds the tables.
+        dataset_name: Dataset (schema) that holds the tables, as it is named there.
         destination: Where the dataset is, without secrets.
         accounts: The outcome of each account, in the order of the settings or of Cloudflare's list.
         unlisted: Accounts that were loaded before, and that Cloudflare no longer lists. Their rows stay.

@@ -15,9 +15,10 @@ from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
 from cf_invoice_source.invoices.syncs import Sync, problem_of, remedy_of
 from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.staging import dataset_name_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,11 @@ def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: fl
         bookmarks = queries.bookmarks() if queries else {}
         found = _accounts(queries, bookmarks, max_age_h) if queries else ()
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
+        client = ref.client()
         return Status(
             pipeline_name=ref.pipeline_name,
-            dataset_name=ref.dataset_name,
-            destination=ref.location,
+            dataset_name=dataset_name_in(client, ref.dataset_name),
+            destination=location_of(client),
             pending_packages=ref.pending_packages(bookmarks),
             accounts=accounts,
             absent=len(wanted - {account.account_id for account in accounts}),

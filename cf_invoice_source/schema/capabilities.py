@@ -8,6 +8,11 @@ from typing import Literal, get_args
 TableFormat = Literal["delta", "iceberg", "native"]
 """How a destination of files stores tables; the names are dlt's."""
 
+FileFormat = Literal["jsonl", "parquet", "csv", "insert_values"]
+"""How rows travel, and lie in plain files: those of dlt's formats that a user may want."""
+
+FILE_FORMATS: tuple[str, ...] = get_args(FileFormat)
+
 TABLE_FORMATS: tuple[str, ...] = get_args(TableFormat)
 
 
@@ -20,6 +25,7 @@ class Capabilities:
     deletes: bool = True  # a row marked deleted is removed; if not, it stays, marked and empty
     nests: bool = True  # a list in a row can have its own table, and a table can be made without rows
     grows: bool = True  # a table can get new columns
+    shares: bool = True  # several pipelines can load into one dataset at once
     digits: int | None = None  # how many significant digits of a number it keeps; None for all
 
     @property

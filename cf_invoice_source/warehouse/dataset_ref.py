@@ -95,11 +95,6 @@ class DatasetRef:
             for path in (self.working_dir.with_name(name) / step / folder).glob("*")
         )
 
-    @property
-    def location(self) -> str:
-        """Say where it lies, without secrets."""
-        return location_of(self.client())
-
     def client(self, *tables: TTableSchema) -> JobClientBase:
         """Make a client as the pipeline would; nothing is opened yet."""
         with _told("a client of the destination"), settings_of(self.pipeline_name):

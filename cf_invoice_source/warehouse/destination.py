@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from dlt.common.destination.utils import resolve_merge_strategy
@@ -10,10 +12,11 @@ from dlt.common.schema.utils import get_table_format
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.invoices.tables import INVOICES
+from cf_invoice_source.invoices.tables import INVOICES, SYNCS
 from cf_invoice_source.schema.capabilities import Capabilities
 from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
+    DestinationUndefinedEntity,
     FilesystemClient,
     JobClientBase,
     WithSqlClient,
@@ -32,6 +35,7 @@ def destination_capabilities(client: JobClientBase, table_format: str | None = N
         replaces=strategy is not None,  # else dlt only adds rows
         deletes=not is_iceberg,  # pyiceberg's upsert deletes nothing,
         grows=not is_iceberg,  # and from 0.10 on it fails where a column came after the rows
+        shares=not is_iceberg,
         nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
         digits=15 if is_sqlite(client) else None,  # of a REAL (https://www.sqlite.org/floatingpoint.html)
     )
@@ -63,6 +67,31 @@ def check_format(client: JobClientBase, table_format: str | None) -> None:
             f"The tables are there already, in the format {stored}, not {table_format}.",
             remedy="leave table_format as it was, or load into another dataset, with another pipeline",
         )
+
+
+def check_file_format(client: JobClientBase, file_format: str | None, table_format: str | None) -> None:
+    """Check that the destination takes files in this format, and holds none in another one."""
+    capabilities, tables = client.capabilities, client.schema.tables
+    known = capabilities.supported_loader_file_formats or []
+    if file_format and file_format not in {"preferred", *known}:
+        raise SettingsError(
+            f"This destination takes no files in the format {file_format}.",
+            remedy=f"leave file_format out, or use one of {', '.join(known)}",
+        )
+    is_plain = (table_format or get_table_format(tables, INVOICES) or "native") == "native"
+    if not (isinstance(client, FilesystemClient) and is_plain and SYNCS in tables):
+        return
+    wanted = file_format or tables[SYNCS].get("file_format") or "preferred"
+    wanted = str(capabilities.preferred_loader_file_format) if wanted == "preferred" else wanted
+    with suppress(DestinationUndefinedEntity):
+        found = {
+            PurePosixPath(path.removesuffix(".gz")).suffix[1:] for path in client.list_table_files(SYNCS)
+        }
+        if others := found - {wanted}:
+            raise SettingsError(
+                f"The files are there already, in the format {', '.join(sorted(others))}, not {wanted}.",
+                remedy="set file_format as it was, or load into another dataset, with another pipeline",
+            )
 
 
 def sql_client_of(client: JobClientBase) -> SqlClientBase[Any] | None:

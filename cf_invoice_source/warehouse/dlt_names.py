@@ -32,3 +32,13 @@ from dlt.destinations.sql_client import WithSqlClient as WithSqlClient
 def settings_in(destination: AnyDestination) -> dict[str, Any]:
     """Give the settings of a destination that is there already, to be changed."""
     return destination.config_params
+
+
+def dataset_path_of(client: FilesystemClient) -> str:
+    """Name the directory of a dataset of files."""
+    return client.dataset_path.rstrip("/")
+
+
+def capabilities_in(destination: AnyDestination) -> dict[str, Any]:
+    """Give the capabilities that were set for a destination, to be changed, too."""
+    return destination.caps_params

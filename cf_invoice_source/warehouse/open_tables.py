@@ -1,4 +1,4 @@
-"""Reads Delta and Iceberg tables with the libraries that wrote them, without DuckDB's extensions."""
+"""Reads files, Delta and Iceberg tables with the libraries that wrote them, without DuckDB's extensions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ class OpenTables(FilesystemSqlClient):
         """Connect, and forget what an earlier connection saw."""
         self._views = {}
         return super().open_connection()
+
+    def create_secret(
+        self,
+        scope: str,  # noqa: ARG002 - dlt's signature
+        credentials: Any,  # noqa: ARG002
+        secret_name: str | None = None,  # noqa: ARG002
+        persist_secrets: bool = False,  # noqa: ARG002
+    ) -> bool:
+        """Let DuckDB read an object store by fsspec, which wrote to it, and not by an extension of its own.
+
+        That one is downloaded when it is first used, and with DuckDB 2 dlt cannot make the secret for it.
+        """
+        protocol = self.remote_client.config.protocol
+        if protocol != "file":
+            self._register_filesystem(self.remote_client.fs_client, protocol)
+        return True
 
     @staticmethod
     def _iceberg_setup_statements() -> list[str]:

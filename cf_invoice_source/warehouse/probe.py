@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import duckdb
+from dlt.common.schema.typing import TTableSchema
 from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, new_table
+from cf_invoice_source.warehouse.destination import is_sqlite
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of, new_table
 from cf_invoice_source.warehouse.staging import name_staging
 
 
@@ -25,9 +27,8 @@ def try_pipeline(ref: DatasetRef) -> None:
 
 def try_writing(ref: DatasetRef) -> str | None:
     """Make something, take it away and say what it was; None where it could not be taken away."""
-    name_staging(ref.destination, ref.client().config, ref.pipeline_name)
     scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
-    client = ref.client(new_table(scratch, columns=[new_column("tried", "bigint")]))
+    client = staged_client(ref, new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
         beside = Path(credentials.database).with_name(f"{scratch}.duckdb")
@@ -37,16 +38,21 @@ def try_writing(ref: DatasetRef) -> str | None:
             beside.unlink(missing_ok=True)
         return "can be written: a file can be made"
     if isinstance(client, FilesystemClient):
-        directory = client.dataset_path.rstrip("/")
+        directory = dataset_path_of(client)
         if client.is_local_filesystem:  # where directories are real, take the nearest one that is there
             directory = str(next(filter(Path.exists, (Path(directory), *Path(directory).parents))))
         client.fs_client.write_text(f"{directory}/{scratch}", "")
         client.fs_client.rm_file(f"{directory}/{scratch}")
         return "can be written: a file was made and removed"
-    # SQLAlchemy writes no CREATE TABLE of its own, and opening its SQLite databases makes files.
-    if isinstance(client, SqlJobClientBase) and client.config.destination_type != "sqlalchemy":
+    if isinstance(client, SqlJobClientBase) and not is_sqlite(client):  # to open that would make files
         return _try_sql(client, scratch)
     return None
+
+
+def staged_client(ref: DatasetRef, *tables: TTableSchema) -> JobClientBase:
+    """Make a client with the staging dataset that a load would have."""
+    name_staging(ref.destination, ref.client().config, ref.pipeline_name)
+    return ref.client(*tables)
 
 
 def _try_sql(client: SqlJobClientBase, scratch: str) -> str:
@@ -59,6 +65,14 @@ def _try_sql(client: SqlJobClientBase, scratch: str) -> str:
             with sql.with_alternative_dataset_name(dataset_name if is_there else scratch):
                 _try_table(client, scratch, in_new_dataset=not is_there)
     return f"can be written: a {'table' if has_dataset else 'dataset'} was made and dropped"
+
+
+def _create_table(client: SqlJobClientBase, scratch: str) -> list[str]:
+    if client.config.destination_type == "sqlalchemy":  # which writes it only when it makes a table
+        sql = client.sql_client
+        return [f"CREATE TABLE {sql.make_qualified_table_name(scratch)} (tried BIGINT)"]
+    columns = list(client.schema.get_table_columns(scratch).values())
+    return client._get_table_update_sql(scratch, columns, generate_alter=False)  # noqa: SLF001 - each database's own
 
 
 class _UndoError(Exception):
@@ -79,8 +93,7 @@ def _try_table(client: SqlJobClientBase, scratch: str, *, in_new_dataset: bool) 
         with suppress(_UndoError), client.maybe_ddl_transaction():
             if in_new_dataset:
                 sql.create_dataset()
-            columns = list(client.schema.get_table_columns(scratch).values())
-            for statement in client._get_table_update_sql(scratch, columns, generate_alter=False):  # noqa: SLF001 - each database's own CREATE TABLE
+            for statement in _create_table(client, scratch):
                 sql.execute_sql(statement)
             raise _UndoError  # noqa: TRY301 - only so does a transaction of dlt's undo what was done
     except Exception:

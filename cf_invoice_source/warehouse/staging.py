@@ -16,6 +16,8 @@ from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
     DestinationClientConfiguration,
     DltException,
+    JobClientBase,
+    capabilities_in,
     settings_in,
 )
 
@@ -39,7 +41,7 @@ def separate_staging(pipeline: dlt.Pipeline) -> None:
     name_staging(destination, client.config, pipeline.pipeline_name)
     if is_sqlite(client):
         # SQLite has one writer: of several at once some would fail, and be tried again.
-        destination.caps_params["loader_parallelism_strategy"] = "sequential"
+        capabilities_in(destination)["loader_parallelism_strategy"] = "sequential"
 
 
 def name_staging(
@@ -49,6 +51,14 @@ def name_staging(
     if getattr(config, _LAYOUT, None) == _DEFAULT:
         digest = sha256(pipeline_name.encode()).hexdigest()[:8]
         settings_in(destination)[_LAYOUT] = f"{_DEFAULT}_{digest}"
+
+
+def dataset_name_in(client: JobClientBase, given: str) -> str:
+    """Name a dataset as it is in the database, which may write it in another way than the user."""
+    config = client.config
+    if isinstance(config, DestinationClientDwhConfiguration):
+        return config.normalize_dataset_name(client.schema)
+    return given
 
 
 def separate_staging_of_the_active_pipeline() -> None:

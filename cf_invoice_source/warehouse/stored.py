@@ -14,9 +14,11 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
+from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import client_of
-from cf_invoice_source.warehouse.destination import check_format
+from cf_invoice_source.warehouse.destination import check_file_format, check_format
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
@@ -94,9 +96,14 @@ class StoredRows(TableReader):
         accounts = bookmarks_in(ours).keys()
         return any(accounts & bookmarks_in(state).keys() for state in others.values())
 
-    def check_tables(self) -> None:
-        """Check that the tables can be kept in the format that the user chose, and are ours."""
-        check_format(self._job_client(), self.table_format)
+    def check_tables(self, file_format: str | None) -> None:
+        """Check that the tables, and the files of rows, can be as the user chose, and are ours."""
+        client = self._job_client()
+        check_format(client, self.table_format)
+        check_file_format(client, file_format, self.table_format)
+        check_collation(client)
+        if isinstance(client, FilesystemClient) and not self.capabilities.shares:
+            claim_dataset(client, self._pipeline.pipeline_name)
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
 

@@ -1,6 +1,7 @@
 """`cf-invoices check`: a tick or a cross for everything that a load needs, and nothing left behind."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -729,6 +730,49 @@ def test_tables_that_may_not_be_read_are_a_cross(loaded: Database, command: Comm
     ended = command("check", "--json", *TO_POSTGRES, env=env)
 
     assert "permission denied for table" in destination_cross(ended)
+
+
+@pytest.mark.slow
+@pytest.mark.quick("nothing-load")
+@pytest.mark.parametrize("command_line", ["check", "load"])
+@pytest.mark.parametrize("there", ["nothing", "the dataset", "both, of somebody else"])
+def test_a_restricted_role_is_told_the_sql_that_makes_both_schemas(
+    simulator: Simulator,
+    account: Account,
+    database: Database,
+    command: Command,
+    there: str,
+    command_line: str,
+) -> None:
+    account.records += make_invoices(1)
+    env = as_role(database)
+    if there == "the dataset":
+        [role] = re.findall(r"//(\w+):", env["DESTINATION__POSTGRES__CREDENTIALS"])
+        database.query(f"CREATE SCHEMA cf_invoices AUTHORIZATION {role}")
+    elif there != "nothing":
+        assert command("load", *TO_POSTGRES).exit_code == 0
+
+    ended = command(command_line, "--json", *TO_POSTGRES, env=env)
+
+    assert ended.exit_code == 1
+    statements = re.findall(r"(?:CREATE|GRANT) [^;]*;", ended.stdout.replace('\\"', '"'))
+    assert statements
+    for statement in statements:
+        database.query(statement)
+    assert command(command_line, "--json", *TO_POSTGRES, env=env).exit_code == 0
+
+
+def test_the_dataset_is_named_as_it_is_in_the_database(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += make_invoices(1)
+    env = {"COLUMNS": "500"}
+    dataset = ("--dataset", "CF-Invoices")
+
+    said = [command(each, *dataset, env=env).output for each in ("load", "check", "status")]
+
+    assert warehouse.query("SELECT count(*) FROM cf_invoices.invoices") == [(1,)]
+    assert all("dataset cf_invoices" in each and "CF-Invoices" not in each for each in said)
 
 
 @pytest.mark.slow

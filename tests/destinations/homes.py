@@ -8,6 +8,7 @@ tells the story in a process of its own, and prints what came of it.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,8 @@ import simplejson
 
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support.make import CREATED_S, expected_row, make_invoice, make_invoices
+from tests.support.mariadb import MariaDB
+from tests.support.s3 import S3
 
 if TYPE_CHECKING:
     from cf_invoice_source import Report
@@ -46,6 +49,9 @@ class Home:
         has_new_columns: Whether a new field gets a column.
         keeps_digits: How many digits of a number it keeps.
         skips: Steps of the story that wait for the next load, where a load takes seconds.
+        at_once: What the page says of several pipelines at once.
+        command: Destination, setting and place for the command; None where that is not tried.
+        on_s3: Whether the story is told on S3, too.
     """
 
     title: str
@@ -58,6 +64,9 @@ class Home:
     has_new_columns: bool = True
     keeps_digits: int = 38
     skips: frozenset[int] = frozenset()
+    on_s3: bool = False
+    at_once: str = "yes"
+    command: tuple[str, str, str] | None = None
 
 
 def _destination(name: str, *arguments: Any, **more: Any) -> Any:
@@ -91,9 +100,15 @@ def _in_sqlite(place: str, table: str) -> list[Row]:
         return _dicts(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
 
 
+def _in_mariadb(dsn: str, table: str) -> list[Row]:
+    server = MariaDB(int(dsn.rpartition(":")[2].partition("/")[0]))
+    return server.query(f"SELECT * FROM cf_invoices.{table}")  # noqa: S608
+
+
 def _in_delta(place: str, table: str) -> list[Row]:
     from deltalake import DeltaTable
 
+    place = _local(place)
     rows: list[Row] = DeltaTable(f"{place}/files/cf_invoices/{table}").to_pyarrow_table().to_pylist()
     return rows
 
@@ -101,21 +116,30 @@ def _in_delta(place: str, table: str) -> list[Row]:
 def _in_iceberg(place: str, table: str) -> list[Row]:
     from pyiceberg.table import StaticTable
 
-    newest = max(Path(place, "files", "cf_invoices", table, "metadata").glob("*.metadata.json"))
-    rows: list[Row] = StaticTable.from_metadata(newest.as_uri()).scan().to_arrow().to_pylist()
+    copied = Path(_local(place), "files")
+    newest = max((copied / "cf_invoices" / table / "metadata").glob("*.metadata.json"))
+    uri, properties = newest.as_uri(), {}
+    if place.startswith("s3://"):
+        uri = f"{place}/files/{newest.relative_to(copied)}"
+        properties = {
+            "s3.endpoint": _s3().url,
+            "s3.access-key-id": "made-up",
+            "s3.secret-access-key": "made-up",
+        }
+    rows: list[Row] = StaticTable.from_metadata(uri, properties).scan().to_arrow().to_pylist()
     return rows
 
 
 def _in_parquet(place: str, table: str) -> list[Row]:
     import duckdb
 
-    files = f"{place}/files/cf_invoices/{table}/*.parquet"
+    files = f"{_local(place)}/files/cf_invoices/{table}/*.parquet"
     with duckdb.connect() as connection:
         return _dicts(connection.execute(f"SELECT * FROM read_parquet('{files}', union_by_name = true)"))  # noqa: S608
 
 
 def _in_jsonl(place: str, table: str) -> list[Row]:
-    files = sorted(Path(place, "files", "cf_invoices", table).glob("*.jsonl"))
+    files = sorted(Path(_local(place), "files", "cf_invoices", table).glob("*.jsonl"))
     rows = [json.loads(line, parse_float=Decimal) for file in files for line in file.read_text().splitlines()]
     columns = {name: None for row in rows for name in row}
     return [columns | row for row in rows]
@@ -151,7 +175,16 @@ def _ducklake(place: str) -> Any:
 
 
 def _files(place: str, **more: Any) -> Any:
-    return _destination("filesystem", Path(place, "files").as_uri(), **more)
+    url = f"{place}/files" if place.startswith("s3://") else Path(place, "files").as_uri()
+    return _destination("filesystem", url, **more)
+
+
+def _s3() -> S3:
+    return S3(os.environ["DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL"])
+
+
+def _local(place: str) -> str:
+    return _s3().copy(place) if place.startswith("s3://") else place
 
 
 _NO_LISTS = "lists in a new field stay JSON, in `more_fields`; tables appear with their first row"
@@ -159,10 +192,21 @@ _ADDS = "`invoices` holds old rows, too; take the newest of `invoice_changes`, a
 
 HOMES: Mapping[str, Home] = {
     "duckdb": Home(
-        "DuckDB", ("duckdb",), lambda at: _destination("duckdb", f"{at}/w.duckdb"), _in_duckdb, {}
+        "DuckDB",
+        ("duckdb",),
+        lambda at: _destination("duckdb", f"{at}/w.duckdb"),
+        _in_duckdb,
+        {},
+        at_once="in turn",
+        command=("duckdb", "CREDENTIALS", "{at}/w.duckdb"),
     ),
     "postgres": Home(
-        "PostgreSQL", ("psycopg2-binary",), lambda at: _destination("postgres", at), _in_postgres, {}
+        "PostgreSQL",
+        ("psycopg2-binary",),
+        lambda at: _destination("postgres", at),
+        _in_postgres,
+        {},
+        command=("postgres", "CREDENTIALS", "{at}"),
     ),
     "sqlite": Home(
         "SQLite (`sqlalchemy`)",
@@ -172,6 +216,17 @@ HOMES: Mapping[str, Home] = {
         {},
         "a number of more than 15 digits is rejected",
         keeps_digits=15,
+        at_once="in turn",
+        command=("sqlalchemy", "CREDENTIALS", "sqlite:///{at}/w.db"),
+    ),
+    "mariadb": Home(
+        "MariaDB (`sqlalchemy`)",
+        ("sqlalchemy", "pymysql"),
+        lambda at: _destination("sqlalchemy", at),
+        _in_mariadb,
+        {},
+        "needs utf8mb4 and a collation such as utf8mb4_bin, which `check` and `load` look for",
+        command=("sqlalchemy", "CREDENTIALS", "{at}"),
     ),
     "ducklake": Home(
         "DuckLake",
@@ -182,6 +237,7 @@ HOMES: Mapping[str, Home] = {
         "tried with its catalog in SQLite, without the quiet and the full walk; "
         "a DuckDB file as catalog fails",
         skips=frozenset({1, 3, 4}),
+        at_once="not tried",
     ),
     "delta": Home(
         "`filesystem`, Delta",
@@ -191,6 +247,8 @@ HOMES: Mapping[str, Home] = {
         {"table_format": "delta"},
         _NO_LISTS,
         has_nested=False,
+        on_s3=True,
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
     "iceberg": Home(
         "`filesystem`, Iceberg",
@@ -202,16 +260,23 @@ HOMES: Mapping[str, Home] = {
         "deleted rows stay with `deleted` true until the next `load`",
         has_nested=False,
         has_new_columns=False,
+        on_s3=True,
+        at_once="refused",
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
     "parquet": Home(
         "`filesystem`, Parquet",
         ("pyarrow",),
-        lambda at: _files(at, preferred_loader_file_format="parquet"),
+        _files,
         _in_parquet,
-        {},
+        {"file_format": "parquet"},
         _ADDS,
+        at_once="not tried",
+        on_s3=True,
     ),
-    "jsonl": Home("`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS),
+    "jsonl": Home(
+        "`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS, on_s3=True, at_once="not tried"
+    ),
 }
 
 
@@ -353,9 +418,11 @@ def line(name: str, found: Found) -> str:
     cells = (
         home.title,
         found.drivers,
+        "local, S3" if home.on_s3 else "local",
         words[found.is_mirror],
         words[found.has_audit_trail],
         words[found.is_verified],
+        home.at_once,
         home.limit,
     )
     return f"| {' | '.join(cells)} |"

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import rmtree
@@ -15,12 +19,16 @@ import dlt
 import duckdb
 import pytest
 
-from cf_invoice_source import SettingsError, load
+from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
+from tests.support.mariadb import MariaDB, is_installed
+from tests.support.mariadb import running as mariadb_running
+from tests.support.pages import blocks
 from tests.support.postgres import Database
+from tests.support.s3 import BUCKET, S3, running
 
 pytestmark = [
     pytest.mark.usefixtures("dlt_here"),
@@ -32,11 +40,32 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
 
 
+@pytest.fixture
+def mariadb() -> Iterator[MariaDB]:
+    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
+    if not is_installed():
+        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with mariadb_running() as server:
+        yield server
+
+
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
     if name == "ducklake":
         return in_ducklake(directory)
-    place = request.getfixturevalue("database").dsn if name == "postgres" else str(directory)
-    return told_of(name, place)
+    return told_of(name, place_of(name, directory, request))
+
+
+def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
+    """Name a directory, or the address of a database that is empty."""
+    if name == "postgres":
+        return str(request.getfixturevalue("database").dsn)
+    if name != "mariadb":
+        return str(directory)
+    server: MariaDB = request.getfixturevalue("mariadb")
+    server.query("SET GLOBAL character_set_server = utf8mb4")
+    server.query("SET GLOBAL collation_server = utf8mb4_bin")
+    return server.dsn
 
 
 def in_ducklake(directory: Path) -> Found:
@@ -70,6 +99,87 @@ def test_the_line_on_the_page_is_what_the_story_comes_to(
     assert without_versions(written) in map(without_versions, PAGE.read_text().splitlines()), written
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with running() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", [name for name, home in HOMES.items() if home.on_s3])
+def test_the_line_on_the_page_is_that_of_s3_too(
+    name: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an extension of DuckDB, which would be downloaded."""
+    for key, value in (s3.settings | {"HOME": str(tmp_path)}).items():
+        monkeypatch.setenv(key, value)
+
+    found = told_of(name, f"s3://{BUCKET}/{tmp_path.name}")
+
+    assert without_versions(line(name, found)) in map(without_versions, PAGE.read_text().splitlines())
+
+
+def test_check_and_status_look_into_s3(
+    s3: S3, simulator: Simulator, account: Account, command: Command, tmp_path: Path
+) -> None:
+    account.records += make_invoices(3)
+    env = s3.settings | {
+        "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://{BUCKET}/{tmp_path.name}",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "delta",
+    }
+
+    ended = [command(each, "--destination", "filesystem", env=env) for each in ("check", "load", "status")]
+
+    assert [each.exit_code for each in ended] == [0, 0, 0], [each.output for each in ended]
+
+
+@pytest.mark.parametrize("command_line", ["check", "load"])
+def test_mariadb_is_told_the_sql_that_makes_it_exact(
+    mariadb: MariaDB,
+    simulator: Simulator,
+    account: Account,
+    command: Command,
+    process: Command,
+    command_line: str,
+) -> None:
+    """Its default is latin1, and to its usual collations in_a and in_A are one."""
+    account.records += [make_invoice(id="in_a", description="日本"), make_invoice(id="in_A")]
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn, "COLUMNS": "1000"}
+    to_mariadb = ("--destination", "sqlalchemy")
+
+    ended = command(command_line, *to_mariadb, env=env)
+
+    assert ended.exit_code == 1, ended.output
+    assert "latin1_swedish_ci" in ended.output
+    for statement in re.findall(r"CREATE DATABASE [^;]*;", ended.output):
+        mariadb.query(statement)
+    ended = process("load", *to_mariadb, env=env)
+    assert ended.exit_code == 0
+    assert "SAWarning" not in ended.output
+    assert mariadb.query("SELECT count(*) AS n FROM cf_invoices.invoices") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("there", ["nothing", "the databases"])
+def test_check_tries_mariadb_and_leaves_it_as_it_was(
+    mariadb: MariaDB, simulator: Simulator, account: Account, command: Command, there: str
+) -> None:
+    mariadb.query("SET GLOBAL character_set_server = utf8mb4")
+    mariadb.query("SET GLOBAL collation_server = utf8mb4_bin")
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn, "COLUMNS": "1000"}
+    to_mariadb = ("--destination", "sqlalchemy")
+    if there == "the databases":
+        assert command("load", *to_mariadb, env=env).exit_code == 0
+    objects = "SELECT schema_name AS s, '' AS t FROM information_schema.schemata UNION ALL SELECT "
+    objects += "table_schema, table_name FROM information_schema.tables ORDER BY 1, 2"
+    before = mariadb.query(objects)
+
+    ended = command("check", *to_mariadb, env=env)
+
+    assert ended.exit_code == 0, ended.output
+    what = "dataset" if there == "nothing" else "table"
+    assert f"can be written: a {what} was made and dropped" in ended.output
+    assert mariadb.query(objects) == before
+
+
 TABLES = ("invoices", "invoice_changes", "invoice_syncs", "invoice_rejects")
 
 MOVING = {"started_at", "finished_at", "observed_at"}
@@ -101,25 +211,160 @@ def test_the_same_world_makes_equal_tables_in_four_destinations(tmp_path: Path, 
     assert tables["delta"] == tables["duckdb"]
 
 
-def test_the_recipe_gives_the_list_where_rows_are_only_added(tmp_path: Path, place: Path) -> None:
-    blocks = [block.partition("```")[0] for block in PAGE.read_text().split("```sql\n")[1:]]
-    view, recipe = [block for block in blocks if "read_parquet" in block or "AS numbered" in block]
+@pytest.mark.parametrize(("name", "reads"), [("parquet", "read_parquet"), ("jsonl", "read_json")])
+def test_the_recipe_gives_the_list_where_rows_are_only_added(
+    name: str, reads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = [block.text for block in blocks("sql") if reads in block.text or "AS numbered" in block.text]
+    monkeypatch.setenv("DATA_WRITER__DISABLE_COMPRESSION", "false")  # as by default
     world = World(seed=1)
     account = world.add_account("Test")
     with Simulator(world) as simulator:
-        told = Told(HOMES["parquet"], str(tmp_path), simulator, account)
+        told = Told(HOMES[name], str(tmp_path), simulator, account)
         for settings in steps(account):
             told.load(**settings)
 
+    monkeypatch.chdir(tmp_path)  # from where it is pasted
     with duckdb.connect() as connection:
-        connection.execute(view.replace("files/", f"{tmp_path}/files/"))
-        listed = connection.execute(recipe).fetchall()
+        listed = connection.execute("".join(recipe)).fetchall()
     held = {(row[1].partition(":")[0], row[2], row[3]) for row in listed}
     assert len(listed) == len(account.records)
     assert held == {
         (record["id"] or "anonymous", record["status"], Decimal(record["amount_due"]))
         for record in account.records
     }
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "a setting": {"settings": {"file_format": "parquet"}},
+    "the destination": {"destination": {"preferred_loader_file_format": "parquet"}},
+    "a run": {"run": {"loader_file_format": "parquet"}},
+    "a run, against a setting": {
+        "run": {"loader_file_format": "parquet"},
+        "settings": {"file_format": "jsonl"},
+    },
+}
+
+
+@pytest.mark.quick("duckdb-a run, *")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["duckdb", "filesystem"])
+def test_the_file_format_is_the_one_that_the_user_chose(
+    simulator: Simulator, account: Account, place: Path, name: str, way: str
+) -> None:
+    account.records += make_invoices(3)
+    chosen = WAYS[way]
+    destination = getattr(dlt.destinations, name)(f"{place}/there", **chosen.get("destination", {}))
+    pipeline = dlt.pipeline("cloudflare_invoices", destination=destination, dataset_name="cf_invoices")
+
+    info = pipeline.run(cf_invoice_source(**chosen.get("settings", {})), **chosen.get("run", {}))
+
+    jobs = [job.job_file_info for package in info.load_packages for job in package.jobs["completed_jobs"]]
+    rows = {job.file_format for job in jobs if job.table_name in {"invoices", "invoice_changes"}}
+    assert rows - {"sql"} == {"parquet"}
+
+
+def test_files_stay_in_the_format_of_the_first_load(
+    simulator: Simulator, account: Account, tmp_path: Path
+) -> None:
+    account.records += make_invoices(1)
+    told = Told(HOMES["parquet"], str(tmp_path), simulator, account)
+    told.load()
+    asked = len(simulator.requests)
+
+    with pytest.raises(SettingsError, match="there already, in the format parquet, not jsonl"):
+        replace(told, home=replace(told.home, settings={"file_format": "jsonl"})).load()
+    assert len(simulator.requests) == asked
+    replace(told, home=replace(told.home, settings={})).load(full=True)
+    assert told.rows("invoices") == told.truth()
+
+
+def test_a_file_format_that_the_destination_does_not_take_is_a_setting_to_mend(
+    simulator: Simulator, account: Account, tmp_path: Path
+) -> None:
+    told = Told(HOMES["duckdb"], str(tmp_path), simulator, account)
+
+    with pytest.raises(SettingsError, match="takes no files in the format csv"):
+        told.load(file_format="csv")
+    assert simulator.requests == []
+
+
+# Several pipelines
+
+
+@pytest.mark.parametrize("name", [name for name, home in HOMES.items() if home.command])
+def test_several_pipelines_at_once_do_what_the_page_says(
+    name: str, world: World, simulator: Simulator, place: Path, request: pytest.FixtureRequest
+) -> None:
+    accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(4)]
+    home, at = HOMES[name], place_of(name, place, request)
+    assert home.command
+    destination, setting, value = home.command
+    env = {
+        **os.environ,
+        f"DESTINATION__{destination.upper()}__{setting}": value.format(at=at),
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": home.settings.get("table_format", "") or "native",
+    }
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", destination, "--quiet")
+
+    begun = [
+        subprocess.Popen(
+            [*command, "--pipeline-name", f"p{number}", "--account", account.id],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number, account in enumerate(accounts)
+    ]
+    ended = [(each.communicate(timeout=120)[1], each.returncode) for each in begun]
+
+    loaded = [account for account, (_, code) in zip(accounts, ended, strict=True) if code == 0]
+    assert len(loaded) == (1 if home.at_once == "refused" else 4), ended
+    held = {(row["account_id"], row["id"]) for row in home.look(str(at), "invoices")}
+    assert held == {(account.id, record["id"]) for account in loaded for record in account.records}
+
+
+@pytest.mark.parametrize("name", ["iceberg", "delta"])
+def test_iceberg_tables_take_one_pipeline_and_say_so_before_anything_is_asked_for(
+    simulator: Simulator, account: Account, tmp_path: Path, name: str
+) -> None:
+    account.records += make_invoices(3)
+    told = Told(HOMES[name], str(tmp_path), simulator, account)
+    told.load("one")
+    asked = len(simulator.requests)
+
+    if name == "delta":
+        told.load("another")
+    else:
+        with pytest.raises(SettingsError, match="loaded by the pipeline one, and takes no other one"):
+            told.load("another")
+        assert len(simulator.requests) == asked
+
+    account.find("in_3")["status"] = "void"
+    assert told.load("one").is_verified
+    assert told.rows("invoices") == told.truth()
+
+
+def test_of_pipelines_that_begin_with_iceberg_at_once_one_loads(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    account.records += make_invoices(3)
+    env = {
+        **os.environ,
+        "DESTINATION__FILESYSTEM__BUCKET_URL": f"{place}/files",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "iceberg",
+    }
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "filesystem", "--quiet")
+
+    begun = [
+        subprocess.Popen([*command, "--pipeline-name", f"p{number}"], env=env, stderr=subprocess.PIPE)
+        for number in range(3)
+    ]
+    ended = [(each.communicate()[1], each.returncode) for each in begun]
+
+    assert sorted(code for _, code in ended) == [0, 1, 1]
+    assert sum(b"takes no other one" in said for said, _ in ended) == 2
+    assert len(HOMES["iceberg"].look(str(place), "invoices")) == 3
 
 
 # What a load says of it

@@ -58,6 +58,7 @@ SETTINGS: dict[str, tuple[str, str, Callable[[Outcome], bool]]] = {
         _says("schema_contract makes no sense"),
     ),
     "table_format": ("table_format", "nonsense", _says("no such table_format")),
+    "file_format": ("file_format", "nonsense", _says("no such file_format")),
     "write_disposition": ("write_disposition", "append", _says("not with append")),
 }
 

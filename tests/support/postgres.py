@@ -74,7 +74,7 @@ def running(binaries: Path) -> Iterator[Postgres]:
             names = {user.pw_name for user in pwd.getpwall()}
             owner = "postgres" if "postgres" in names else "nobody"
             shutil.chown(data, owner)
-        server = Postgres(binaries, data, _free_port(), owner)
+        server = Postgres(binaries, data, free_port(), owner)
         server.initialize()
         server.start()
         try:
@@ -119,7 +119,7 @@ def create_database(server: Postgres, name: str) -> Database:
     return Database(server, name)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
