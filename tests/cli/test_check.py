@@ -172,6 +172,7 @@ def test_the_setting_that_holds_the_credentials_is_named_and_its_value_is_not(
     assert SECRET not in ended.output
 
 
+@pytest.mark.quick("sources.cf_invoice_source.credentials")
 @pytest.mark.parametrize("section", ["sources.cf_invoice_source", "sources.cf_invoice_source.credentials"])
 def test_the_file_that_holds_the_credentials_is_named(
     simulator: Simulator, account: Account, warehouse: Warehouse, place: Path, process: Command, section: str
@@ -501,6 +502,7 @@ def test_a_dataset_that_is_loaded_stays_as_it_is_to_the_byte(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.quick("a table of the user's")
 @pytest.mark.parametrize("there", ["no dataset", "an empty dataset", "a table of the user's"])
 def test_a_database_of_others_stays_as_it_is(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, tmp_path: Path, there: str
@@ -599,6 +601,7 @@ def test_a_destination_that_cannot_be_found_is_a_cross_beside_the_ticks(
     assert cause in destination_cross(command("check", "--json", *arguments))
 
 
+@pytest.mark.quick("the dataset")
 @pytest.mark.parametrize("there", ["nothing", "the dataset"])
 def test_a_bucket_is_tried_with_a_file_that_goes_again(
     simulator: Simulator,

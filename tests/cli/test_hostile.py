@@ -107,6 +107,7 @@ def check_status(command: Command) -> None:
     assert json.loads(as_json.stdout)["accounts"]
 
 
+@pytest.mark.slow
 def test_status_shows_characters_whatever_a_cell_holds(
     cells: Callable[[str, str], None], command: Command
 ) -> None:

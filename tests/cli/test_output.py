@@ -148,6 +148,7 @@ def test_quiet_prints_nothing_where_all_is_well(
     assert (ended.exit_code, ended.output) == (0, "")
 
 
+@pytest.mark.slow
 def test_quiet_does_not_say_what_only_takes_time(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, naps: Naps
 ) -> None:
@@ -187,6 +188,7 @@ def test_what_cloudflare_says_beside_its_answers_is_told_once_even_if_quiet(
     assert ended.stderr == "Cloudflare says: This endpoint will end soon, *** (code 1234)\n"
 
 
+@pytest.mark.quick("None")
 @pytest.mark.parametrize("log_level", [None, "INFO"])
 def test_a_problem_is_a_line_of_a_log_for_machines(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, log_level: str | None

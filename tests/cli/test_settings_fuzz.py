@@ -240,7 +240,7 @@ EXAMPLE = {
     "secrets": st.dictionaries(IN_FILES, TOML_VALUES, max_size=3),
 }
 HERE = settings(
-    max_examples=24,
+    max_examples=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate),  # to shrink would take minutes: what fails is small as it is

@@ -68,6 +68,7 @@ def figures(report: Report) -> list[tuple[str, str, int | None, int | None, int 
     ]
 
 
+@pytest.mark.slow
 def test_what_says_the_same_in_another_type_is_verified_and_writes_nothing(
     load: Load, world: World, warehouse: Warehouse
 ) -> None:

@@ -356,6 +356,7 @@ def test_status_compares_with_the_bookmarks_of_every_pipeline_in_the_dataset(
     assert "the tables hold 0 invoices and 0 rejected records, verified were 10 and 0" in emptied.stderr
 
 
+@pytest.mark.slow
 def test_status_tells_a_monitor_when_the_last_verified_sync_is_too_old(
     listed: Account, warehouse: Warehouse, command: Command
 ) -> None:

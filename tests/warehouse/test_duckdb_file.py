@@ -88,6 +88,7 @@ def test_a_limit_of_the_users_own_stays(file: Path, mine: Database) -> None:
         assert settings(mine) == ("953.6 MiB", 1)
 
 
+@pytest.mark.slow
 def test_rows_that_need_more_memory_get_it(
     monkeypatch: pytest.MonkeyPatch, warehouse: Warehouse, account: Account, load: Load
 ) -> None:
