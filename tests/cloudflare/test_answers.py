@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cf_invoice_source.cloudflare.answers import (
@@ -233,6 +233,7 @@ def test_a_page_has_exactly_the_records_of_the_document(document: Any) -> None:
 
 @given(secret=st.text(min_size=9, alphabet="XYZ"), document=ALMOST)
 def test_a_malformed_answer_is_described_without_its_content(secret: str, document: Any) -> None:
+    assume(secret not in str(document))  # what stands among the errors is shown
     document["result"] = secret
 
     answer = read_page(document, 1)
