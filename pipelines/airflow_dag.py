@@ -37,8 +37,9 @@ AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
 DUCKDB_FILE = Path(os.environ.get("CF_INVOICES_DUCKDB_FILE", AIRFLOW_HOME / "cloudflare_invoices.duckdb"))
 """Where DuckDB is the destination: one file for all tasks, so workers on several machines want a server."""
 
-PARALLEL = 1 if DESTINATION == "duckdb" else 8
-"""Accounts loaded at once. One process at a time can write to a DuckDB file; a server takes many."""
+PARALLEL = {"postgres": 8}.get(DESTINATION, 1)
+"""Accounts loaded at once. A DuckDB file takes one, PostgreSQL takes eight. Add another destination when
+you have seen it take several pipelines at a time."""
 
 POOL = os.environ.get("CF_INVOICES_POOL", "default_pool")
 """The pool of the tasks that ask Cloudflare: one for all DAGs that share a token, and so its quota."""

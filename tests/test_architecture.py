@@ -19,11 +19,10 @@ FILES = {
 }
 """Every module of the package, as "walk.ordinals"."""
 
-GROUND = {"errors", "settings", "notices", "exact_json", "redaction", "umask"}
+GROUND = {"errors", "settings", "notices", "exact_json", "redaction"}
 
 ROOMS: dict[str, set[str]] = {
     "redaction": set(),
-    "umask": set(),
     "errors": {"redaction"},
     "settings": set(),
     "notices": {"redaction"},

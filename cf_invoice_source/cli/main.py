@@ -22,7 +22,7 @@ from cf_invoice_source.settings import (
     PIPELINE_NAME,
     VERSION,
 )
-from cf_invoice_source.umask import private_umask
+from cf_invoice_source.warehouse.umask import private_umask
 
 if TYPE_CHECKING:
     import dlt

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: texts must fit, and IDs that differ in case must stay two, before anything is loaded."""
+"""MySQL and MariaDB: checks that every text fits and that IDs that differ only in case stay two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def check_collation(client: JobClientBase) -> None:
     """Check the two databases that a load writes to, or the server's defaults for what is missing.
 
     Raises:
-        SettingsError: One of them cannot keep every text, or takes texts that differ in case for the same.
+        SettingsError: One of them cannot keep every text, or treats texts that differ only in case as equal.
     """
     if client.capabilities.sqlglot_dialect != "mysql" or not isinstance(client, WithSqlClient):
         return

@@ -1,4 +1,4 @@
-"""Where the invoices of one pipeline lie. It is known by names, and looking there creates nothing."""
+"""Where the invoices of one pipeline lie. Looking there creates nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DatasetRef:
 
     @classmethod
     def of(cls, pipeline_name: str, destination: str, dataset_name: str) -> DatasetRef:
-        """Find a dataset by a user's names. One that dlt cannot use is not shown: it may be a secret."""
+        """Find a dataset by a user's names. A name that dlt cannot use is not shown: it may be a secret."""
         try:
             FileStorage.validate_file_name_component(pipeline_name)
         except ValueError:
@@ -107,7 +107,7 @@ class DatasetRef:
 
     @contextmanager
     def reading(self) -> Iterator[dlt.Dataset | None]:
-        """Open the dataset to be read; None where it is not there."""
+        """Open the dataset for reading; None if it does not exist."""
         with settings_of(self.pipeline_name):
             credentials = self.client().config.credentials
             file = database_file(credentials)
@@ -124,7 +124,7 @@ class DatasetRef:
 
 @contextmanager
 def _read_only(destination: AnyDestination, credentials: CredentialsConfiguration | None) -> Iterator[None]:
-    """Open a DuckDB file to be read: several may read it then, and none writes to it."""
+    """Open a DuckDB file read-only, so that others can read it, too."""
     if not isinstance(credentials, DuckDbCredentials):
         yield
         return
@@ -171,7 +171,7 @@ def _told(what: str) -> Iterator[None]:
 
 
 def database_file(credentials: CredentialsConfiguration | None) -> Path | None:
-    """Name the file that these credentials open, and make where it is missing; None for other databases.
+    """Name the file that these credentials open or create; None for other databases.
 
     Raises:
         SettingsError: They are those of another database, which DuckDB would take for the name of a file.

@@ -25,7 +25,7 @@ from cf_invoice_source.warehouse.dlt_names import (
 
 
 def destination_capabilities(client: JobClientBase, table_format: str | None = None) -> Capabilities:
-    """Look at a destination, by a client with the schema that is loaded there, if one is."""
+    """Say what a destination can do, asked with the schema that is loaded there, if there is one."""
     table_format = table_format or get_table_format(client.schema.tables, INVOICES)
     table = new_table(INVOICES, write_disposition="merge", table_format=cast("TTableFormat", table_format))
     strategy = resolve_merge_strategy({INVOICES: table}, table, client.capabilities)
@@ -95,7 +95,7 @@ def check_file_format(client: JobClientBase, file_format: str | None, table_form
 
 
 def sql_client_of(client: JobClientBase) -> SqlClientBase[Any] | None:
-    """Give what answers SQL about our tables; None where nothing does."""
+    """Give a client that answers SQL about our tables; None if there is none."""
     if isinstance(client, FilesystemClient):
         from cf_invoice_source.warehouse.open_tables import OpenTables  # noqa: PLC0415 - it needs DuckDB's
 

@@ -43,13 +43,13 @@ def translated_errors() -> Iterator[None]:
         # An error found inside `error` keeps its own cause: a circle of causes would hang whoever prints it.
         # An error of dlt's settings is not shown even in a traceback: it may repeat a value.
         is_own = explained.__traceback__ or isinstance(explained, SettingsError)
-        # The frames that it came through are left behind: they hold rows.
+        # Its own frames are dropped: they hold rows.
         raise explained.with_traceback(None) from (explained.__cause__ if is_own else _told_by(error))
 
 
 @contextmanager
 def translated_driver_errors(kept: str = "") -> Iterator[None]:
-    """Take whatever is raised for the destination's: each driver has errors of its own."""
+    """Treat every error as one of the destination: each driver has its own classes."""
     try:
         yield
     except (InvoiceSourceError, DltException):
@@ -130,7 +130,7 @@ _REMEDIES = {
         "(only if a load began it on a full disk, delete it)"
     ),
 }
-"""What to do where the destination says this: DuckDB's words, of the versions 1.5 and 2.0."""
+"""What to do if the destination says this: DuckDB's words, in versions 1.5 and 2.0."""
 
 
 def _unreadable(cause: TomlProviderReadException) -> SettingsError:

@@ -1,4 +1,4 @@
-"""Names of dlt that its guides do not use and several modules need: they come in here, each for a reason."""
+"""Names of dlt that its guides do not document and several modules need, each with its reason."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A DuckDB file stays open while a load goes on, and takes no more memory than it needs for that."""
+"""Keeps a DuckDB file open during a load, with no more memory than a load needs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import SettingsError
-from cf_invoice_source.umask import private_umask
 from cf_invoice_source.warehouse.dataset_ref import database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
+from cf_invoice_source.warehouse.umask import private_umask
 
 WHILE_LOADING = {"memory_limit": "128MB", "threads": "1"}
 """DuckDB takes most of a machine if it may: 500 MiB while it tidies up a million invoices. Packages of 20,000
@@ -21,7 +21,7 @@ take as long with 96 MB, and a quarter longer with 80; each job of dlt has a thr
 
 
 def check_file(client: JobClientBase) -> None:
-    """Refuse a file that is named like the dataset, which DuckDB could not tell apart, or is SQLite's."""
+    """Refuse a SQLite file, and one named like the dataset: DuckDB cannot tell the two names apart."""
     file = database_file(client.config.credentials)
     if not file or client.config.destination_type != "duckdb" or not isinstance(client, WithSqlClient):
         return
@@ -49,11 +49,11 @@ def _begins_with(file: Path, sign: bytes) -> bool:
 
 @contextmanager
 def open_database(client: JobClientBase) -> Iterator[Callable[[], None]]:
-    """Keep a DuckDB file open: dlt would open it for each step, and DuckDB tidy it up at each end.
+    """Keep a DuckDB file open. Otherwise dlt opens it for each step, and DuckDB checkpoints it after each.
 
-    Settings of the user's own stay as they are. What is yielded closes the file before the end, for when
-    something does not go well: unusual rows may need more memory, and where that runs out in the middle of a
-    commit, DuckDB wants the file to be opened anew.
+    The user's own settings are kept. The yielded function closes the file early. It is called when a step
+    failed: unusual rows may need more memory, and after a commit that ran out of it the file must be opened
+    again.
     """
     with ExitStack() as stack:
         if client.config.destination_type == "duckdb" and isinstance(client, WithSqlClient):
@@ -76,7 +76,7 @@ def _opened(sql_client: SqlClientBase[Any]) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(DatabaseException):  # a database that broke down says why by the error on its way
+            with suppress(DatabaseException):  # the error that is on its way says why the database broke down
                 database.execute_sql("CHECKPOINT")  # the last one to close the file would do so without limit
             with suppress(DatabaseException):
                 _write(database, before)

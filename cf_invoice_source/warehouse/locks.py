@@ -1,4 +1,4 @@
-"""One load at a time: of one pipeline, whose working directory two would spoil, and into one DuckDB file."""
+"""Allows one load at a time for a pipeline, whose working directory two would corrupt, and a DuckDB file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from filelock import FileLock, Timeout
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError, SettingsError, TryLaterError
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import LOCK_WAIT_S
-from cf_invoice_source.umask import private_umask
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, database_file
 from cf_invoice_source.warehouse.dlt_names import JobClientBase
+from cf_invoice_source.warehouse.umask import private_umask
 from cf_invoice_source.warehouse.working_dir import check_working_dir
 
 
 def pipeline_lock(
     pipeline_name: str, *, wait_s: float = LOCK_WAIT_S, pipelines_dir: str | None = None
 ) -> AbstractContextManager[None]:
-    """Keep other loads of a pipeline waiting. `load` takes it, too.
+    """Make other loads of a pipeline wait. `load` takes this lock, too.
 
-    Two programs that make one pipeline for the first time at once spoil its working directory: where that can
-    happen, take the lock before `dlt.pipeline`.
+    Two programs that create a pipeline at the same time corrupt its working directory. If that can happen,
+    take the lock before `dlt.pipeline`.
 
     Args:
         pipeline_name: Name of the dlt pipeline.
@@ -44,12 +44,12 @@ def pipeline_lock(
 
 
 def database_lock(client: JobClientBase, *, wait_s: float) -> AbstractContextManager[None]:
-    """Keep other loads into a DuckDB or SQLite file waiting; servers let many in at once."""
+    """Make other loads into a DuckDB or SQLite file wait. Servers take several at once."""
     named = database_file(client.config.credentials)
     if named is None:
         return nullcontext()
     database = Path(os.path.realpath(named))  # a link is another name of the same database
-    if not database.parent.is_dir():  # the lock would make it, and hide a slip of the pen
+    if not database.parent.is_dir():  # the lock would create it, and hide a typing error
         raise _unwritable_database(database)
     return _held(_lock_beside(database), f"into {database}", wait_s, _unwritable_database(database), database)
 
@@ -73,7 +73,7 @@ def _unwritable_database(database: Path) -> DestinationError:
 
 
 class Waits:
-    """Several waits in a row that may take so many seconds in all."""
+    """Several waits in a row, with a bound for their total in seconds."""
 
     def __init__(self, wait_s: float) -> None:
         self._until = monotonic() + wait_s
@@ -131,7 +131,7 @@ def check_locks(ref: DatasetRef) -> None:
 
 
 def _check_lock(path: Path, unwritable: InvoiceSourceError) -> None:
-    """Check that a lock can be opened, or made, with the directories that lack above it."""
+    """Check that a lock can be opened, or created together with missing directories."""
     if os.path.lexists(path):
         if not (path.is_file() and os.access(path, os.W_OK)):
             raise _unusable_lock(path)
@@ -149,7 +149,7 @@ def _unusable_lock(path: Path) -> SettingsError:
 
 
 def _share(path: Path, database: Path | None) -> None:
-    """Let whoever may write the database take its lock, too."""
+    """Give the lock the mode of the database: who may write one may take the other."""
     if database:
         with suppress(OSError):  # it is another user's, who did so, or the database is not there yet
             path.chmod(stat.S_IMODE(database.stat().st_mode) & 0o666)

@@ -13,7 +13,7 @@ from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, Fi
 
 
 class OpenTables(FilesystemSqlClient):
-    """Answers SQL about a dataset of files; a table is looked at once for each connection."""
+    """Answers SQL about a dataset of files. A table is read once for each connection."""
 
     _views: dict[str, tuple[str, str] | None]
 
@@ -29,9 +29,9 @@ class OpenTables(FilesystemSqlClient):
         secret_name: str | None = None,  # noqa: ARG002
         persist_secrets: bool = False,  # noqa: ARG002
     ) -> bool:
-        """Let DuckDB read an object store by fsspec, which wrote to it, and not by an extension of its own.
+        """Let DuckDB read an object store through fsspec, not through its own extension.
 
-        That one is downloaded when it is first used, and with DuckDB 2 dlt cannot make the secret for it.
+        DuckDB downloads that extension at run time, and with DuckDB 2 dlt cannot create its secret.
         """
         protocol = self.remote_client.config.protocol
         if protocol != "file":
@@ -62,7 +62,7 @@ class OpenTables(FilesystemSqlClient):
             rows = opened.scan().to_arrow_batch_reader()
         columns = ", ".join(map(self.escape_column_name, table["columns"]))
         copy = self.escape_column_name(f"copy_of_{name}")
-        # A copy, since DuckDB would hand its filters on to Arrow, which does not know all of them.
+        # A copy: DuckDB would pass its filters on to Arrow, which does not support all of them.
         self._conn.register("rows_of_a_table", rows)
         self._conn.execute(f"CREATE OR REPLACE TABLE {copy} AS SELECT {columns} FROM rows_of_a_table")
         self._conn.unregister("rows_of_a_table")
@@ -70,7 +70,7 @@ class OpenTables(FilesystemSqlClient):
 
 
 def purge(client: FilesystemClient, table_name: str) -> None:
-    """Take away the rows that are marked deleted, which Iceberg keeps."""
+    """Delete the rows that are marked deleted: Iceberg keeps them."""
     with suppress(DestinationUndefinedEntity):
         table = client.load_open_table("iceberg", table_name)
         if table.scan(row_filter="deleted = true").count():

@@ -1,7 +1,7 @@
-"""Keeps a dataset of Iceberg tables to one pipeline: of two at once, one would lose rows.
+"""Lets only one pipeline load a dataset of Iceberg tables: two at once would lose rows.
 
-dlt commits to Iceberg tables in files without a catalog: of two commits at once the later wins, and the rows
-of the other are gone, without an error. Delta has a log that refuses the later one.
+dlt commits to Iceberg tables in files without a catalog. If two commit at once, the later one wins, and the
+rows of the other are lost without an error. Delta's log refuses the later one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, dataset_path_of
 
 _CLAIM = "_cf_invoices_pipeline"
-"""A file in the dataset, with the name of the pipeline whose it is. It goes when the dataset is deleted."""
+"""A file in the dataset with the name of its pipeline. It is deleted with the dataset."""
 
 
 def claim_dataset(client: FilesystemClient, pipeline_name: str) -> None:
-    """Take a dataset that is nobody's, and check that it is this pipeline's.
+    """Claim a dataset for this pipeline, unless another one has claimed it.
 
     Raises:
         SettingsError: It is another pipeline's.
@@ -29,7 +29,7 @@ def claim_dataset(client: FilesystemClient, pipeline_name: str) -> None:
 
 
 def check_claim(client: FilesystemClient, pipeline_name: str) -> None:
-    """Check that a dataset is this pipeline's, or nobody's.
+    """Check that no other pipeline has claimed a dataset.
 
     Raises:
         SettingsError: It is another pipeline's.

@@ -20,14 +20,14 @@ from cf_invoice_source.warehouse.staging import name_staging
 
 
 def try_pipeline(ref: DatasetRef) -> None:
-    """Make the pipeline as a load would, in a place that goes away again; nothing is opened."""
+    """Create the pipeline as a load would, in a temporary directory; nothing is opened."""
     with TemporaryDirectory() as elsewhere, settings_of(ref.pipeline_name):
         ref.pipeline(pipelines_dir=elsewhere).deactivate()
 
 
 def try_writing(ref: DatasetRef) -> str | None:
-    """Make something, take it away and say what it was; None where it could not be taken away."""
-    scratch = f"cf_invoices_check_{uuid4().hex}"  # to be known again, should a check be killed half-way
+    """Create something, remove it, and say what it was; None if it cannot be removed."""
+    scratch = f"cf_invoices_check_{uuid4().hex}"  # tells whose it is, if a check is killed
     client = staged_client(ref, new_table(scratch, columns=[new_column("tried", "bigint")]))
     credentials = client.config.credentials
     if isinstance(credentials, DuckDbCredentials) and not Path(credentials.database).exists():
@@ -56,7 +56,7 @@ def staged_client(ref: DatasetRef, *tables: TTableSchema) -> JobClientBase:
 
 
 def _try_sql(client: SqlJobClientBase, scratch: str) -> str:
-    """Make a table in the dataset and in the one where dlt stages rows; one that is missing is made, too."""
+    """Create a table in the dataset and in the staging dataset. A missing dataset is created, too."""
     with client.sql_client as sql:
         has_dataset = sql.has_dataset()
         for dataset_name in dict.fromkeys((sql.dataset_name, sql.staging_dataset_name)):
@@ -76,11 +76,11 @@ def _create_table(client: SqlJobClientBase, scratch: str) -> list[str]:
 
 
 class _UndoError(Exception):
-    """Lets a transaction end with nothing done, where there is one."""
+    """Ends a transaction with nothing done, if there is one."""
 
 
 def _try_table(client: SqlJobClientBase, scratch: str, *, in_new_dataset: bool) -> None:
-    """Make a table, and drop it: not every database undoes a CREATE with its transaction."""
+    """Create a table and drop it: not every database rolls back a CREATE."""
     sql = client.sql_client
 
     def drop() -> None:

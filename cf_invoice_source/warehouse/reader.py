@@ -1,4 +1,4 @@
-"""Reads our tables of one dataset by SQL, in the dialect of its database; and what people ask of them."""
+"""Reads our tables of one dataset by SQL, in the dialect of its database, and answers questions on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, Jo
 
 
 class TableReader:
-    """Queries our tables, each row in its newest form. A table that is not there reads as empty."""
+    """Queries our tables; of each row the newest version counts. A missing table reads as empty."""
 
     def __init__(self, connect: Callable[[], JobClientBase], table_format: TableFormat | None = None) -> None:
         self._connect = connect
@@ -49,7 +49,7 @@ class TableReader:
 
     @contextmanager
     def connected(self) -> Iterator[SqlClientBase[Any] | None]:
-        """Keep one connection, which is dear, for all that is read inside; None where nothing can be read."""
+        """Keep one connection for everything that is read inside; None if nothing can be read."""
         sql_client = self._sql_client or sql_client_of(self._job_client())
         if self._sql_client or not sql_client:
             yield sql_client
@@ -75,7 +75,7 @@ class TableReader:
         return list(self._stream(select, *args))
 
     def _stream(self, select: str, *args: Any) -> Iterator[Any]:
-        """Give row after row of a SELECT that has each name of a table or column in braces.
+        """Yield the rows of a SELECT in which names of tables and columns stand in braces.
 
         Take all rows before anything else is asked: on one connection, DuckDB has one answer at a time.
         """
@@ -93,7 +93,7 @@ class TableReader:
                     yield from rows
 
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
-        """Quote columns as the database wants it, and select the rows of each table that count."""
+        """Quote columns for this database, and select the rows of each table that count."""
         ours = [column for table in TABLES.values() for column in table.columns]
         columns = ("_dlt_load_id", "pipeline_name", "state", *ours)
         names = {column: client.escape_column_name(column) for column in columns}
@@ -118,7 +118,7 @@ class TableReader:
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
     def check_owner(self) -> None:
-        """Check that no table of somebody else has the name of one of ours."""
+        """Check that no table of another program has the name of one of ours."""
         with self.connected() as client:
             if not client:
                 return
@@ -153,7 +153,7 @@ class TableReader:
 
 
 class StatusQueries(TableReader):
-    """Reads our tables, whoever loaded them. A table that is not there reads as empty."""
+    """Reads our tables, whichever pipeline loaded them. A missing table reads as empty."""
 
     def __init__(self, dataset: dlt.Dataset) -> None:
         super().__init__(lambda: dataset.destination_client)
@@ -242,20 +242,20 @@ _EMPTY: Mapping[str, Any] = {"text": "", "bigint": 0, "bool": False, "timestamp"
 
 
 def bookmarks_in(state: Any) -> Mapping[str, Any]:
-    """Give our bookmarks by account from a pipeline's state, in which other sources have their own."""
+    """Give our bookmarks by account from the state of a pipeline, which may have other sources, too."""
     for name in ("sources", SECTION, "resources", INVOICES, "bookmarks"):
         state = state.get(name) if isinstance(state, Mapping) else None
     return state if isinstance(state, Mapping) else {}
 
 
 def can_be_asked(client: SqlClientBase[Any], select: str) -> bool:
-    """Whether a query works, where the connection does: a passing fault is no damage."""
+    """Whether a query works although the connection does: a temporary fault is no damage."""
     try:
         client.execute_sql(select)
     except DestinationUndefinedEntity:
         return False
-    # Each database says in its own way that a column is missing. So a query that fails is asked once more,
-    # and in between another one, which must work.
+    # Each database has its own error for a missing column. So a query that failed is tried once more, after
+    # another one that must work.
     except Exception:  # noqa: BLE001 - see above
         client.execute_sql("SELECT 1")
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""Says which SQL gives a database user the rights that a load needs, where it failed for want of them."""
+"""Names the SQL that grants a database user the rights that a load lacks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cf_invoice_source.errors import DestinationError
 from cf_invoice_source.warehouse.dlt_names import JobClientBase, WithSqlClient
 
 _REFUSED = ("permission denied", "must be owner")
-"""How PostgreSQL, and Redshift, which came from it, say that a right is missing."""
+"""How PostgreSQL and Redshift say that a right is missing."""
 
 
 @contextmanager
 def missing_rights_named(connect: Callable[[], JobClientBase]) -> Iterator[None]:
     """Add to the error of a destination the SQL of the schemas or rights that are missing.
 
-    dlt stages rows in a second schema, whose name nobody else can know: it is made from the pipeline's.
+    dlt stages rows in a second schema, whose name only we know: it is made from the pipeline's.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def _statements(client: JobClientBase) -> list[str]:
             if is_open:
                 more += rights
             elif sql.execute_sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", name):
-                grant += rights  # it is there, only not for this user
+                grant += rights  # it exists, but this user cannot see it
             else:
                 create += [f"CREATE SCHEMA {schema} AUTHORIZATION {user};"]
     return create + grant or more

@@ -26,17 +26,16 @@ _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 
 
 def separate_staging(pipeline: dlt.Pipeline) -> None:
-    """Give a pipeline staging tables of its own, unless the settings name some.
+    """Give a pipeline its own staging tables, unless the settings name some.
 
-    dlt empties the staging tables of a dataset before it fills and merges them: pipelines that load into one
-    dataset at once would lose each other's rows, and the bookmarks would go ahead without them. And a dataset
-    of the name that dlt gives them by default may be somebody's own.
-    To be called before anything is loaded, also what was left behind: a package that was begun with other
-    staging tables cannot be finished.
+    dlt empties the staging tables of a dataset before it fills and merges them. Pipelines that share them
+    would lose each other's rows, and their bookmarks would say that these are loaded. And a dataset with
+    dlt's default name for them may belong to somebody. Call this before anything is loaded, also a pending
+    package: one that was begun with other staging tables cannot be finished.
     """
     destination = pipeline.destination
     if _LAYOUT in settings_in(destination):
-        return  # to find the settings takes dlt a while
+        return  # dlt takes a while to find the settings
     client = client_of(pipeline)
     name_staging(destination, client.config, pipeline.pipeline_name)
     if is_sqlite(client):
@@ -62,7 +61,7 @@ def dataset_name_in(client: JobClientBase, given: str) -> str:
 
 
 def separate_staging_of_the_active_pipeline() -> None:
-    """Do so where a pipeline is there already and knows its destination."""
+    """Do so for the active pipeline, if there is one with a destination."""
     if Container()[PipelineContext].is_active():
         with suppress(DltException):
             separate_staging(dlt.current.pipeline())

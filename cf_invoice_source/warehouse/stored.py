@@ -1,4 +1,4 @@
-"""What the destination holds of our tables: counts, ids, row hashes; and how to mend them."""
+"""What the destination holds of our tables: counts, ids, row hashes; and repairs them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST = 2**63 - 1
 
 
 class StoredRows(TableReader):
-    """Reads the tables of one pipeline's dataset. A table that is not there reads as empty."""
+    """Reads the tables of one pipeline's dataset. A missing table reads as empty."""
 
     def __init__(self, pipeline: dlt.Pipeline, table_format: TableFormat | None = None) -> None:
         super().__init__(self._connect_to_ours, table_format)
@@ -71,7 +71,7 @@ class StoredRows(TableReader):
             client.update_stored_schema(force=True)
 
     def purge_deleted(self) -> None:
-        """Take away the deleted invoices that Iceberg keeps."""
+        """Delete the invoices that are marked deleted: Iceberg keeps them."""
         client = None if self.capabilities.deletes else self._connect_to_ours()
         if isinstance(client, FilesystemClient):
             from cf_invoice_source.warehouse.open_tables import purge  # noqa: PLC0415 - it needs DuckDB's
@@ -86,7 +86,7 @@ class StoredRows(TableReader):
         return stored is not None and _version(stored) < _version(self._pipeline.state)
 
     def is_overtaken(self) -> bool:
-        """Whether somebody has loaded since what a package that was left here would write over."""
+        """Whether another load has written what a pending package would overwrite."""
         # That is this pipeline on another machine, as its state tells, or another one with the same accounts.
         # Versions decide: the clocks of machines differ.
         ours, others = self._pipeline.state, self.stored_states()
@@ -118,7 +118,7 @@ class StoredRows(TableReader):
         ids: Collection[str],
         is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> dict[str, Stored]:
-        """Look up what is held of these invoices; those of which nothing is held are left out.
+        """Look up what is held of these invoices. Invoices of which nothing is held are left out.
 
         `is_as_listed` says of a row whether its values are right; without it, its `row_hash` is believed.
         """

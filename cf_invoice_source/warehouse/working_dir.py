@@ -1,4 +1,4 @@
-"""The directory in which dlt keeps the packages of a pipeline: rows lie there, and what is there is run."""
+"""The directory in which dlt keeps load packages: it holds rows, and packages found there are loaded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dlt.pipeline.trace import PipelineStepTrace, save_trace
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.redaction import without_values
-from cf_invoice_source.umask import private_umask
+from cf_invoice_source.warehouse.umask import private_umask
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def check_working_dir(path: Path) -> None:
-    """Check that nobody else can have left a package in a working directory, if it is there.
+    """Check that no other user can have put a package into a working directory, if it exists.
 
     Raises:
         SettingsError: It is somebody else's, or others may write there.
@@ -44,7 +44,7 @@ def check_working_dir(path: Path) -> None:
 
 
 def make_private(pipeline: dlt.Pipeline) -> None:
-    """Close the working directory of a pipeline that has loaded nothing yet; later, who opens it means it."""
+    """Make the working directory of a new pipeline private. Later, an open one is the user's choice."""
     path = Path(pipeline.working_dir)
     if sys.platform == "win32" or not (pipeline.first_run and path.is_dir()):
         return
@@ -53,7 +53,7 @@ def make_private(pipeline: dlt.Pipeline) -> None:
 
 
 def delete_rows_once_loaded(pipeline_name: str) -> None:
-    """Let dlt delete the files of a package that is loaded, unless its settings say otherwise."""
+    """Let dlt delete the files of a loaded package, unless its settings say otherwise."""
     setting = "load.delete_completed_jobs"
     own = f"{pipeline_name}.{setting}"
     if all(dlt.config.get(name) is None for name in (own, setting)):
@@ -62,7 +62,7 @@ def delete_rows_once_loaded(pipeline_name: str) -> None:
 
 @contextmanager
 def values_forgotten(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """Take what a driver quotes out of what dlt says and keeps of a failure: log, exceptions, and trace."""
+    """Remove what a driver quotes from what dlt logs and keeps of a failure: log, exceptions, trace."""
     logger = logging.getLogger("dlt")
     logger.addFilter(_without_values_in_log)
     try:
@@ -78,7 +78,7 @@ def values_forgotten(pipeline: dlt.Pipeline) -> Iterator[None]:
 
 
 def forget_values(folder: Path) -> None:
-    """Take what a driver quoted out of the exceptions that dlt keeps in files."""
+    """Remove what a driver quoted from the exceptions that dlt keeps in files."""
     for file in folder.rglob("*.exception"):
         said = file.read_text(encoding="utf-8")
         file.write_text(without_values(said), encoding="utf-8")
