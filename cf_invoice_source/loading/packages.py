@@ -16,7 +16,11 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.dlt_errors import KEPT, translated_driver_errors
+from cf_invoice_source.warehouse.dlt_errors import (
+    KEPT,
+    translated_driver_errors,
+    translated_state_errors,
+)
 from cf_invoice_source.warehouse.dlt_names import DltException
 from cf_invoice_source.warehouse.reader import bookmarks_in
 from cf_invoice_source.warehouse.stored import StoredRows
@@ -117,7 +121,8 @@ def _forget_bookmarks(pipeline: dlt.Pipeline) -> None:
 def _synchronize(pipeline: dlt.Pipeline) -> None:
     """Use the destination's state if it is newer, as `pipeline.run` does."""
     if pipeline.config.restore_from_destination and not pipeline.dev_mode:
-        pipeline.sync_destination()
+        with translated_state_errors():
+            pipeline.sync_destination()
     if _mend(pipeline.state):  # a copy
         notify("All invoices are read again: the state of this pipeline cannot be read.")
         with pipeline.managed_state() as state:

@@ -58,6 +58,27 @@ def translated_driver_errors(kept: str = "") -> Iterator[None]:
         raise _destination_failed(error, kept) from _told_by(error)
 
 
+@contextmanager
+def translated_state_errors() -> Iterator[None]:
+    """Say what to do if what dlt has stored about the tables, its schema or its state, cannot be read.
+
+    It is not deleted here: a newer dlt may have written it.
+    """
+    try:
+        yield
+    except DltException as error:
+        below = getattr(error, "exception", error)
+        is_known = isinstance(below, DestinationException | ConfigurationException | InvoiceSourceError)
+        if is_known or not isinstance(below, DltException | ValueError | KeyError | TypeError):
+            raise
+        raise DestinationError(
+            f"What dlt has stored about the tables cannot be read ({type(below).__name__}): somebody has "
+            "changed it, or a newer dlt wrote it.",
+            remedy="update dlt; or else delete the rows of cf_invoice_source in _dlt_version, and those of "
+            "this pipeline in _dlt_pipeline_state: the next load reads and compares everything",
+        ) from None
+
+
 def _explained(error: Exception) -> Exception:
     """Find the error below dlt's wrappings, and say what to do about it."""
     causes = list(_causes(error))

@@ -1,6 +1,7 @@
 """What a load finds where it left its memory is input: odd values lead to a full walk, or do no harm."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,45 @@ def test_rows_that_somebody_changed_lead_to_a_verified_copy_and_a_status(
     held.execute(f"UPDATE cf_invoices.{change}")
     held.close()  # which can write, and the command opens the file to read
     assert command("status").exit_code in {0, 3}
+
+
+# What dlt keeps of its own
+
+STORED = {
+    "no JSON": "UPDATE cf_invoices._dlt_version SET schema = 'garbage'",
+    "an empty object": "UPDATE cf_invoices._dlt_version SET schema = '{}'",
+    "another name for the tables": (
+        """UPDATE cf_invoices._dlt_version SET schema = replace(schema, '"tables"', '"tabels"')"""
+    ),
+    "a newer dlt's": (
+        "UPDATE cf_invoices._dlt_version SET schema = "
+        """regexp_replace(schema, '"engine_version": *[0-9]+', '"engine_version":99')"""
+    ),
+    "a state that is no JSON": "UPDATE cf_invoices._dlt_pipeline_state SET state = 'garbage'",
+}
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.quick("no JSON")
+@pytest.mark.parametrize("change", STORED.values(), ids=STORED)
+def test_what_dlt_stored_and_cannot_be_read_is_told_with_what_to_delete(
+    process: Command, account: Account, warehouse: Warehouse, tmp_path: Path, change: str
+) -> None:
+    """On another machine, for this one knows the schema."""
+    account.records += make_invoices(3)
+    assert process("load").exit_code == 0
+    warehouse.query(change)
+    elsewhere = {"DLT_DATA_DIR": str(tmp_path / "another machine")}
+
+    ended = process("load", env=elsewhere)
+
+    assert ended.exit_code == 1
+    assert "What dlt has stored about the tables cannot be read" in ended.stderr
+    assert "delete the rows of cf_invoice_source in _dlt_version" in ended.stderr
+
+    warehouse.query("DELETE FROM cf_invoices._dlt_version WHERE schema_name = 'cf_invoice_source'")
+    warehouse.query("DELETE FROM cf_invoices._dlt_pipeline_state")
+    again = process("load", env=elsewhere)
+
+    assert again.exit_code == 0, again.stderr
+    assert len(warehouse.ids()) == 3
