@@ -266,7 +266,11 @@ ANSWERED: dict[str, tuple[Break, str, str]] = {
     "503 for ever": (fault(status(503)), "HTTP 503", "run again in a few minutes"),
     "429 for ever": (fault(rate_limited("0")), "throttling", "run again in a few minutes"),
     "cut JSON for ever": (fault(cut_json()), "not JSON", "proxy"),
-    "redirect": (fault(redirect("https://evil.example.com/")), "The server redirects to another address", "set base_url"),
+    "redirect": (
+        fault(redirect("https://evil.example.com/")),
+        "The server redirects to another address",
+        "set base_url",
+    ),
 }
 """What to break, and the cause and remedy that the screen must name."""
 
