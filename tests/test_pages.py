@@ -329,6 +329,13 @@ def test_the_tests_that_a_page_names_are_there(block: Block, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_the_shell_for_contributors_runs(clone: Path) -> None:
+    [block] = blocks("sh", ".github/CONTRIBUTING.md")
+
+    Shell(clone).run(block.text, os.environ)
+
+
+@pytest.mark.slow
 def test_the_shell_of_the_benchmarks_measures(clone: Path) -> None:
     pytest.importorskip("orjson")
     for name in ("__init__.py", "benchmarks", "support"):

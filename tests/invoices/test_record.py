@@ -589,6 +589,15 @@ def test_another_number_with_more_digits_than_the_destination_keeps_stays_as_it_
     assert read.values["net"] == Decimal("1.2345")
 
 
+def test_a_name_inside_a_field_has_at_most_255_characters() -> None:
+    fits, too_long = {"n" * 255: 1}, {"n" * 256: 1}
+
+    read = invoice(make_invoice(fits=fits, too_long=too_long))
+
+    assert read.values["fits"] == fits
+    assert read.values["more_fields"] == {"too_long": too_long}
+
+
 @pytest.mark.parametrize("kind", [list, dict])
 def test_a_field_has_at_most_20_levels(kind: type) -> None:
     deep = nested(kind, 20)

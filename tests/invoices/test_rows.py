@@ -125,6 +125,16 @@ def test_rejected_records_that_are_listed_no_more_are_resolved() -> None:
     }
 
 
+def test_a_time_that_cannot_be_read_is_null_when_its_row_is_written_again() -> None:
+    noted = rows()
+    noted.resolved([{"record_hash": "one", "observed_at": "2026-01-01T00:00:00Z", "reason": "10"}])
+    noted.resolved([{"record_hash": "two", "observed_at": "in the year 99999", "reason": "10"}])
+
+    times = [row["observed_at"] for row in noted.tables["invoice_rejects"]]
+    assert times == [datetime(2026, 1, 1, tzinfo=timezone.utc), None]
+    assert [row["reason"] for row in noted.tables["invoice_rejects"]] == ["10", "10"]
+
+
 def test_rows_are_handed_over_once_while_their_counts_go_on() -> None:
     noted = rows()
     noted.listed("in_1", invoice(), NOTHING_STORED)
@@ -174,6 +184,7 @@ def test_a_value_is_the_same_in_whatever_type_a_database_gives_it_back(
         ({"status": None}, {}),
         ({"created": None}, {}),
         ({}, {"amount_due": Decimal("2178.000000001")}),
+        ({}, {"amount_due": "no amount"}),
         ({"amount_due": Decimal("0.1")}, {"amount_due": 0.10000000000000002}),
         ({}, {"created": datetime(2026, 1, 1, 0, 0, 1)}),  # noqa: DTZ001 - as some databases give it
         ({}, {"created": datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2)))}),
