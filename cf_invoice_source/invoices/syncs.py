@@ -65,12 +65,25 @@ def problem_of(error: str, unverified_reason: str, rejected: int) -> str:
     return ""
 
 
+_AGAIN = "run cf-invoices load again; with --full it reads the whole list and compares every value"
+
+_REMEDIES = {
+    "not listed any more and kept": (
+        "if you know that they are gone, run cf-invoices load --accept-deletions; else wait until they are "
+        "listed again"
+    ),
+    "only adds rows": "take the newest row of each invoice from invoice_changes, or change the destination",
+    "cannot be read back": "choose another destination, or do without verification",
+}
+"""What to do where another run does not help, by words in the reason: a stored sync has only its text."""
+
+
 def remedy_of(error: str, unverified_reason: str, rejected: int) -> str:
     """Say what to do about a problem; empty if there is none."""
     if error:
         return error.partition("\nDo: ")[2].partition("\n")[0]
     if unverified_reason:
-        return "run cf-invoices load again; with --full it reads the whole list and compares every value"
+        return next((remedy for words, remedy in _REMEDIES.items() if words in unverified_reason), _AGAIN)
     if rejected:
         return (
             "SELECT reason, raw FROM invoice_rejects WHERE resolved_at IS NULL; each load asks for these "

@@ -65,7 +65,7 @@ class Account(Protocol):
 
 
 def problems_of(accounts: Iterable[Account]) -> tuple[Problem, ...]:
-    """Yield what is wrong with accounts; nothing for those that are well."""
+    """List what is wrong with accounts, leaving out those that are well."""
     return tuple(
         Problem(
             f"Account {each.account_id}: {each.problem}",

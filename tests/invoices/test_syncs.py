@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync, problem_of, remedy_of
+from cf_invoice_source.schema.capabilities import Capabilities
 
 SYNC = Sync(
     account_id="account",
@@ -78,6 +79,9 @@ def test_the_worst_of_its_problems_is_told(
         ("", "", 0, ""),
         ("", "", 1, "SELECT reason, raw FROM invoice_rejects"),
         ("", "it moved", 2, "run cf-invoices load again"),
+        ("", "1 invoice that cannot be deleted is not listed any more and kept: in_1", 0, "if you know"),
+        ("", Capabilities(replaces=False).unverified_reason, 0, "take the newest row of each invoice"),
+        ("", Capabilities(is_readable=False).unverified_reason, 0, "choose another destination"),
         ("no permission\nDo: give it\nRequest: GET", "it moved", 2, "give it"),
         ("no permission\nRequest: GET", "it moved", 2, ""),
     ],

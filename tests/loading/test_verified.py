@@ -95,6 +95,8 @@ def test_invoices_that_are_missing_are_named_until_a_person_accepts_their_deleti
     assert missing.exit_code == 3
     assert f"Account {listed.id}: not verified: 3 invoices that cannot be deleted" in missing.stderr
     assert "in_2, in_7, in_9" in missing.stderr
+    assert "What to do: if you know that they are gone" in missing.stderr
+    assert "What to do: if you know that they are gone" in looked.stderr
     assert looked.exit_code == 3
     assert accepted.exit_code == 0
     assert warehouse.ids() == sorted(record["id"] for record in listed.records)
