@@ -31,7 +31,7 @@ from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.source import empty_tables
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import separate_staging
-from cf_invoice_source.warehouse.stored import StoredRows
+from cf_invoice_source.warehouse.stored import Question, StoredRows
 
 CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "bigquery": {"project_id": "finance", "private_key": "made-up", "client_email": "a@example.com"},
@@ -322,8 +322,10 @@ def test_pipelines_have_staging_tables_of_their_own(contract: Contract) -> None:
     )
 
 
-IDS = [f"anonymous:{number:064x}:1" for number in range(1_500)]
+IDS = {f"anonymous:{number:064x}:1" for number in range(1_500)}
 """The longest that we make, and more than go into one query."""
+
+SOME = {f"in_{number}" for number in range(5)}
 
 
 def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
@@ -344,12 +346,11 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         stored.check_type("all")
         stored.sync_numbers()
         stored.stored_states()
-        stored.stored("a", IDS)
+        stored.held([Question("a", IDS), *(Question(f"{each:032x}", SOME) for each in range(1_500))])
+        stored.held([Question("a", IDS, lambda _: True, lambda _: True, needs_rejects=True)])
         stored.rows("a", IDS)
         stored.accounts()
-        list(stored.ids("a"))
         stored.reject_rows("a", keys)
-        stored.rejects("a")
         stored.counts()
     queries = StatusQueries(contract.pipeline.dataset())
     queries.newest()
@@ -382,7 +383,7 @@ def test_what_we_ask_is_good_sql_there_with_a_place_for_each_value(
     for sql, parameters in queries:
         text = written(contract, sql, parameters)
         (query,) = sqlglot.parse(text, dialect=contract.dialect)
-        assert isinstance(query, exp.Select), text
+        assert isinstance(query, exp.Query), text
         assert len(text.encode()) <= contract.caps.max_query_length
         assert len(parameters or ()) <= PARAMETERS.get(contract.name, len(IDS))
 
