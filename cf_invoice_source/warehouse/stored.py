@@ -11,7 +11,7 @@ import dlt
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.collation import check_collation
@@ -124,7 +124,7 @@ class StoredRows(TableReader):
         """
         row_hashes: dict[str, str] = {}
         final = set[str]()
-        columns = _ROW if is_as_listed else ("id", "row_hash", "status")
+        columns = self._values if is_as_listed else ("id", "row_hash", "status")
         for row in self._by_id(columns, INVOICES, account_id, ids):
             invoice_id, row_hash = row["id"], row["row_hash"] or ""
             if row["status"] in FINAL_STATUSES:
@@ -143,6 +143,13 @@ class StoredRows(TableReader):
             each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
             for each in row_hashes.keys() | latest.keys()
         }
+
+    @property
+    def _values(self) -> tuple[str, ...]:
+        """The columns to compare with a record. `more_fields` is not in every dataset."""
+        schema = self._pipeline.schemas.get(SECTION)
+        columns = schema.tables.get(INVOICES, {}).get("columns", {}) if schema else {}
+        return (*_ROW, MORE_FIELDS) if MORE_FIELDS in columns else _ROW
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""
