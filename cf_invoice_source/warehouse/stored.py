@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,8 @@ from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of
+from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
@@ -106,6 +108,19 @@ class StoredRows(TableReader):
             claim_dataset(client, self._pipeline.pipeline_name)
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
+
+    def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
+        """Make other loads wait where two at once would lose rows, whatever machine they run on.
+
+        Raises:
+            SettingsError: The dataset is another pipeline's.
+            TryLaterError: Another load did not end in time.
+        """
+        client = self._job_client()
+        if self.capabilities.shares or not isinstance(client, FilesystemClient):
+            return nullcontext()
+        claim_dataset(client, self._pipeline.pipeline_name)
+        return lease(client.fs_client, dataset_path_of(client), wait_s=wait_s)
 
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
