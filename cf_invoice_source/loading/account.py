@@ -24,7 +24,8 @@ from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkF
 from cf_invoice_source.walk.bookmark import Bookmark
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import Walker
-from cf_invoice_source.warehouse.stored import NOTHING_HELD, Held, Question, StoredRows
+from cf_invoice_source.warehouse.questions import NOTHING_HELD, Held, Question
+from cf_invoice_source.warehouse.stored import StoredRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Account:
         comparison = self._comparison
         while self.batch is not None:
             read, self.batch = self.batch, None
-            rows = Rows(self.account_id, datetime.now(timezone.utc))
+            rows = Rows(self.account_id, datetime.now(timezone.utc), self._request.left_out)
             for _ in comparison.listed(rows, read, held):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
             batch = _looked_through(read, comparison.rest(rows, read, held), self._request)

@@ -26,7 +26,8 @@ from cf_invoice_source.walk.batches import PackageEnd
 from cf_invoice_source.walk.bookmark import difference, from_dict
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
-from cf_invoice_source.warehouse.stored import Held, Question, StoredRows
+from cf_invoice_source.warehouse.questions import Held, Question
+from cf_invoice_source.warehouse.stored import StoredRows
 
 _PARTS = 20
 """How many parts a package is divided into if its rows need not be compared."""
@@ -175,10 +176,12 @@ class Accounts:
 
     def _account(self, account_id: str, sync_number: int) -> Account:
         stats, digits = RequestStats(), self.stored.capabilities.digits
+        left_out = self.job.left_out
 
         def fetch_page(page: int) -> Page[Item]:
             answered = self._client.invoice_page(account_id, self.job.type, page, stats)
-            return replace(answered, records=tuple(read_record(each, digits) for each in answered.records))
+            items = (left_out.of_item(read_record(each, digits)) for each in answered.records)
+            return replace(answered, records=tuple(items))
 
         def count(page: Page[Item]) -> None:
             self._counters.add_page(account_id, page.records, account.expected_pages(page))
@@ -195,7 +198,7 @@ class Accounts:
         rows = self._package_rows
         part_rows = max(1, rows // _PARTS) if compare is Compare.NOTHING else rows
         walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
-        return SyncRequest(walk, compare, self.job.accept_deletions, is_range)
+        return SyncRequest(walk, compare, self.job.accept_deletions, self.job.left_out, is_range)
 
     def _next(self, bookmarks: Mapping[str, Any], room: int) -> Iterator[RowBatch]:
         """Walk the next accounts until they have as many records as there is room for in a package.

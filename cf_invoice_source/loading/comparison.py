@@ -11,13 +11,15 @@ from typing import Any
 
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
 from cf_invoice_source.invoices.columns import FIELDS
+from cf_invoice_source.invoices.left_out import LeftOut
 from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
 from cf_invoice_source.invoices.tables import MORE_FIELDS
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch
 from cf_invoice_source.walk.walker import WalkRequest
-from cf_invoice_source.warehouse.stored import Held, Question, StoredRows
+from cf_invoice_source.warehouse.questions import Held, Question
+from cf_invoice_source.warehouse.stored import StoredRows
 
 _PORTION = 1_000
 """How many invoices are compared before their rows are yielded."""
@@ -51,6 +53,7 @@ class SyncRequest:
     walk: WalkRequest
     compare: Compare
     accept_deletions: bool
+    left_out: LeftOut
     is_range: bool
     has_rejects: bool = True
 
@@ -126,6 +129,8 @@ class Comparison:
             if key not in held.rejects:
                 rows.rejected(key, reject)
         self._has_rejects = self._has_rejects or bool(rejects)
+        if rows.left_out.names and _is_full(batch):
+            rows.still_rejected(self._stored.reject_rows(self._account_id, held.rejects & rejects.keys()))
         if self._compare is Compare.NOTHING:
             if batch.package_end is PackageEnd.ALWAYS:  # the next walk finds rows loaded
                 self._compare = Compare.ROWS

@@ -6,21 +6,23 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import dlt
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of
+from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
+from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
@@ -35,42 +37,6 @@ _MOST_VALUES, _MOST_IN_ONE_LIST = 1_000, 50_000
 
 MOST = 2**63 - 1
 """What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a load has to know of one account before it makes rows.
-
-    Attributes:
-        keys: The invoices to look up.
-        is_as_listed: Says of a row whether its values are right; None if its `row_hash` is believed.
-        is_listed: Says whether the list has a key; None if it does not matter which invoices the list lacks.
-        needs_rejects: Whether the account's current rejects matter.
-    """
-
-    account_id: str
-    keys: AbstractSet[str]
-    is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None
-    is_listed: Callable[[str], bool] | None = None
-    needs_rejects: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the destination holds of one account, as far as it was asked.
-
-    Attributes:
-        invoices: By key; those of which nothing is held are left out.
-        rejects: The keys, "<record_hash>:<occurrence>", of its current rejects.
-        unlisted: The invoices, by rows and by latest changes, that the list lacks.
-    """
-
-    invoices: Mapping[str, Stored]
-    rejects: AbstractSet[str] = frozenset()
-    unlisted: AbstractSet[str] = frozenset()
-
-
-NOTHING_HELD = Held({})
 
 
 class StoredRows(TableReader):
@@ -150,6 +116,19 @@ class StoredRows(TableReader):
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
 
+    def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
+        """Make other loads wait where two at once would lose rows, whatever machine they run on.
+
+        Raises:
+            SettingsError: The dataset is another pipeline's.
+            TryLaterError: Another load did not end in time.
+        """
+        client = self._job_client()
+        if self.capabilities.shares or not isinstance(client, FilesystemClient):
+            return nullcontext()
+        claim_dataset(client, self._pipeline.pipeline_name)
+        return lease(client.fs_client, dataset_path_of(client), wait_s=wait_s)
+
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
         syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
@@ -185,8 +164,9 @@ class StoredRows(TableReader):
         row_hashes: dict[tuple[str, str], str] = {}
         final = set[tuple[str, str]]()
         checks = {each.account_id: each.is_as_listed for each in questions}
-        for columns in (_HASH, _ROW):
-            asked = [each for each in questions if (_ROW if each.is_as_listed else _HASH) is columns]
+        by_hash = [each for each in questions if each.is_as_listed is None]
+        by_value = [each for each in questions if each.is_as_listed]
+        for columns, asked in ((_HASH, by_hash), (self._values, by_value)):
             for row in self._by_id(columns, INVOICES, {each.account_id: each.keys for each in asked}):
                 key, row_hash = (row["account_id"], row["id"]), row["row_hash"] or ""
                 if row["status"] in FINAL_STATUSES:
@@ -207,6 +187,13 @@ class StoredRows(TableReader):
             stored = Stored(row_hashes.get(key), *latest.get(key, none), key in final)
             found[key[0]][key[1]] = stored
         return found
+
+    @property
+    def _values(self) -> tuple[str, ...]:
+        """The columns to compare with a record. `more_fields` is not in every dataset."""
+        schema = self._pipeline.schemas.get(SECTION)
+        columns = schema.tables.get(INVOICES, {}).get("columns", {}) if schema else {}
+        return (*_ROW, MORE_FIELDS) if MORE_FIELDS in columns else _ROW
 
     def _unlisted(self, are_listed: Mapping[str, Callable[[str], bool]]) -> defaultdict[str, set[str]]:
         """Find the invoices that the list lacks: most come twice, by their row and by their latest change."""

@@ -13,7 +13,8 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.loading.account import RowBatch
 from cf_invoice_source.schema.capabilities import EVERYTHING
-from cf_invoice_source.warehouse.stored import Held, Question, StoredRows
+from cf_invoice_source.warehouse.questions import Held, Question
+from cf_invoice_source.warehouse.stored import StoredRows
 
 ACCOUNT = "a" * 32
 """The one account that it holds."""
