@@ -1430,6 +1430,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "inject_section": ("warehouse.dlt_names", "settings of a pipeline come first"),
     "known_sections": ("warehouse.dlt_names", "dlt's names of its sections"),
     "PIPELINE_STATE_TABLE_NAME": ("warehouse.reader", "where dlt stores what is remembered"),
+    "compress_state": ("warehouse.state", "the state as dlt stores it"),
     "decompress_state": ("warehouse.reader", "the state as dlt stores it"),
     "get_table_format": ("warehouse.destination", "the format that a table is in"),
     "has_table_seen_data": ("schema.hints", "whether a table was made"),

@@ -138,6 +138,7 @@ class Accounts:
         wrong, compare = self._examine()
         asked = "a range of created is loaded" if is_range else "asked for" * self.job.full
         account_ids = account_ids_of(self.job, self._client)
+        self.stored.check_state(bookmarks, account_ids)
         self.unlisted = ()
         if not self.job.account_ids:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))

@@ -24,6 +24,7 @@ from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
+from cf_invoice_source.warehouse.state import check_state
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     # JSON, because DuckDB 1.5 looks for a module, in vain, for each value of a list.
@@ -115,6 +116,12 @@ class StoredRows(TableReader):
             claim_dataset(client, self._pipeline.pipeline_name)
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
+
+    def check_state(self, bookmarks: Mapping[str, Any], account_ids: Collection[str] = ()) -> None:
+        """Check that the destination can store these bookmarks, and those that other accounts will have."""
+        if self._pipeline.config.restore_from_destination:  # if not, no state goes to the destination
+            state: Any = self._pipeline.state
+            check_state(state, self.capabilities.text_bytes, bookmarks, account_ids)
 
     def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
         """Make other loads wait where two at once would lose rows, whatever machine they run on.

@@ -44,6 +44,9 @@ class MemoryRows(StoredRows):
     def purge_deleted(self) -> None:
         pass
 
+    def check_state(self, *_: Any) -> None:
+        pass
+
     def missing_schema(self) -> str:
         return ""
 
