@@ -111,6 +111,8 @@ class Account:
         self._walker = Walker(self.pages, self.bookmark, request.walk)
         self._batches = self._walker.batches()
         self.batch = next(self._batches)
+        if self.batch.end:  # thousands of accounts may wait for an answer: free what the walk has seen
+            self._batches = iter(())
 
     def _question(self) -> Question | None:
         return None if self.batch is None else self._comparison.question(self.batch)

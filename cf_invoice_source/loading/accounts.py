@@ -207,7 +207,8 @@ class Accounts:
         What the destination holds of them is looked up for all together: some take a second for each query.
         For a new account nothing is looked up, so its records need not be kept until others have been read.
         """
-        begun: list[tuple[Account, Question | None]] = []
+        begun: list[Account] = []
+        questions: list[Question | None] = []
         waiting, records = self._waiting or [], 0
         is_new = _is_new(waiting[0])
         most = 1 if is_new else min(room, PACKAGE_ROWS)
@@ -215,18 +216,20 @@ class Accounts:
             account, request = self._take_first_ready(waiting)
             bookmark = from_dict(bookmarks.get(account.account_id))
             try:
-                begun.append((account, account.begin(self.stored, bookmark, request)))
+                questions.append(account.begin(self.stored, bookmark, request))
+                begun.append(account)
             except InvoiceSourceError as error:
                 yield self._failed(account, error)
             records += len(account.batch or ())
             if not (account.batch and account.batch.end is None):
                 self._counters.end_account(account.account_id)
-        held: Mapping[str, Held] = {}
+        held: dict[str, Held] = {}
         with suppress(InvoiceSourceError):  # one account's rows cannot be read: each is looked up on its own
-            held = self.stored.held([question for _, question in begun if question])
-        for account, _ in begun:
+            held = self.stored.held([question for question in questions if question])
+        del questions  # they keep what was read
+        for account in begun:
             try:
-                yield from account.row_batches(held.get(account.account_id))
+                yield from account.row_batches(held.pop(account.account_id, None))
             except InvoiceSourceError as error:
                 yield self._failed(account, error)
             self._counters.end_account(account.account_id)
