@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.errors import InvoiceSourceError
-from cf_invoice_source.invoices.left_out import LeftOut
+from cf_invoice_source.invoices.left_out import NOTHING_LEFT_OUT, LeftOut
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
@@ -35,8 +35,8 @@ class SyncRequest:
     walk: WalkRequest
     compare: Compare
     accept_deletions: bool
-    left_out: LeftOut
     is_range: bool
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)
