@@ -199,7 +199,7 @@ class Accounts:
         rows = self._package_rows
         part_rows = max(1, rows // _PARTS) if compare is Compare.NOTHING else rows
         walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
-        return SyncRequest(walk, compare, self.job.accept_deletions, self.job.left_out, is_range)
+        return SyncRequest(walk, compare, self.job.accept_deletions, is_range, self.job.left_out)
 
     def _next(self, bookmarks: Mapping[str, Any], room: int) -> Iterator[RowBatch]:
         """Walk the next accounts until they have as many records as there is room for in a package.

@@ -11,7 +11,7 @@ from typing import Any
 
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
 from cf_invoice_source.invoices.columns import FIELDS
-from cf_invoice_source.invoices.left_out import LeftOut
+from cf_invoice_source.invoices.left_out import NOTHING_LEFT_OUT, LeftOut
 from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
 from cf_invoice_source.invoices.tables import MORE_FIELDS
@@ -53,8 +53,8 @@ class SyncRequest:
     walk: WalkRequest
     compare: Compare
     accept_deletions: bool
-    left_out: LeftOut
     is_range: bool
+    left_out: LeftOut = NOTHING_LEFT_OUT
     has_rejects: bool = True
 
 

@@ -27,8 +27,7 @@ from cf_invoice_source.warehouse.lease import lease, make_once
 from tests.conftest import Command, Ended, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
-from tests.support.mariadb import MariaDB, is_installed
-from tests.support.mariadb import running as mariadb_running
+from tests.support.mariadb import MariaDB
 from tests.support.pages import blocks
 from tests.support.postgres import Database
 from tests.support.s3 import BUCKET, S3, running
@@ -43,16 +42,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
 
 
-@pytest.fixture
-def mariadb() -> Iterator[MariaDB]:
-    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
-    if not is_installed():
-        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    with mariadb_running() as server:
-        yield server
-
-
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
     if name == "ducklake":
         return in_ducklake(directory)
@@ -65,13 +54,8 @@ def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
         return str(request.getfixturevalue("database").dsn)
     if name != "mariadb":
         return str(directory)
-    return place_of_mariadb(request.getfixturevalue("mariadb"))
-
-
-def place_of_mariadb(server: MariaDB) -> str:
-    server.query("SET GLOBAL character_set_server = utf8mb4")
-    server.query("SET GLOBAL collation_server = utf8mb4_bin")
-    return server.dsn
+    server: MariaDB = request.getfixturevalue("mariadb")
+    return server.exact_dsn()
 
 
 def in_ducklake(directory: Path) -> Found:
@@ -143,10 +127,9 @@ def test_mariadb_remembers_only_so_many_accounts_and_more_are_refused_first(
     mariadb: MariaDB, simulator: Simulator, world: World, command: Command
 ) -> None:
     """dlt writes its state into a TEXT, which MySQL and MariaDB cut or refuse beyond 65,535 bytes."""
-    place_of_mariadb(mariadb)
     simulator.quota = 10**6
     account_ids = [world.add_account(invoices=1).id for _ in range(1_200)]
-    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn}
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.exact_dsn()}
 
     def load(some: list[str]) -> Ended:
         named = {"CLOUDFLARE_ACCOUNT_ID": ",".join(some)}

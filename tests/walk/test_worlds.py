@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from cf_invoice_source.cloudflare.client import Client
-from cf_invoice_source.invoices.left_out import LeftOut
 from cf_invoice_source.loading.account import RowBatch
 from cf_invoice_source.loading.comparison import Compare, SyncRequest
 from cf_invoice_source.loading.counters import Counters
@@ -173,7 +172,7 @@ class Worlds(RuleBasedStateMachine):
         """Walk, and nothing else."""
         account = self._accounts().account_of(ACCOUNT)
         walk = WalkRequest("", int(time.time()), 10**10, sys.maxsize, sys.maxsize)
-        request = SyncRequest(walk, Compare.ROWS, accept_deletions=False, left_out=LeftOut(), is_range=False)
+        request = SyncRequest(walk, Compare.ROWS, accept_deletions=False, is_range=False)
         account.begin(self.stored, from_dict(self.state.get(ACCOUNT)), request)
         for batch in account.row_batches():
             self._keep(batch)
