@@ -12,6 +12,7 @@ from cf_invoice_source.simulator import Account, World
 from tests.dbt.conftest import Store
 from tests.support.dbt import SCHEMA, Dbt, copy_project
 from tests.support.make import make_invoice, make_invoices
+from tests.support.pages import blocks
 
 MODELS = {
     "failed_payments",
@@ -131,25 +132,12 @@ def test_freshness_is_that_of_the_account_whose_last_verified_sync_is_the_oldest
     assert told == ["pass", "warn", "error"]
 
 
-PACKAGE = {
-    "dbt_project.yml": """
+OURS = """
 name: finance
 version: "1.0"
 profile: cf_invoices
-vars:
-  cf_invoices:
-    cf_invoices_schema: billing
-models:
-  cf_invoices:
-    +schema: invoices
-flags:
-  send_anonymous_usage_stats: false
-""",
-    "packages.yml": "packages: [{local: ../dbt}]",
-    "models/invoices.sql": "select * from {{ ref('cf_invoices', 'invoices') }} where status = 'paid'",
-    "models/believed.sql": "{{ cf_invoices.invoices_as_of('2999-01-01') }}",
-}
-"""A project that uses ours, and has a model of its own that is called like one of ours."""
+flags: {send_anonymous_usage_stats: false}
+"""
 
 
 def test_the_project_works_as_a_package(loaded: Store, tmp_path: Path) -> None:
@@ -159,7 +147,16 @@ def test_the_project_works_as_a_package(loaded: Store, tmp_path: Path) -> None:
     loaded.query("DELETE FROM billing.invoices WHERE id = 'in_3'")
     loaded.query("DELETE FROM billing.invoice_changes WHERE id = 'in_3'")
     finance = Dbt(tmp_path / "finance")
-    for name, text in {**PACKAGE, "profiles.yml": (loaded.dbt.project / "profiles.yml").read_text()}.items():
+    packages, settings = blocks("yaml", "pipelines/dbt/README.md")
+    files = {
+        "dbt_project.yml": OURS + settings.text,
+        "models/believed.sql": "{{ cf_invoices.invoices_as_of('2999-01-01') }}",
+        # A model that is called like one of ours.
+        "models/invoices.sql": "select * from {{ ref('cf_invoices', 'invoices') }} where status = 'paid'",
+        "packages.yml": packages.text,
+        "profiles.yml": (loaded.dbt.project / "profiles.yml").read_text(),
+    }
+    for name, text in files.items():
         (finance.project / name).parent.mkdir(parents=True, exist_ok=True)
         (finance.project / name).write_text(text)
 
