@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timezone
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,13 @@ def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
     """Refuse an empty text, such as a shell variable that is not set."""
     if any(not text.strip() for text in ([given] if isinstance(given, str) else given or ())):
         raise click.BadParameter("it is empty: is a variable not set?", context, option)
+    return given
+
+
+def _not_future(context: Context, option: Parameter, given: datetime | None) -> datetime | None:
+    """Refuse a day that has not begun, in UTC."""
+    if given and given.date() > datetime.now(timezone.utc).date():
+        raise click.BadParameter("it is in the future", context, option)
     return given
 
 
@@ -121,6 +128,7 @@ _AS_OF = Option(
     ["--as-of"],
     metavar="DATE",
     type=click.DateTime(["%Y-%m-%d"]),
+    callback=_not_future,
     help="Show what was known at the end of that day (UTC), such as 2026-03-31.",
 )
 _QUIET = Option(["--quiet"], is_flag=True, help="Print nothing but what went wrong.")

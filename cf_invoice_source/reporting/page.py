@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cf_invoice_source.invoices.money import Money
+from cf_invoice_source.loading.report import Problem
 from cf_invoice_source.redaction import shown, without_links
 from cf_invoice_source.reporting.accounts import AccountFigures, SyncMark
 from cf_invoice_source.reporting.charts import NARROW, WIDE, bars, month_name
@@ -54,7 +55,7 @@ def html_of(figures: Figures, now: datetime, *, is_demo: bool = False) -> str:
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         figures=figures,
         verdict=_verdict(figures),
-        problems=figures.problems[: _MOST["problems"]],
+        problems=[*map(_in_short, figures.problems[: _MOST["problems"]])],
         charts=[_charts(sums) for sums in figures.currencies[: _MOST["currencies"]]],
         changed=_changed(figures.changes, figures.as_of),
         more_changes=listed - min(len(figures.changes.newest), _MOST["rows"]),
@@ -92,6 +93,13 @@ def _verdict(figures: Figures) -> _Verdict:
         title = "Verified: the copy equalled Cloudflare's list"
     many = f"{whose}, {_count(figures.invoices, 'invoice')}"
     return _Verdict(is_good=True, title=title, text=f"{many}. Last verified {when}." if when else f"{many}.")
+
+
+def _in_short(problem: Problem) -> Problem:
+    """Leave the cause and what to do: an error's text has the request, too, for support."""
+    cause, *details = problem.text.split("\n")
+    remedies = (line.removeprefix("Do: ") for line in details if line.startswith("Do: "))
+    return replace(problem, text=cause, remedy=problem.remedy or next(remedies, ""))
 
 
 def _changed(changes: Changes, day: date) -> str:

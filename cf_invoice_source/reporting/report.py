@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from importlib.util import find_spec
@@ -72,19 +73,20 @@ def check_target(page: Path) -> Path:
             remedy='pip install "cf-invoice-source[report]", or use --json, which needs none',
         )
     target = Path(os.path.realpath(page))
-    if target.exists() and not target.is_file():
-        raise SettingsError(f"{target} is not a file: no page can be written there.", remedy=_ELSEWHERE)
-    if not target.parent.is_dir():
-        raise SettingsError(f"There is no directory {target.parent}.", remedy=_ELSEWHERE)
+    with _told(target):
+        if target.exists() and not target.is_file():
+            raise SettingsError(f"{target} is not a file: no page can be written there.", remedy=_ELSEWHERE)
+        if not target.parent.is_dir():
+            raise SettingsError(f"There is no directory {target.parent}.", remedy=_ELSEWHERE)
     return target
 
 
-_ELSEWHERE = "make it, or name another file, with --output"
+_ELSEWHERE = "name another file, with --output"
 
 
 def write_whole(target: Path, text: str) -> None:
     """Write a file as a whole or not at all; a new one is for this user only, if no umask says otherwise."""
-    try:
+    with _told(target):
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~private_umask()
         descriptor, name = mkstemp(dir=target.parent, prefix=".")
         written = Path(name)
@@ -97,6 +99,12 @@ def write_whole(target: Path, text: str) -> None:
             written.replace(target)
         finally:
             written.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         cause = f"The page cannot be written to {target}: {error.strerror}."
-        raise SettingsError(cause, remedy="make room there, or name another file, with --output") from error
+        raise SettingsError(cause, remedy=f"make room there, or {_ELSEWHERE}") from error
