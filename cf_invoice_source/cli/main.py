@@ -79,6 +79,13 @@ _TYPE = Option(
     help="Which invoices.  [default: as set, else all]",
 )
 _FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
+_LEAVE_OUT = Option(
+    ["--leave-out"],
+    metavar="FIELD",
+    callback=_not_empty,
+    multiple=True,
+    help="Keep this field out of the tables, such as invoice_pdf; repeatable.",
+)
 _NAMES = (
     Option(["--destination"], callback=_not_empty, default="duckdb", help="Any dlt destination."),
     Option(
@@ -154,7 +161,10 @@ def _ref_of(*, pipeline_name: str, demo: bool, **names: str) -> DatasetRef:
     return DatasetRef.of(_name_of(pipeline_name, demo=demo), **names)
 
 
-@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
+_SETTINGS = (_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, _LEAVE_OUT)
+
+
+@cli.command(params=[*_SETTINGS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     destination: str,
     dataset_name: str,

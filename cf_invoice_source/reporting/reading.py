@@ -59,6 +59,7 @@ def read_figures(ref: DatasetRef, question: Question, today: date) -> Figures:
             return _figures(ref, None, question, today)
         queries = ReportQueries(dataset)
         with queries.connected():
+            queries.check_columns()
             return read_at_rest(queries, lambda: _figures(ref, queries, question, today))
 
 

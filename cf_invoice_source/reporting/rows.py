@@ -7,16 +7,41 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from cf_invoice_source.errors import DestinationError
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, SYNCS
 from cf_invoice_source.reporting.accounts import SHOWN_SYNCS, SyncMark
 from cf_invoice_source.reporting.history import Invoice, Version
-from cf_invoice_source.warehouse.reader import StatusQueries, read_time
+from cf_invoice_source.warehouse.reader import StatusQueries, can_be_asked, read_time
 
 _INVOICE = ", ".join(f"{{{name}}}" for name in Invoice.__dataclass_fields__)
 _SYNC = tuple(SyncMark.__dataclass_fields__)
+_COLUMNS = {
+    INVOICES: tuple(Invoice.__dataclass_fields__),
+    CHANGES: (*Invoice.__dataclass_fields__, "version", "change", "observed_at"),
+    SYNCS: _SYNC,
+}
 
 
 class ReportQueries(StatusQueries):
     """The rows of our tables, each once and in bounded memory. Take all of one before you ask for another."""
+
+    def check_columns(self) -> None:
+        """Check that no column is missing: a query for it would read the table as empty.
+
+        Raises:
+            DestinationError: One is.
+        """
+        with self.connected() as client:
+            if not client:
+                return
+            for table, columns in _COLUMNS.items():
+                rows = client.make_qualified_table_name(table)
+                names = ", ".join(map(client.escape_column_name, columns))
+                selects = [f"SELECT {select} FROM {rows} WHERE 1 = 0" for select in ("1", names)]
+                is_there, is_whole = (can_be_asked(client, select) for select in selects)
+                if is_there and not is_whole:
+                    cause = f"The table {table} lacks a column that the report reads."
+                    raise DestinationError(cause, remedy="run cf-invoices load: it makes the column again")
 
     def invoices(self, wanted: Collection[str]) -> Iterator[Invoice]:
         """Give the invoices as they are listed now; those of all accounts if none are wanted."""

@@ -16,6 +16,7 @@ from fractions import Fraction
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, cast
 
 import dlt
@@ -27,7 +28,7 @@ from cf_invoice_source.reporting.reading import read_at_rest
 from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse, tree
-from tests.reporting.story import AGO, LINK, story
+from tests.reporting.story import AGO, LINK, owed, story
 from tests.support.bought import Row, ages, failed, purchases, unpaid
 from tests.support.days import Days
 from tests.support.make import expected_row, make_invoices
@@ -597,6 +598,40 @@ def test_nothing_loaded_is_a_page_in_red_and_exit_code_3(
     assert "✗ Nothing is loaded" in page.text
     assert "No invoice is loaded." in page.text
     assert not warehouse.path.exists()
+
+
+@pytest.mark.parametrize("table", ["invoices", "invoice_changes", "invoice_syncs"])
+def test_a_table_that_lacks_a_column_is_not_read_as_empty(
+    days: Days, command: Command, place: Path, table: str
+) -> None:
+    copy = place / "copy.duckdb"
+    copyfile(days.file, copy)
+    column = "updated" if table == "invoice_syncs" else "description"
+    Warehouse(copy).query(f"ALTER TABLE cf_invoices.{table} DROP COLUMN {column}")
+
+    ended = command("report", env={"DESTINATION__DUCKDB__CREDENTIALS": str(copy)})
+
+    assert ended.exit_code == 1
+    assert f"The table {table} lacks a column" in ended.stderr
+    assert "run cf-invoices load" in ended.stderr
+    assert not (place / "invoices.html").exists()
+
+
+def test_fields_that_are_left_out_leave_the_rest_of_the_report(
+    simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
+) -> None:
+    account.records += [owed("in_1", 3), owed("in_2", 400, status="paid")]
+    left_out = ["attempt_count", "attempted", "description", "invoice_origin"]
+    command("load", *(word for name in left_out for word in ("--leave-out", name)))
+
+    ended = command("report", "--json")
+    document = json.loads(ended.stdout)
+
+    assert ended.exit_code == 0
+    assert document["origins"] == [""]
+    assert [each["id"] for each in document["open"]] == ["in_1"]
+    assert document["currencies"][0]["purchased"] == "43.56"
+    assert document["failed"] == []
 
 
 # From Python, and the demo
