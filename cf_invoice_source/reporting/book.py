@@ -115,7 +115,7 @@ class Book:
         version = change.span.version
         invoice = version.invoice
         first = first_seen.get(invoice.account_id)
-        if version.version == 1 and first and change.span.valid_from <= first:
+        if first and change.span.valid_from <= first:
             self._kinds["first load"] += 1
             return
         self._kinds[version.change] += 1

@@ -88,7 +88,7 @@ def write_whole(target: Path, text: str) -> None:
     """Write a file as a whole or not at all; a new one is for this user only, if no umask says otherwise."""
     with _told(target):
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~private_umask()
-        descriptor, name = mkstemp(dir=target.parent, prefix=".")
+        descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         written = Path(name)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open
