@@ -27,8 +27,7 @@ from cf_invoice_source.warehouse.lease import lease, make_once
 from tests.conftest import Command, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
-from tests.support.mariadb import MariaDB, is_installed
-from tests.support.mariadb import running as mariadb_running
+from tests.support.mariadb import MariaDB
 from tests.support.pages import blocks
 from tests.support.postgres import Database
 from tests.support.s3 import BUCKET, S3, running
@@ -41,16 +40,6 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
-
-
-@pytest.fixture
-def mariadb() -> Iterator[MariaDB]:
-    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
-    if not is_installed():
-        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    with mariadb_running() as server:
-        yield server
 
 
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
@@ -66,9 +55,7 @@ def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
     if name != "mariadb":
         return str(directory)
     server: MariaDB = request.getfixturevalue("mariadb")
-    server.query("SET GLOBAL character_set_server = utf8mb4")
-    server.query("SET GLOBAL collation_server = utf8mb4_bin")
-    return server.dsn
+    return server.exact_dsn()
 
 
 def in_ducklake(directory: Path) -> Found:
