@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
-import signal
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -27,10 +25,11 @@ from cf_invoice_source import SettingsError, TryLaterError, load, report
 from cf_invoice_source.reporting.reading import read_at_rest
 from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.simulator import Account, Simulator
-from tests.conftest import Command, Load, Warehouse, tree
+from tests.conftest import Command, Load, Warehouse, run_python, tree
 from tests.reporting.story import AGO, LINK, owed, story
 from tests.support.bought import Row, ages, failed, purchases, unpaid
 from tests.support.days import Days
+from tests.support.full_disk import FULL_DISK
 from tests.support.make import expected_row, make_invoices
 
 Document = dict[str, Any]
@@ -531,18 +530,14 @@ def test_what_cannot_be_written_is_said_in_one_screen(
     assert {each.name for each in place.iterdir()} == {"folder", "pipe"}
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_page(
-    days: Days, command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+    days: Days, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(days.file))
     (place / "invoices.html").write_text("old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, limits[1]))
-    try:
-        ended = command("report")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    ended = run_python("-c", FULL_DISK, "4096", "report")
 
     assert ended.exit_code == 1
     assert "The page cannot be written" in ended.stderr
