@@ -109,6 +109,7 @@ def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
         ("load", "README.md", "| option of `load` |"),
         ("check", REFERENCE, "| option of `check` |"),
         ("status", REFERENCE, "| option of `status` |"),
+        ("report", REFERENCE, "| option of `report` |"),
     ],
 )
 def test_the_options_on_the_page_are_those_of_the_command(command: str, page: str, begin: str) -> None:

@@ -161,7 +161,7 @@ class StatusQueries(TableReader):
     def newest(self) -> dict[str, datetime | None]:
         """Give the newest `created` of each account that has invoices."""
         rows = self._query("SELECT {account_id}, max({created}) FROM {invoices} GROUP BY {account_id}")
-        return {account_id: _time(created) for account_id, created in rows}
+        return {account_id: read_time(created) for account_id, created in rows}
 
     def open_amounts(self) -> Iterator[tuple[str, str, Decimal]]:
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
@@ -187,7 +187,7 @@ class StatusQueries(TableReader):
         syncs = {}
         for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
             values = dict(zip(SYNC_COLUMNS, row, strict=True))
-            values |= {name: _time(values[name]) for name in ("started_at", "finished_at")}
+            values |= {name: read_time(values[name]) for name in ("started_at", "finished_at")}
             values = {
                 name: _EMPTY[SYNC_COLUMNS[name].type] if values[name] is None else values[name]
                 for name in values
@@ -202,14 +202,14 @@ class StatusQueries(TableReader):
         found: dict[str, datetime | None] = {}
         for account_id, verified, sync_mode, started_at in rows:
             if verified and sync_mode != "incremental":
-                times = (found.get(account_id), _time(started_at))
+                times = (found.get(account_id), read_time(started_at))
                 found[account_id] = max(filter(None, times), default=None)
         return found
 
     def last_verified_syncs(self) -> dict[str, datetime | None]:
         """Say when each account was last verified."""
         rows = self._latest(("account_id", "verified", "finished_at"), "account_id", "verified")
-        return {account_id: _time(finished_at) for account_id, verified, finished_at in rows if verified}
+        return {account_id: read_time(finished_at) for account_id, verified, finished_at in rows if verified}
 
     def _latest(self, columns: tuple[str, ...], *by: str) -> Iterator[Any]:
         """Give the sync with the highest number of each group: clocks do not say which was the last."""
@@ -229,8 +229,8 @@ class StatusQueries(TableReader):
         }
 
 
-def _time(stored: Any) -> datetime | None:
-    """Read a time, which some give as a text; None if there is none that Python knows."""
+def read_time(stored: Any) -> datetime | None:
+    """Read a stored time, which some give as a text; None if there is none that Python knows."""
     try:
         return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
     except (ValueError, OverflowError):
