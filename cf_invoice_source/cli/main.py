@@ -161,6 +161,66 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sys.exit(exit_code)
 
 
+@cli.command(
+    params=[
+        Option(
+            ["--to"],
+            metavar="DIRECTORY_OR_URL",
+            callback=_not_empty,
+            required=True,
+            help="Where the PDFs are kept: a directory, or an address such as s3://bucket/folder.",
+        ),
+        Option(["--drafts"], is_flag=True, help="Archive drafts, too."),
+        Option(
+            ["--verify", "is_verification"],
+            is_flag=True,
+            help="Fetch nothing: hash what is there, and say what is missing, changed or unknown.",
+        ),
+        Option(
+            ["--manifest"],
+            metavar="FILE",
+            callback=lambda context, option, given: given and _not_empty(context, option, given),
+            help="Also write a CSV file that says which document belongs to which invoice.",
+        ),
+        _ACCOUNTS,
+        *_NAMES,
+        _WAIT,
+        Option(["--demo"], is_flag=True, help="Archive the documents of the demo's made-up invoices."),
+        _QUIET,
+        *_OUTPUT,
+    ]
+)
+def documents(  # noqa: PLR0913, PLR0917 - as above
+    destination: str,
+    dataset_name: str,
+    pipeline_name: str,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    demo: bool,
+    **asked: Any,
+) -> None:
+    """Archive the PDF of each invoice that is loaded, and prove that they are there.
+
+    Fetches the PDFs of invoices that have none since their last change, and notes them in the table
+    invoice_documents. It needs the credentials of load, and may run beside it.
+    """
+    if demo and asked["account_id"]:
+        raise click.UsageError("--demo has its own accounts: leave out --account.")
+    from cf_invoice_source.cli.output import output
+
+    verdict = "verified" if asked["is_verification"] else "complete"
+    with output(as_json=as_json, debug=debug, is_quiet=quiet, verdict=verdict) as out:
+        from cf_invoice_source.cli.documents import Asked, run
+        from cf_invoice_source.warehouse.dataset_ref import DatasetRef
+
+        if demo and pipeline_name == PIPELINE_NAME:
+            pipeline_name = DEMO_PIPELINE_NAME
+        ref = DatasetRef.of(pipeline_name, destination, dataset_name)
+        exit_code = run(out, ref, Asked(**asked, is_demo=demo))
+    sys.exit(exit_code)
+
+
 @cli.command(params=[_ACCOUNTS, _MAX_AGE, *_NAMES, *_OUTPUT])
 def status(
     account_id: tuple[str, ...], max_age_h: float | None, as_json: bool, debug: bool, **names: str

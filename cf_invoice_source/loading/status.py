@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import dataset_name_in
 
@@ -46,6 +47,7 @@ class AccountStatus:
         last_full_sync_at: When the last verified full walk began.
         unverified_reason: Why the tables are not known to equal the list; empty where they are.
         reject_reasons: Why records of it could not be stored.
+        undocumented: Final invoices whose document is not archived; None if no document ever was.
     """
 
     account_id: str
@@ -59,6 +61,7 @@ class AccountStatus:
     last_full_sync_at: datetime | None
     unverified_reason: str
     reject_reasons: tuple[str, ...]
+    undocumented: int | None = None
 
     @property
     def error(self) -> str:
@@ -121,7 +124,10 @@ def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: fl
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
         bookmarks = queries.bookmarks() if queries else {}
+        undocumented = DocumentQueries(dataset).undocumented() if dataset else None
         found = _accounts(queries, bookmarks, max_age_h) if queries else ()
+        if undocumented is not None:
+            found = tuple(replace(each, undocumented=undocumented[each.account_id]) for each in found)
         accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
         client = ref.client()
         return Status(
@@ -165,7 +171,7 @@ def _accounts(
             account_id,
             *counts[account_id],
             newest=newest.get(account_id),
-            open=tuple(_money(*each) for each in sorted(amounts[account_id].items())),
+            open=tuple(money_of(*each) for each in sorted(amounts[account_id].items())),
             unbalanced=unbalanced[account_id],
             last_sync=syncs.get(account_id),
             last_verified_sync_at=verified.get(account_id),
@@ -184,7 +190,8 @@ def _age(verified_at: datetime | None, max_age_h: float) -> str:
     return f"the last verified sync was {age_h:,.0f} hours ago" if age_h > max_age_h else ""
 
 
-def _money(currency: str, minor: Sequence[Decimal]) -> Money:
+def money_of(currency: str, minor: Sequence[Decimal]) -> Money:
+    """Add amounts of one currency, and convert them to major units if ISO 4217 knows the currency."""
     code = currency.upper()
     try:
         exponent = STRIPE_EXPONENTS.get(code, Currency(code).exponent)
