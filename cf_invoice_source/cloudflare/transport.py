@@ -83,6 +83,7 @@ class BoundedAdapter(HTTPAdapter):
                     raise _too_slow() from error
                 raise
             if attempt.is_over:  # a shut socket can look like the end of the body
+                body.close()
                 raise _too_slow()
         response.raw = body
         # `requests` reads the address of a redirect even if it does not follow it, and fails on some.

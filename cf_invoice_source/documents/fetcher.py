@@ -72,7 +72,8 @@ class DocumentFetcher:
         self._is_here_allowed = is_here_allowed
         self._clients: dict[str, requests.Client] = {}
         self._adapter = BoundedAdapter(_new_body, LARGEST_DOCUMENT_BYTES, keeps_redirects=True)
-        logging.getLogger("urllib3.connectionpool").addFilter(_is_no_link)
+        for name in ("urllib3.connection", "urllib3.connectionpool"):
+            logging.getLogger(name).addFilter(_is_no_link)
 
     def fetch(self, link: str) -> Document | Refusal:
         """Fetch the PDF that a link leads to, or say why it could not be had; the link is not repeated."""

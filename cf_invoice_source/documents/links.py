@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -12,6 +13,7 @@ from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.redaction import readable
 from cf_invoice_source.settings import DOCUMENT_HOSTS
 
+_HOST = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _HTTPS_PORT = 443
 _LONGEST_LINK = 8_000
 _LONGEST_HOST = 100
@@ -26,7 +28,7 @@ def read_hosts(given: Any) -> tuple[str, ...]:
         raise _wrong_hosts()
     hosts = tuple(each.strip().strip(".").lower() for each in texts)
     for host in hosts:
-        if not host or Url(host=host).url != host or _parsed(f"https://{host}/").host != host:
+        if not _HOST.fullmatch(host):
             raise _wrong_hosts()
     return hosts
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
+from cf_invoice_source.invoices.money import total
+
 COLUMNS = (
     "account_id",
     "id",
@@ -49,7 +51,7 @@ def manifest_of(
     change; `document` says "current", or "missing". Documents of earlier versions, and of invoices that are
     gone, follow as "earlier", without an amount: so a sum over the column counts each invoice once.
     """
-    out = csv.writer(_Lines(), lineterminator="\n")
+    out = csv.writer(_Lines(), lineterminator="\r\n")
     yield out.writerow(COLUMNS)
     earlier = {(row["account_id"], row["id"], row["path"]): row for row in documents}
     for invoice in invoices:
@@ -81,8 +83,10 @@ def _amounts(invoice: Row, money: Callable[[str, Decimal], Money]) -> dict[str, 
     except InvalidOperation:  # what is no amount
         return {}
     found = money(str(invoice["currency"]), minor)
-    plain = minor.quantize(Decimal(1)) if minor == minor.to_integral_value() else minor.normalize()
-    return {"amount": None if found.is_minor else f"{found.amount:f}", "amount_minor": f"{plain:f}"}
+    return {
+        "amount": None if found.is_minor else f"{found.amount:f}",
+        "amount_minor": f"{total([minor]):f}",
+    }
 
 
 def _named(row: Row) -> dict[str, Any]:
