@@ -52,7 +52,7 @@ def _seconds(text: str) -> float:
 
 def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
     """Refuse an empty text, such as a shell variable that is not set."""
-    if any(not text.strip() for text in ([given] if isinstance(given, str) else given)):
+    if any(not text.strip() for text in ([given] if isinstance(given, str) else given or ())):
         raise click.BadParameter("it is empty: is a variable not set?", context, option)
     return given
 
@@ -179,7 +179,7 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
         Option(
             ["--manifest"],
             metavar="FILE",
-            callback=lambda context, option, given: given and _not_empty(context, option, given),
+            callback=_not_empty,
             help="Also write a CSV file that says which document belongs to which invoice.",
         ),
         _ACCOUNTS,
