@@ -18,7 +18,7 @@ from cf_invoice_source.loading.packages import finish_pending, load_package
 from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.hints import hints_of
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of, database_file
 from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.duckdb_file import open_database
 from cf_invoice_source.warehouse.locks import database_lock
@@ -47,7 +47,12 @@ class Tables:
     @contextmanager
     def reading(self) -> Iterator[DocumentQueries | None]:
         """Read what is there; None if nothing is loaded."""
-        with database_lock(self.ref.client(), wait_s=self._wait_s), self.ref.reading(read_only=False) as data:
+        client = self.ref.client()
+        file = database_file(client.config.credentials)
+        if file and not file.exists():  # not even a lock beside it is made
+            yield None
+            return
+        with database_lock(client, wait_s=self._wait_s), self.ref.reading(read_only=False) as data:
             queries = DocumentQueries(data) if data else None
             if queries:
                 self._formats = queries.formats()
