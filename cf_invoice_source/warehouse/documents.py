@@ -98,5 +98,6 @@ def _knowing_documents(client: JobClientBase) -> JobClientBase:
             columns=[*columns, new_column("_dlt_load_id", "text")],
             table_format=get_table_format(tables, INVOICES),
         )
+        table["x-normalizer"] = {"seen-data": True}  # else dlt does not look for its files
         client.schema.update_table(table)
     return client

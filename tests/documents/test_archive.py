@@ -16,9 +16,9 @@ import pytest
 
 from cf_invoice_source import Verification, archive_documents, load, verify_documents, write_manifest
 from cf_invoice_source.documents.report import DocumentReport
-from cf_invoice_source.simulator import Account, Fault, Simulator, World
+from cf_invoice_source.simulator import Fault, Simulator, World
 from cf_invoice_source.simulator.faults import edit, html, redirect, status
-from tests.conftest import Command, Naps, Warehouse, tree
+from tests.conftest import Naps, Warehouse, tree
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.places import begin_anew, settled
 
@@ -190,7 +190,7 @@ def test_a_file_that_is_there_and_not_noted_is_only_noted(loaded: Loaded, archiv
 @pytest.mark.slow
 def test_drafts_on_request(loaded: Loaded, archive: Path) -> None:
     assert loaded.archive(archive, drafts=True).accounts[0].archived == 1
-    assert of("in_draft", archive)
+    assert of("in_draft", archive).exists()
     loaded.warehouse.query("DELETE FROM cf_invoices.invoice_documents WHERE id = 'in_draft'")
 
 
@@ -356,9 +356,8 @@ def test_a_manifest_matches_the_invoices_to_the_cent(loaded: Loaded, archive: Pa
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="poppler is not installed")
 def test_the_simulators_pdfs_open_in_a_reader(loaded: Loaded, archive: Path) -> None:
-    read = subprocess.run(
-        ["pdftotext", str(of("in_7", archive)), "-"], capture_output=True, text=True, check=True
-    )
+    arguments = [str(shutil.which("pdftotext")), str(of("in_7", archive)), "-"]
+    read = subprocess.run(arguments, capture_output=True, text=True, check=True)
 
     assert "in_7" in read.stdout.split()
     assert read.stderr == ""

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 from cf_invoice_source import archive_documents, load, read_status
 from cf_invoice_source.simulator import Account, Answer, Request, Simulator, World
 from cf_invoice_source.simulator.faults import Answering, status
-from tests.conftest import Command, Naps, Warehouse, tree
+from tests.conftest import Command, Warehouse, tree
 from tests.support.exact import assert_exact
 from tests.support.make import make_invoice, make_invoices
 
@@ -308,10 +307,10 @@ def test_ctrl_c_ends_it_at_once_and_the_next_run_goes_on(
 
 
 @pytest.fixture
-def demo(command: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+def demo(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     for name in ("CLOUDFLARE_BASE_URL", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"):
         monkeypatch.delenv(name, raising=False)
-    yield command
+    return command
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ def test_an_object_store_takes_them_and_overwrites_nothing(
     ended = command("documents", "--to", to)
     again = command("documents", "--to", to)
     proof = command("documents", "--to", to, "--verify")
-    fs = bucket._fsspec()
+    fs = bucket.fsspec()
     [row, other, *_] = [row for row in warehouse.rows("invoice_documents") if row["sha256"]]
     fs.pipe_file(f"finance/invoices/{row['path']}", b"%PDF-another")
     fs.rm_file(f"finance/invoices/{other['path']}")

@@ -40,7 +40,7 @@ class S3:
     def copy(self, place: str) -> str:
         """Copy what lies there into a directory, and name that."""
         directory = tempfile.mkdtemp(prefix="s3-")
-        store = self._fsspec()
+        store = self.fsspec()
         for path in store.find(place):
             target = Path(directory, path.removeprefix(place.removeprefix("s3://")).lstrip("/"))
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,10 @@ class S3:
         return directory
 
     def make_bucket(self) -> None:
-        self._fsspec().mkdir(BUCKET)
+        self.fsspec().mkdir(BUCKET)
 
-    def _fsspec(self) -> Any:
+    def fsspec(self) -> Any:
+        """The files of all buckets."""
         import s3fs
 
         return s3fs.S3FileSystem(
