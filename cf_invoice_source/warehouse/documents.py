@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import dlt
-from dlt.common.schema.utils import get_table_format, new_column
 
 from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import DICTIONARY, DOCUMENTS, INVOICES
 from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, new_table
+from cf_invoice_source.schema.contract import NORMALIZER
+from cf_invoice_source.warehouse.dlt_names import (
+    FilesystemClient,
+    JobClientBase,
+    get_table_format,
+    new_column,
+    new_table,
+)
 from cf_invoice_source.warehouse.reader import TableReader, read_time
 
 _ARCHIVED = (
@@ -98,6 +104,6 @@ def _knowing_documents(client: JobClientBase) -> JobClientBase:
             columns=[*columns, new_column("_dlt_load_id", "text")],
             table_format=get_table_format(tables, INVOICES),
         )
-        table["x-normalizer"] = {"seen-data": True}  # else dlt does not look for its files
+        table[NORMALIZER] = {"seen-data": True}  # else dlt does not look for its files
         client.schema.update_table(table)
     return client

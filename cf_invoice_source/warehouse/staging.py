@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from copy import copy
 from hashlib import sha256
 
 import dlt
@@ -20,6 +19,7 @@ from cf_invoice_source.warehouse.dlt_names import (
     JobClientBase,
     capabilities_in,
     settings_in,
+    with_settings,
 )
 
 _LAYOUT = "staging_dataset_name_layout"
@@ -63,14 +63,12 @@ def beside(ref: DatasetRef, suffix: str) -> DatasetRef:
     Its staging tables are its own.
     """
     found, own = ref.client().config, _own_layout(ref.pipeline_name)
-    destination = copy(ref.destination)
     settings = {name: found[name] for name in found if name not in _OF_A_PIPELINE}
-    vars(destination)["config_params"] = {
-        name: value for name, value in settings.items() if value is not None and value != own
-    }
-    vars(destination)["caps_params"] = dict(capabilities_in(ref.destination))
+    known = {name: value for name, value in settings.items() if value is not None and value != own}
     name = f"{ref.pipeline_name}_{suffix}"
-    return DatasetRef(name, destination, ref.dataset_name, ref.working_dir.with_name(name))
+    return DatasetRef(
+        name, with_settings(ref.destination, known), ref.dataset_name, ref.working_dir.with_name(name)
+    )
 
 
 _OF_A_PIPELINE = {"destination_type", "environment", "dataset_name", "default_schema_name", "staging_config"}

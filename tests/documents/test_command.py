@@ -215,6 +215,18 @@ def test_another_archive_is_filled_by_itself(command: Command, listed: Account, 
 
 
 @pytest.mark.slow
+def test_the_settings_of_the_pipeline_that_loads_are_those_of_its_documents(
+    command: Command, listed: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "of_this_pipeline.duckdb"
+    monkeypatch.setenv("CLOUDFLARE_INVOICES__DESTINATION__DUCKDB__CREDENTIALS", str(file))
+    command("load")
+
+    assert command("documents", "--to", "archive").exit_code == 0
+    assert len(documents(Warehouse(file))) == 3
+
+
+@pytest.mark.slow
 def test_what_the_links_say_is_asked_for_if_the_column_is_empty(
     command: Command, listed: Account, warehouse: Warehouse
 ) -> None:

@@ -29,6 +29,7 @@ from sqlglot.optimizer.scope import traverse_scope
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.source import empty_tables
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
@@ -358,6 +359,12 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     queries.last_full_syncs()
     queries.last_verified_syncs()
     queries.unbalanced()
+    monkeypatch.setattr(DocumentQueries, "has_documents", lambda _self: True)
+    documents = DocumentQueries(contract.pipeline.dataset())
+    documents.undocumented()
+    list(documents.invoices())
+    list(documents.documents())
+    list(documents.failures())
     return connection.queries
 
 
