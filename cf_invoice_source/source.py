@@ -40,6 +40,7 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
     full: bool | None = None,
     accept_deletions: bool | None = None,
     full_sync_every_days: float | None = None,
+    leave_out: str | Sequence[str] | None = None,
     base_url: str | None = None,
     credentials: CloudflareCredentials | Mapping[str, str] | str | None = None,
     created: dlt.sources.incremental[datetime] | None = None,
@@ -61,6 +62,8 @@ def cf_invoice_source(  # noqa: PLR0913, PLR0917 - each is a setting
         accept_deletions: Whether to delete invoices that are no longer listed although Stripe deletes only
             drafts. If not, they stay, and nothing is verified.
         full_sync_every_days: After how many days a run is a full one by itself; 7 by default.
+        leave_out: Fields that are null in every table, such as `["invoice_pdf", "created_by"]`: a list, or
+            one text with commas. What was loaded before is nulled by a full walk; the audit trail keeps it.
         base_url: Address of the API. If it is not given, `CLOUDFLARE_BASE_URL` is used, then a setting in a
             file, then Cloudflare's own. An address from a file that is not Cloudflare's gets only credentials
             from the files beside it.

@@ -18,6 +18,8 @@ from hypothesis import Phase, settings
 from cf_invoice_source import Report
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.support import warm
+from tests.support.mariadb import MariaDB, is_installed
+from tests.support.mariadb import running as mariadb_running
 from tests.support.places import begin_anew, settings_of
 from tests.support.postgres import Database, Postgres, binaries, create_database, running
 from tests.support.tiers import pytest_itemcollected  # noqa: F401 - a hook
@@ -179,6 +181,16 @@ def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
     database = create_database(postgres, f"test_{uuid4().hex}")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", database.dsn)
     return database
+
+
+@pytest.fixture
+def mariadb() -> Iterator[MariaDB]:
+    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
+    if not is_installed():
+        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with mariadb_running() as server:
+        yield server
 
 
 class Load(Protocol):

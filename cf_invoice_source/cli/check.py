@@ -117,7 +117,8 @@ class _Checks:
         job = read_job(self._given, self._pipeline_name)
         job.check()
         self._job = job
-        return f"type {job.type}, a full walk every {job.full_sync_every_days:g} days"
+        without = f", without {', '.join(sorted(job.left_out.names))}" if job.left_out.names else ""
+        return f"type {job.type}, a full walk every {job.full_sync_every_days:g} days{without}"
 
     def _find_token(self) -> str:
         self._need("credentials")

@@ -70,6 +70,13 @@ _TYPE = Option(
     help="Which invoices.  [default: as set, else all]",
 )
 _FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
+_LEAVE_OUT = Option(
+    ["--leave-out"],
+    metavar="FIELD",
+    callback=_not_empty,
+    multiple=True,
+    help="Keep this field out of the tables, such as invoice_pdf; repeatable.",
+)
 _NAMES = (
     Option(["--destination"], callback=_not_empty, default="duckdb", help="Any dlt destination."),
     Option(
@@ -112,7 +119,10 @@ _OUTPUT = (
 )
 
 
-@cli.command(params=[_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
+_SETTINGS = (_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, _LEAVE_OUT)
+
+
+@cli.command(params=[*_SETTINGS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     destination: str,
     dataset_name: str,

@@ -21,15 +21,7 @@ HOW_TO_NAME = "name the account: --account ID, CLOUDFLARE_ACCOUNT_ID, or account
 
 def read_account_ids(given: object) -> tuple[str, ...]:
     """Read account IDs, without duplicates, from a list or from a text with commas or in JSON."""
-    if isinstance(given, str):
-        listed = None
-        with suppress(ValueError, RecursionError):
-            listed = json.loads(given)
-        given = listed if isinstance(listed, list) else _without_trailing_comma(given)
-    if given is None:
-        return ()
-    listed = given if isinstance(given, Iterable) else (given,)
-    account_ids = [str(account_id).strip().lower() for account_id in listed]
+    account_ids = [str(account_id).strip().lower() for account_id in read_list(given)]
     for number, account_id in enumerate(account_ids, 1):
         if not _ACCOUNT_ID.fullmatch(account_id):  # it may be a token in the wrong place, so it is not shown
             raise SettingsError(
@@ -38,6 +30,18 @@ def read_account_ids(given: object) -> tuple[str, ...]:
                 remedy="an account ID has 32 hexadecimal characters; several are separated by commas",
             )
     return tuple(dict.fromkeys(account_ids))
+
+
+def read_list(given: object) -> list[Any]:
+    """Read a setting with several values: a list, or a text with commas or in JSON. None is an empty one."""
+    if isinstance(given, str):
+        listed = None
+        with suppress(ValueError, RecursionError):
+            listed = json.loads(given)
+        given = listed if isinstance(listed, list) else _without_trailing_comma(given)
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Iterable) else [given]
 
 
 def _without_trailing_comma(text: str) -> list[str]:

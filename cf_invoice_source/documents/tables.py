@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,10 @@ from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.hints import hints_of
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of, database_file
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of
 from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.duckdb_file import open_database
+from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.locks import database_lock
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import beside, separate_staging
@@ -42,6 +44,7 @@ class Tables:
         self.own = beside(ref, SUFFIX)
         self._wait_s = wait_s
         self._formats: tuple[TableFormat | None, FileFormat | None] = (None, None)
+        self._shares = True
         self._pipeline: dlt.Pipeline | None = None
 
     @contextmanager
@@ -55,7 +58,7 @@ class Tables:
         with database_lock(client, wait_s=self._wait_s), self.ref.reading(read_only=False) as data:
             queries = DocumentQueries(data) if data else None
             if queries:
-                self._formats = queries.formats()
+                self._formats, self._shares = queries.formats(), queries.capabilities.shares
             yield queries
 
     def write(self, rows: Iterable[LedgerRow]) -> None:
@@ -72,6 +75,7 @@ class Tables:
             missing_rights_named(partial(client_of, pipeline)),
             warnings.catch_warnings(),
             database_lock(destination, wait_s=self._wait_s),
+            self._lease(destination),
             open_database(destination) as close_database,
         ):
             # About the merge that dlt writes: nobody can do anything about it.
@@ -79,6 +83,12 @@ class Tables:
             if is_new:
                 finish_pending(pipeline, close_database)
             yield pipeline, close_database
+
+    def _lease(self, destination: JobClientBase) -> AbstractContextManager[None]:
+        """Make loads wait where two writers at once would lose rows, whatever machine they run on."""
+        if self._shares or not isinstance(destination, FilesystemClient):
+            return nullcontext()
+        return lease(destination.fs_client, dataset_path_of(destination), wait_s=self._wait_s)
 
     def _make_pipeline(self) -> dlt.Pipeline:
         pipeline = self.own.pipeline(pipelines_dir=str(self.own.working_dir.parent))
@@ -95,5 +105,5 @@ def _source(
     rows: list[dict[str, Any]], table_format: TableFormat | None, file_format: FileFormat | None
 ) -> DltResource:
     hints = hints_of(DICTIONARY[DOCUMENTS], table_format)
-    resource: DltResource = dlt.resource(rows, name=DOCUMENTS, max_table_nesting=0, **hints)
-    return resource.apply_hints(file_format=file_format)
+    resource: DltResource = dlt.resource(rows, name=DOCUMENTS, max_table_nesting=0)
+    return resource.apply_hints(**hints, file_format=file_format)

@@ -18,8 +18,10 @@ REJECTS = "invoice_rejects"
 DOCUMENTS = "invoice_documents"
 
 MORE_FIELDS = "more_fields"
-"""The column for fields that cannot have one of their own, as a JSON object. It is created when it is
-needed."""
+MORE_FIELDS_COLUMN = Column(
+    "text", "Fields without a column of their own, as Cloudflare sent them, as a JSON object."
+)
+"""It is created in `invoices` and `invoice_changes` when a row needs it."""
 
 _INVOICE = {
     "account_id": Column("text", "Cloudflare account ID."),

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.errors import InvoiceSourceError
+from cf_invoice_source.invoices.left_out import NOTHING_LEFT_OUT, LeftOut
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
@@ -35,6 +36,7 @@ class SyncRequest:
     compare: Compare
     accept_deletions: bool
     is_range: bool
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Account:
         )
         self._walker = Walker(self.pages, self.bookmark, request.walk)
         for read in self._walker.batches():
-            rows = Rows(self.account_id, datetime.now(timezone.utc))
+            rows = Rows(self.account_id, datetime.now(timezone.utc), request.left_out)
             for _ in comparison.listed(rows, read):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
             batch = _looked_through(read, comparison.rest(rows, read), request)

@@ -169,10 +169,12 @@ class Accounts:
 
     def _account(self, account_id: str, sync_number: int) -> Account:
         stats, digits = RequestStats(), self.stored.capabilities.digits
+        left_out = self.job.left_out
 
         def fetch_page(page: int) -> Page[Item]:
             answered = self._client.invoice_page(account_id, self.job.type, page, stats)
-            return replace(answered, records=tuple(read_record(each, digits) for each in answered.records))
+            items = (left_out.of_item(read_record(each, digits)) for each in answered.records)
+            return replace(answered, records=tuple(items))
 
         def count(page: Page[Item]) -> None:
             self._counters.add_page(account_id, page.records, account.expected_pages(page))
@@ -189,7 +191,7 @@ class Accounts:
         rows = self._package_rows
         part_rows = max(1, rows // _PARTS) if compare is Compare.NOTHING else rows
         walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
-        return SyncRequest(walk, compare, self.job.accept_deletions, is_range)
+        return SyncRequest(walk, compare, self.job.accept_deletions, is_range, self.job.left_out)
 
     def _next(self, bookmarks: Mapping[str, Any]) -> Iterator[RowBatch]:
         account, request = self._take_first_ready(self._waiting or [])

@@ -98,6 +98,8 @@ class Comparison:
         for key, reject in rejects.items():
             if key not in current:
                 rows.rejected(key, reject)
+        if rows.left_out.names and batch.figures.sync_mode != "incremental":
+            rows.still_rejected(self._stored.reject_rows(self._account_id, current & rejects.keys()))
         if is_empty:
             if batch.package_end is PackageEnd.ALWAYS:  # the next walk finds rows loaded
                 self._compare = Compare.ROWS

@@ -11,11 +11,11 @@ import dlt
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.storages.load_package import load_package_state
 
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, TABLES
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.loading.row_file import MOST_ROWS, Row, RowFile, Rows, duckdb_sniffs
 from cf_invoice_source.schema.capabilities import Capabilities
 from cf_invoice_source.schema.columns import Columns
-from cf_invoice_source.schema.hints import incomplete_tables
+from cf_invoice_source.schema.hints import MORE_FIELDS_HINT, incomplete_tables
 from cf_invoice_source.warehouse.destination import is_duckdb
 from cf_invoice_source.warehouse.dlt_names import AnyDestination, capabilities_in
 
@@ -117,7 +117,10 @@ class PackageWriter:
         self._in_one_file[table] += len(rows)
         if self._may_be_sniffed and (self._in_one_file[table] > MOST_ROWS or any(map(duckdb_sniffs, rows))):
             self._file_format = "preferred"
-        yield _marked(table, rows, **self._hints[table], file_format=self._file_format)
+        hints = dict(self._hints[table])
+        if any(MORE_FIELDS in row for row in rows):
+            hints["columns"] = {**hints["columns"], **MORE_FIELDS_HINT}
+        yield _marked(table, rows, **hints, file_format=self._file_format)
 
 
 def _texts(table: str) -> list[str]:

@@ -11,9 +11,11 @@ import dlt
 from dlt.common.configuration.container import Container
 from dlt.load.configuration import LoaderConfiguration
 
-from cf_invoice_source.cloudflare.accounts import read_account_ids
+from cf_invoice_source.cloudflare.accounts import read_account_ids, read_list
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.errors import SettingsError
+from cf_invoice_source.invoices.left_out import NEEDED_FIELDS, OPTIONAL_FIELDS, LeftOut
+from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.loading.access import Access, find_access
 from cf_invoice_source.loading.lookup import find, find_in_environment
 from cf_invoice_source.schema.capabilities import FILE_FORMATS, TABLE_FORMATS, FileFormat, TableFormat
@@ -36,6 +38,7 @@ _HINTS: Mapping[str, Any] = {
     "full": bool,
     "accept_deletions": bool,
     "full_sync_every_days": float,
+    "leave_out": Any,
     "schema_contract": dict,
     "table_format": str,
     "file_format": str,
@@ -56,6 +59,7 @@ class Job:
     full: bool = False
     accept_deletions: bool = False
     full_sync_every_days: float = FULL_SYNC_EVERY_DAYS
+    leave_out: str | Sequence[str] | None = None
     created: dlt.sources.incremental[datetime] | None = None
     schema_contract: dict[str, Any] | None = None
     table_format: TableFormat | None = None
@@ -78,6 +82,7 @@ class Job:
             raise SettingsError(
                 "There is no such file_format.", remedy=f"use one of {', '.join(FILE_FORMATS)}"
             )
+        _ = self.left_out
         check_write_disposition(self.write_disposition)
         read_contract(self.schema_contract)
 
@@ -85,6 +90,18 @@ class Job:
     def account_ids(self) -> tuple[str, ...]:
         """The accounts that the settings name; empty for all that the credentials can see."""
         return read_account_ids(self.account_id)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """The fields that no table has."""
+        names = frozenset(str(name).strip() for name in read_list(self.leave_out))
+        remedy = f"leave_out takes {', '.join(OPTIONAL_FIELDS)}"
+        if needed := sorted(names & NEEDED_FIELDS):
+            raise SettingsError(f"The copy needs {needed[0]}: it cannot be left out.", remedy=remedy)
+        if unknown := sorted(names.difference(OPTIONAL_FIELDS)):
+            cause = f"There is no field {printable(unknown[0])} that could be left out."
+            raise SettingsError(cause, remedy=remedy)
+        return LeftOut(names)
 
     @property
     def contract(self) -> TSchemaContractDict | None:

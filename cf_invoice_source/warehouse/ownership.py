@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, dataset_path_of
+from cf_invoice_source.warehouse.lease import make_once
 
 _CLAIM = "_cf_invoices_pipeline"
 """A file in the dataset with the name of its pipeline. It is deleted with the dataset."""
@@ -23,8 +24,7 @@ def claim_dataset(client: FilesystemClient, pipeline_name: str) -> None:
     """
     with suppress(FileExistsError):  # another one makes the directory
         client.initialize_storage()
-    with suppress(FileExistsError):  # only one of many at once can make this file
-        client.fs_client.pipe_file(_path(client), pipeline_name.encode(), mode="create")
+    make_once(client.fs_client, _path(client), pipeline_name.encode())
     check_claim(client, pipeline_name)
 
 
@@ -36,7 +36,7 @@ def check_claim(client: FilesystemClient, pipeline_name: str) -> None:
     """
     with suppress(FileNotFoundError):
         owner = client.fs_client.cat_file(_path(client)).decode()
-        if owner != pipeline_name:
+        if owner not in {"", pipeline_name}:  # empty: it is being written, and is looked at once more
             raise SettingsError(
                 f"This dataset of Iceberg tables is loaded by the pipeline {owner}, and takes no other one: "
                 "two at once would lose rows.",

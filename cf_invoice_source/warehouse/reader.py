@@ -19,7 +19,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from cf_invoice_source.errors import MixedTypesError, SettingsError
 from cf_invoice_source.invoices.columns import Table
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
-from cf_invoice_source.invoices.tables import DICTIONARY, INVOICES, TABLES
+from cf_invoice_source.invoices.tables import DICTIONARY, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.invoices.values import EPOCH
 from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
@@ -96,7 +96,7 @@ class TableReader:
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
         """Quote columns for this database, and select the rows of each table that count."""
         ours = [column for table in DICTIONARY.values() for column in table.columns]
-        columns = ("_dlt_load_id", "pipeline_name", "state", *ours)
+        columns = ("_dlt_load_id", "pipeline_name", "state", MORE_FIELDS, *ours)
         names = {column: client.escape_column_name(column) for column in columns}
         for name, table in DICTIONARY.items():
             rows = client.make_qualified_table_name(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -11,13 +12,14 @@ import dlt
 
 from cf_invoice_source.invoices.changes import Stored
 from cf_invoice_source.invoices.record import FINAL_STATUSES
-from cf_invoice_source.invoices.tables import CHANGES, INVOICES, REJECTS, TABLES
+from cf_invoice_source.invoices.tables import CHANGES, INVOICES, MORE_FIELDS, REJECTS, TABLES
 from cf_invoice_source.schema.capabilities import TableFormat
 from cf_invoice_source.settings import SECTION
 from cf_invoice_source.warehouse.collation import check_collation
 from cf_invoice_source.warehouse.dataset_ref import client_of
 from cf_invoice_source.warehouse.destination import check_file_format, check_format
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase
+from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of
+from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
 
@@ -107,6 +109,19 @@ class StoredRows(TableReader):
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
 
+    def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
+        """Make other loads wait where two at once would lose rows, whatever machine they run on.
+
+        Raises:
+            SettingsError: The dataset is another pipeline's.
+            TryLaterError: Another load did not end in time.
+        """
+        client = self._job_client()
+        if self.capabilities.shares or not isinstance(client, FilesystemClient):
+            return nullcontext()
+        claim_dataset(client, self._pipeline.pipeline_name)
+        return lease(client.fs_client, dataset_path_of(client), wait_s=wait_s)
+
     def sync_numbers(self) -> dict[str, int]:
         """Give the number of the last sync of each account."""
         syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
@@ -124,7 +139,7 @@ class StoredRows(TableReader):
         """
         row_hashes: dict[str, str] = {}
         final = set[str]()
-        columns = _ROW if is_as_listed else ("id", "row_hash", "status")
+        columns = self._values if is_as_listed else ("id", "row_hash", "status")
         for row in self._by_id(columns, INVOICES, account_id, ids):
             invoice_id, row_hash = row["id"], row["row_hash"] or ""
             if row["status"] in FINAL_STATUSES:
@@ -143,6 +158,13 @@ class StoredRows(TableReader):
             each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
             for each in row_hashes.keys() | latest.keys()
         }
+
+    @property
+    def _values(self) -> tuple[str, ...]:
+        """The columns to compare with a record. `more_fields` is not in every dataset."""
+        schema = self._pipeline.schemas.get(SECTION)
+        columns = schema.tables.get(INVOICES, {}).get("columns", {}) if schema else {}
+        return (*_ROW, MORE_FIELDS) if MORE_FIELDS in columns else _ROW
 
     def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Fetch the documented columns of these invoices."""

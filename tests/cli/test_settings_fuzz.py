@@ -28,6 +28,8 @@ OURS = [
     "full",
     "accept_deletions",
     "full_sync_every_days",
+    "leave_out",
+    "file_format",
     "schema_contract",
     "table_format",
     "write_disposition",

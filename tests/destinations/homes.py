@@ -237,7 +237,7 @@ HOMES: Mapping[str, Home] = {
         "tried with its catalog in SQLite, without the quiet and the full walk; "
         "a DuckDB file as catalog fails",
         skips=frozenset({1, 3, 4}),
-        at_once="not tried",
+        at_once="yes (two)",
     ),
     "delta": Home(
         "`filesystem`, Delta",
@@ -271,11 +271,18 @@ HOMES: Mapping[str, Home] = {
         _in_parquet,
         {"file_format": "parquet"},
         _ADDS,
-        at_once="not tried",
         on_s3=True,
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
     "jsonl": Home(
-        "`filesystem`, JSONL", ("dlt",), _files, _in_jsonl, {}, _ADDS, on_s3=True, at_once="not tried"
+        "`filesystem`, JSONL",
+        ("dlt",),
+        _files,
+        _in_jsonl,
+        {},
+        _ADDS,
+        on_s3=True,
+        command=("filesystem", "BUCKET_URL", "{at}/files"),
     ),
 }
 

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from ast import literal_eval
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import rmtree
+from threading import Barrier, Thread
 from typing import Any
 
 import dlt
@@ -21,11 +23,11 @@ import pytest
 
 from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
+from cf_invoice_source.warehouse.lease import lease, make_once
 from tests.conftest import Command, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
-from tests.support.mariadb import MariaDB, is_installed
-from tests.support.mariadb import running as mariadb_running
+from tests.support.mariadb import MariaDB
 from tests.support.pages import blocks
 from tests.support.postgres import Database
 from tests.support.s3 import BUCKET, S3, running
@@ -38,16 +40,6 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "cf_invoice_source" / "warehouse" / "README.md"
-
-
-@pytest.fixture
-def mariadb() -> Iterator[MariaDB]:
-    """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
-    if not is_installed():
-        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    with mariadb_running() as server:
-        yield server
 
 
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
@@ -63,27 +55,26 @@ def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
     if name != "mariadb":
         return str(directory)
     server: MariaDB = request.getfixturevalue("mariadb")
-    server.query("SET GLOBAL character_set_server = utf8mb4")
-    server.query("SET GLOBAL collation_server = utf8mb4_bin")
-    return server.dsn
+    return server.exact_dsn()
 
 
 def in_ducklake(directory: Path) -> Found:
+    ended = run_python(
+        *("-m", "tests.destinations.homes", "ducklake", str(directory)),
+        env=with_ducklake(directory),
+        timeout_s=240,
+    )
+    assert ended.exit_code == 0, ended.output
+    return Found(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+def with_ducklake(directory: Path) -> dict[str, str]:
     """Its DuckDB extension is made for one version of DuckDB: both lie in a directory of their own."""
     packages = os.environ.get("DUCKLAKE_PACKAGES")
     if not packages:
         missing = "DUCKLAKE_PACKAGES names no directory: pip install --target ... duckdb-extension-ducklake"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    ended = run_python(
-        "-m",
-        "tests.destinations.homes",
-        "ducklake",
-        str(directory),
-        env={"HOME": str(directory), "PYTHONPATH": os.pathsep.join([str(packages), str(ROOT)])},
-        timeout_s=240,
-    )
-    assert ended.exit_code == 0, ended.output
-    return Found(**json.loads(ended.stdout.splitlines()[-1]))
+    return {"HOME": str(directory), "PYTHONPATH": os.pathsep.join([str(packages), str(ROOT)])}
 
 
 @pytest.mark.quick("postgres")
@@ -156,6 +147,30 @@ def test_mariadb_is_told_the_sql_that_makes_it_exact(
     assert ended.exit_code == 0
     assert "SAWarning" not in ended.output
     assert mariadb.query("SELECT count(*) AS n FROM cf_invoices.invoices") == [{"n": 2}]
+
+
+def test_mariadb_is_told_of_a_table_that_was_made_before_its_database_was_mended(
+    mariadb: MariaDB, simulator: Simulator, account: Account, command: Command
+) -> None:
+    """`ALTER DATABASE` leaves the tables as they are: in_a and in_A would be one row."""
+    account.records += make_invoices(2)
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.dsn}
+    to_mariadb = ("--destination", "sqlalchemy")
+    mariadb.query("SET GLOBAL collation_server = utf8mb4_bin")
+    assert command("load", *to_mariadb, env=env).exit_code == 0
+    fold = "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+    mariadb.query(f"ALTER TABLE cf_invoices.invoice_changes {fold}")
+    account.records += [make_invoice(id="IN_1")]
+
+    failed = [command(each, *to_mariadb, env=env) for each in ("check", "load")]
+
+    assert [each.exit_code for each in failed] == [1, 1]
+    (statement,) = set(re.findall("ALTER TABLE [^;]*;", " ".join(failed[1].stderr.split())))
+    assert "`cf_invoices`.`invoice_changes`" in statement
+    mariadb.query(statement)
+    assert command("load", *to_mariadb, env=env).exit_code == 0
+    ids = mariadb.query("SELECT id FROM cf_invoices.invoices ORDER BY id")
+    assert [row["id"] for row in ids] == ["IN_1", "in_1", "in_2"]
 
 
 @pytest.mark.parametrize("there", ["nothing", "the databases"])
@@ -303,7 +318,7 @@ def test_several_pipelines_at_once_do_what_the_page_says(
     env = {
         **os.environ,
         f"DESTINATION__{destination.upper()}__{setting}": value.format(at=at),
-        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": home.settings.get("table_format", "") or "native",
+        **{f"SOURCES__CF_INVOICE_SOURCE__{name.upper()}": value for name, value in home.settings.items()},
     }
     command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", destination, "--quiet")
 
@@ -318,10 +333,44 @@ def test_several_pipelines_at_once_do_what_the_page_says(
     ]
     ended = [(each.communicate(timeout=120)[1], each.returncode) for each in begun]
 
-    loaded = [account for account, (_, code) in zip(accounts, ended, strict=True) if code == 0]
+    done = 3 if name in {"parquet", "jsonl"} else 0  # loaded, and never verified
+    loaded = [account for account, (_, code) in zip(accounts, ended, strict=True) if code == done]
     assert len(loaded) == (1 if home.at_once == "refused" else 4), ended
     held = {(row["account_id"], row["id"]) for row in home.look(str(at), "invoices")}
     assert held == {(account.id, record["id"]) for account in loaded for record in account.records}
+
+
+def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
+    world: World, simulator: Simulator, place: Path
+) -> None:
+    accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(2)]
+    catalog = {
+        "DUCKLAKE_NAME": "lake",
+        "CATALOG": f"sqlite:///{place}/lake.sqlite",
+        "STORAGE": f"{place}/lake",
+    }
+    settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
+    env = {**os.environ, **with_ducklake(place), **settings}
+    ducklake = "from tests.destinations.homes import HOMES; ducklake, at = HOMES['ducklake'], {!r}; "
+    here = ducklake.format(str(place))
+    subprocess.run([sys.executable, "-c", f"{here}ducklake.connect(at)"], env=env, check=True)
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "ducklake", "--quiet")
+
+    begun = [
+        subprocess.Popen(
+            [*command, "--pipeline-name", f"p{number}", "--account", account.id],
+            env=env,
+            stderr=subprocess.PIPE,
+        )
+        for number, account in enumerate(accounts)
+    ]
+    ended = [(each.communicate(timeout=240)[1], each.returncode) for each in begun]
+
+    assert [code for _, code in ended] == [0, 0], ended
+    look = f"{here}print([(row['account_id'], row['id']) for row in ducklake.look(at, 'invoices')])"
+    said = subprocess.run([sys.executable, "-c", look], env=env, check=True, capture_output=True, text=True)
+    listed = [(account.id, record["id"]) for account in accounts for record in account.records]
+    assert sorted(literal_eval(said.stdout)) == sorted(listed)
 
 
 @pytest.mark.parametrize("name", ["iceberg", "delta"])
@@ -365,6 +414,56 @@ def test_of_pipelines_that_begin_with_iceberg_at_once_one_loads(
     assert sorted(code for _, code in ended) == [0, 1, 1]
     assert sum(b"takes no other one" in said for said, _ in ended) == 2
     assert len(HOMES["iceberg"].look(str(place), "invoices")) == 3
+
+
+def test_machines_that_load_iceberg_at_once_wait_for_each_other(
+    simulator: Simulator, account: Account, place: Path
+) -> None:
+    """The same pipeline, each with a working directory of its own: no lock of the operating system helps."""
+    account.records += make_invoices(30)
+    env = {
+        **os.environ,
+        "DESTINATION__FILESYSTEM__BUCKET_URL": f"{place}/files",
+        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "iceberg",
+    }
+    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "filesystem", "--json")
+
+    begun = [
+        subprocess.Popen(
+            command, env={**env, "DLT_DATA_DIR": f"{place}/machine_{number}"}, stdout=subprocess.PIPE
+        )
+        for number in range(3)
+    ]
+    said = [json.loads(each.communicate(timeout=300)[0]) for each in begun]
+
+    assert [each.returncode for each in begun] == [0, 0, 0]
+    assert sorted(each["accounts"][0]["sync_number"] for each in said) == [1, 2, 3]
+    assert sorted(each["accounts"][0]["new"] for each in said) == [0, 0, 30]
+    held = [row["id"] for row in HOMES["iceberg"].look(str(place), "invoices")]
+    assert sorted(held) == sorted(record["id"] for record in account.records)
+
+
+def test_on_s3_too_one_of_many_gets_the_lease(s3: S3) -> None:
+    system, start, made = s3.fsspec(), Barrier(8), list[int]()
+
+    def run(number: int) -> None:
+        start.wait()
+        if make_once(system, f"{BUCKET}/dataset/claim", b"x"):
+            made.append(number)
+
+    threads = [Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with lease(system, f"{BUCKET}/dataset", wait_s=0):
+        pass
+
+    assert len(made) == 1
+    assert sorted(system.ls(f"{BUCKET}/dataset", detail=False)) == [
+        f"{BUCKET}/dataset/_cf_invoices_load_1",
+        f"{BUCKET}/dataset/claim",
+    ]
 
 
 # What a load says of it

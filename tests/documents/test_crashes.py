@@ -19,6 +19,7 @@ from cf_invoice_source.documents.store import open_store
 from cf_invoice_source.simulator import Account, Simulator
 from cf_invoice_source.simulator.faults import body, encoded
 from tests.conftest import Command, Warehouse, run_warm, tree
+from tests.support.full_disk import FULL_DISK
 from tests.support.make import make_invoice, make_invoices
 from tests.support.postgres import Database
 from tests.support.s3 import S3, running
@@ -59,14 +60,6 @@ def test_after_a_kill_the_next_run_is_exact(
     assert command("documents", "--to", "archive", "--verify").exit_code == 0
     assert again.exit_code == 0
     assert " 1  yes" in again.stdout  # the incremental load that it would have been
-
-
-FULL_DISK = (
-    "import resource, sys; size = int(sys.argv.pop(1));"
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size));"
-    "from cf_invoice_source.cli.main import main; main()"
-)
-"""As far as one file is concerned: it cannot become larger."""
 
 
 def test_after_a_full_disk_the_next_run_is_exact(

@@ -557,10 +557,26 @@ def test_a_reject_is_told_from_others_by_its_id_else_by_its_hash() -> None:
     assert without.identity != reject({"a": 2}).identity
 
 
-def test_a_reject_can_still_change_and_says_nothing_of_its_time() -> None:
+def test_a_reject_can_still_change_or_vanish_and_says_nothing_of_its_time() -> None:
     read = reject(make_invoice(status="paid", currency=None))
 
-    assert (read.is_reject, read.is_final, read.created_us) == (True, False, None)
+    assert (read.is_reject, read.is_final, read.is_deletable, read.created_us) == (True, False, True, None)
+
+
+def test_so_many_unknown_fields_have_names_of_their_own() -> None:
+    read = invoice(make_invoice(**{f"f{number}": number for number in range(1_001)}))
+
+    assert [name for name in read.values if name.startswith("f")] == sorted(
+        f"f{number}" for number in range(1_001)
+    )[:1_000]
+    assert len(read.values["more_fields"]) == 1
+
+
+def test_a_name_may_have_255_characters() -> None:
+    read = invoice(make_invoice(**{"a" * 255: 1, "b" * 256: 2}))
+
+    assert read.values["a" * 255] == 1
+    assert read.values["more_fields"] == {"b" * 256: 2}
 
 
 @pytest.mark.parametrize(
@@ -747,21 +763,25 @@ def test_an_invoice_with_id_is_identified_by_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "is_final"),
+    ("status", "is_final", "is_deletable"),
     [
-        ("paid", True),
-        ("void", True),
-        ("uncollectible", False),
-        ("draft", False),
-        ("open", False),
-        ("Paid", False),
-        ("", False),
-        (None, False),
-        (MISSING, False),
+        ("paid", True, False),
+        ("void", True, False),
+        ("uncollectible", False, False),
+        ("open", False, False),
+        ("draft", False, True),
+        ("Paid", False, True),
+        ("", False, True),
+        (None, False, True),
+        (MISSING, False, True),
     ],
 )
-def test_an_invoice_knows_whether_it_can_still_change(status: str | None, is_final: bool) -> None:
-    assert invoice(make_invoice(status=status)).is_final is is_final
+def test_an_invoice_knows_whether_it_can_still_change_and_whether_it_can_vanish(
+    status: str | None, is_final: bool, is_deletable: bool
+) -> None:
+    read = invoice(make_invoice(status=status))
+
+    assert (read.is_final, read.is_deletable) == (is_final, is_deletable)
 
 
 @given(first=st.none() | st.text(), second=st.none() | st.text())

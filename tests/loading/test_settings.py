@@ -52,6 +52,7 @@ SETTINGS: dict[str, tuple[str, str, Callable[[Outcome], bool]]] = {
     "full": ("full", "nonsense", _says("full cannot be read as bool")),
     "accept_deletions": ("accept_deletions", "nonsense", _says("accept_deletions cannot be read as bool")),
     "full_sync_every_days": ("full_sync_every_days", "-1", _says("full_sync_every_days makes no sense")),
+    "leave_out": ("leave_out", "nonsense", _says("no field nonsense that could be left out")),
     "schema_contract": (
         "schema_contract",
         '{"columns": "nonsense"}',

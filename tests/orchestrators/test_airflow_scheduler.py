@@ -24,6 +24,7 @@ from tests.support.make import make_invoices
 from tests.support.postgres import Database
 
 ACCOUNTS = 8
+POOL = "cloudflare"
 
 
 @pytest.fixture
@@ -82,10 +83,19 @@ class Airflow:
             ends_at = monotonic() + timeout_s
             while self.query("SELECT state FROM dag_run") not in ([("success",)], [("failed",)]):
                 assert monotonic() < ends_at, self.said[-5000:]
+                self._make_pool()
                 sleep(1)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def _make_pool(self) -> None:
+        """Make the pool of the tasks, as `airflow pools set` does: it is there when Airflow's own is."""
+        if self.query("SELECT pool FROM slot_pool") == [("default_pool",)]:
+            with closing(sqlite3.connect(self._home / "airflow.db", timeout=30)) as connection, connection:
+                connection.execute(
+                    "INSERT INTO slot_pool (pool, slots, include_deferred) VALUES (?, ?, 0)", (POOL, ACCOUNTS)
+                )
 
     @property
     def said(self) -> str:
@@ -125,6 +135,7 @@ def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice
         airflow_python,
         tmp_path / "airflow",
         CF_INVOICES_DESTINATION="postgres",
+        CF_INVOICES_POOL=POOL,
         CLOUDFLARE_ACCOUNT_ID=",".join(account.id for account in accounts),
         CLOUDFLARE_API_TOKEN=simulator.token,
         CLOUDFLARE_BASE_URL=simulator.base_url,
@@ -143,6 +154,8 @@ def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice
         account.id: ("success", 3 if account is unlucky else 1) for account in accounts
     }
     assert airflow.query("SELECT state FROM dag_run") == [("success",)]
+    pooled = airflow.query(f"SELECT DISTINCT task_id FROM task_instance WHERE pool = '{POOL}'")  # noqa: S608
+    assert set(pooled) == {("find_accounts",), ("load_account",)}
     assert airflow.query("SELECT count(*) FROM asset_event") == [(1,)]
     assert_exact(database.query, *accounts)
     tries = 2 + ACCOUNTS + 2

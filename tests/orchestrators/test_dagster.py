@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cf_invoice_source import ApiChangedError
 from cf_invoice_source.simulator import Simulator, World
 from cf_invoice_source.simulator.faults import body
 from tests.conftest import Warehouse, tree
@@ -240,6 +241,19 @@ def test_all_checks_pass_when_all_is_well_and_fresh_fails_for_an_account_that_wa
     assert told(late["fresh"]).keys() == {one.id}
 
 
+def test_fresh_fails_too_where_no_tick_of_the_sensor_comes_through(
+    deployed: Dagster, simulator: Simulator, in_duckdb: Warehouse
+) -> None:
+    account = simulator.world.add_account(invoices=3)
+    deployed.tick()
+    simulator.faults.append(body(b"{}"))
+
+    with pytest.raises(ApiChangedError):
+        deployed.tick()
+
+    assert told(deployed.check()["fresh"]) == {account.id: "last verified load: never"}
+
+
 def test_what_may_pass_is_tried_again(
     deployed: Dagster, simulator: Simulator, in_duckdb: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +313,10 @@ OTHERS = {
         "CF_INVOICES_DESTINATION": "sqlalchemy",
         "DESTINATION__SQLALCHEMY__CREDENTIALS": "sqlite:///{place}/w.db",
     },
+    "mariadb": {
+        "CF_INVOICES_DESTINATION": "sqlalchemy",
+        "DESTINATION__SQLALCHEMY__CREDENTIALS": "{mariadb}",
+    },
 }
 """Destinations whose tables or times SQL alone does not read."""
 
@@ -312,9 +330,11 @@ def test_the_checks_read_what_other_destinations_hold(
     simulator: Simulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    mariadb = request.getfixturevalue("mariadb").exact_dsn() if destination == "mariadb" else ""
     for name, value in OTHERS[destination].items():
-        monkeypatch.setenv(name, value.format(place=tmp_path))
+        monkeypatch.setenv(name, value.format(place=tmp_path, mariadb=mariadb))
     account, unloaded = (simulator.world.add_account(invoices=3) for _ in range(2))
     account.records[0].update(amount_due=10, amount_paid=3, amount_remaining=3, status="open")
     deployed = Dagster(dagster, instance)

@@ -97,9 +97,10 @@ def test_a_daemon_loads_each_account_once_a_day_and_again_in_a_backfill(
     assert_exact(database.query, *accounts)
 
     accounts[0].add(make_invoice(id="in_new", created=CREATED_S + 10**7))
-    dagster("job", "backfill", "-j", "load_account", "--all", "all", "--noprompt")
+    for _ in range(2):  # they overlap: the second run of an account waits for the first one
+        dagster("job", "backfill", "-j", "load_account", "--all", "all", "--noprompt")
     began = monotonic()
-    wait_for(lambda: ended("load_account", 2 * ACCOUNTS), daemon)
+    wait_for(lambda: ended("load_account", 3 * ACCOUNTS), daemon)
     backfill_s = monotonic() - began
     assert_exact(database.query, *accounts)
 
@@ -111,4 +112,4 @@ def test_a_daemon_loads_each_account_once_a_day_and_again_in_a_backfill(
     assert {key.name: record.status.value for key, record in found.items()} == dict.fromkeys(
         names, "SUCCEEDED"
     )
-    print(f"\n{ACCOUNTS} accounts: tick and runs {first_s:.0f} s, backfill {backfill_s:.0f} s")
+    print(f"\n{ACCOUNTS} accounts: tick and runs {first_s:.0f} s, two backfills {backfill_s:.0f} s")

@@ -207,12 +207,15 @@ class Contract:
     def dialect(self) -> str:
         return str(self.caps.sqlglot_dialect)
 
-    def definitions(self, table: str) -> dict[str, str]:
-        """What the CREATE TABLE says of each column."""
+    def ddl(self, table: str) -> list[str]:
+        """The statements that create a table."""
         columns = list(self.schema.get_table_columns(table).values())
-        (statement,) = self.client._get_table_update_sql(table, columns, generate_alter=False)  # noqa: SLF001 - as dlt's tests
-        lines = re.findall(r"^[`\"](\w+)[`\"] (.+?)[, ]*$", statement, re.MULTILINE)
-        definitions = {name.lower(): " ".join(definition.split()) for name, definition in lines}
+        return self.client._get_table_update_sql(table, columns, generate_alter=False)  # noqa: SLF001 - as dlt's tests
+
+    def definitions(self, table: str) -> dict[str, str]:
+        """What the CREATE TABLE says of each column, without its comment."""
+        lines = re.findall(r"^[`\"](\w+)[`\"] (.+?)[, ]*$", self.ddl(table)[0], re.MULTILINE)
+        definitions = {name.lower(): " ".join(_COMMENT.sub("", text).split()) for name, text in lines}
         return {
             name: definition[: None if definition.count("(") == definition.count(")") else -1]
             for name, definition in definitions.items()
@@ -223,6 +226,9 @@ class Contract:
         (job,) = self.client._create_merge_followup_jobs([self.client.prepare_load_table(table)])  # noqa: SLF001 - likewise
         statements = Path(job.new_file_path()).read_text(encoding="utf-8").splitlines()
         return [sqlglot.parse_one(statement, dialect=self.dialect) for statement in statements]
+
+
+_COMMENT = re.compile(r" (?:COMMENT '.*'|OPTIONS ?\(description='.*'\))")
 
 
 @cache
@@ -266,6 +272,25 @@ def test_each_column_is_made_with_the_type_that_holds_its_values_exactly(contrac
         for name, column in ours.columns.items():
             kind = definitions[name].removesuffix(" NOT NULL")
             assert re.sub(r"^Nullable\((.*)\)$", r"\1", kind) == kinds[column.type], (table, name)
+
+
+@pytest.mark.parametrize("contract", ["bigquery", "databricks", "snowflake"], indirect=True)
+def test_every_description_stands_in_the_statement_that_creates_the_column(contract: Contract) -> None:
+    for table, ours in TABLES.items():
+        lines = [line for statement in contract.ddl(table) for line in statement.splitlines()]
+        for name, column in ours.columns.items():
+            (line,) = [line for line in lines if line[1:].lower().startswith(f"{name}{line[:1].lower()} ")]
+            assert column.description in unescaped(line), (table, name)
+
+
+@pytest.mark.parametrize("contract", ["bigquery", "databricks"], indirect=True)
+def test_every_table_is_described_where_dlt_can_say_it(contract: Contract) -> None:
+    for table, ours in TABLES.items():
+        assert ours.description in unescaped(contract.ddl(table)[-1]), table
+
+
+def unescaped(text: str) -> str:
+    return text.replace("\\'", "'").replace("''", "'")
 
 
 def test_only_keys_are_required(contract: Contract) -> None:

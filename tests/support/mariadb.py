@@ -32,6 +32,12 @@ class MariaDB:
         """What dlt finds it by."""
         return f"mysql+pymysql://root:{PASSWORD}@127.0.0.1:{self.port}/mysql"
 
+    def exact_dsn(self) -> str:
+        """The same, once every text fits and IDs that differ only in case stay two."""
+        self.query("SET GLOBAL character_set_server = utf8mb4")
+        self.query("SET GLOBAL collation_server = utf8mb4_bin")
+        return self.dsn
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         import pymysql
 

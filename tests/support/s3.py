@@ -51,7 +51,7 @@ class S3:
         self.fsspec().mkdir(BUCKET)
 
     def fsspec(self) -> Any:
-        """The files of all buckets."""
+        """Give a client of it."""
         import s3fs
 
         return s3fs.S3FileSystem(
