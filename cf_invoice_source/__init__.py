@@ -18,6 +18,11 @@ from cf_invoice_source.settings import VERSION as __version__  # noqa: N811 - as
 
 if TYPE_CHECKING:
     from cf_invoice_source.cloudflare.credentials import CloudflareCredentials as CloudflareCredentials
+    from cf_invoice_source.documents.report import DocumentReport as DocumentReport
+    from cf_invoice_source.documents.report import Verification as Verification
+    from cf_invoice_source.documents.runner import archive_documents as archive_documents
+    from cf_invoice_source.documents.runner import verify_documents as verify_documents
+    from cf_invoice_source.documents.runner import write_manifest as write_manifest
     from cf_invoice_source.errors import ApiChangedError as ApiChangedError
     from cf_invoice_source.errors import DestinationError as DestinationError
     from cf_invoice_source.errors import InvoiceSourceError as InvoiceSourceError
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from cf_invoice_source.loading.report import Report as Report
     from cf_invoice_source.loading.status import AccountStatus as AccountStatus
     from cf_invoice_source.loading.status import Status as Status
+    from cf_invoice_source.reporting.figures import Figures as Figures
+    from cf_invoice_source.reporting.report import report as report
     from cf_invoice_source.runner import create_tables as create_tables
     from cf_invoice_source.runner import list_accounts as list_accounts
     from cf_invoice_source.runner import load as load
@@ -40,6 +47,8 @@ _HOMES = {
     "ApiChangedError": "errors",
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
+    "DocumentReport": "documents.report",
+    "Figures": "reporting.figures",
     "InvoiceSourceError": "errors",
     "NotVerifiedError": "errors",
     "Outcome": "loading.report",
@@ -47,12 +56,17 @@ _HOMES = {
     "SettingsError": "errors",
     "Status": "loading.status",
     "TryLaterError": "errors",
+    "Verification": "documents.report",
+    "archive_documents": "documents.runner",
     "cf_invoice_source": "source",
     "create_tables": "runner",
     "list_accounts": "runner",
     "load": "runner",
     "pipeline_lock": "warehouse.locks",
     "read_status": "runner",
+    "report": "reporting.report",
+    "verify_documents": "documents.runner",
+    "write_manifest": "documents.runner",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - names, all of them

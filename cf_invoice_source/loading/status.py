@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from iso4217 import Currency
-
 from cf_invoice_source.cloudflare.accounts import read_account_ids
-from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
+from cf_invoice_source.invoices.money import Money, money_of
 from cf_invoice_source.invoices.syncs import Sync, problem_of, remedy_of
 from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import dataset_name_in
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An exact amount in major units; in minor units if ISO 4217 does not know the currency."""
-
-    currency: str
-    amount: Decimal
-    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +36,7 @@ class AccountStatus:
         last_full_sync_at: When the last verified full walk began.
         unverified_reason: Why the tables are not known to equal the list; empty where they are.
         reject_reasons: Why records of it could not be stored.
+        undocumented: Final invoices whose document is not archived; None if no document ever was.
     """
 
     account_id: str
@@ -59,6 +50,7 @@ class AccountStatus:
     last_full_sync_at: datetime | None
     unverified_reason: str
     reject_reasons: tuple[str, ...]
+    undocumented: int | None = None
 
     @property
     def error(self) -> str:
@@ -99,6 +91,12 @@ class Status:
         return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
     @property
+    def undocumented(self) -> int | None:
+        """Final invoices whose document is not archived; None if no document ever was."""
+        counts = [each.undocumented for each in self.accounts if each.undocumented is not None]
+        return sum(counts) if counts else None
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with which account, and what is missing."""
         found = list(problems_of(self.accounts))
@@ -117,21 +115,36 @@ class Status:
 
 def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None) -> Status:
     """Read what is loaded of these accounts, or of all. A sync older than `max_age_h` is not verified."""
-    wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
-        bookmarks = queries.bookmarks() if queries else {}
-        found = _accounts(queries, bookmarks, max_age_h) if queries else ()
-        accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
-        client = ref.client()
-        return Status(
-            pipeline_name=ref.pipeline_name,
-            dataset_name=dataset_name_in(client, ref.dataset_name),
-            destination=location_of(client),
-            pending_packages=ref.pending_packages(bookmarks),
-            accounts=accounts,
-            absent=len(wanted - {account.account_id for account in accounts}),
-        )
+        undocumented = DocumentQueries(dataset).undocumented() if dataset else None
+        return status_by(queries, ref, account_ids, undocumented=undocumented, max_age_h=max_age_h)
+
+
+def status_by(
+    queries: StatusQueries | None,
+    ref: DatasetRef,
+    account_ids: Sequence[str] = (),
+    *,
+    undocumented: Counter[str] | None = None,
+    max_age_h: float | None = None,
+) -> Status:
+    """Read it by these queries; None if the dataset does not exist."""
+    wanted = set(read_account_ids(account_ids))
+    bookmarks = queries.bookmarks() if queries else {}
+    found = _accounts(queries, bookmarks, max_age_h) if queries else ()
+    if undocumented is not None:
+        found = tuple(replace(each, undocumented=undocumented[each.account_id]) for each in found)
+    accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
+    client = ref.client()
+    return Status(
+        pipeline_name=ref.pipeline_name,
+        dataset_name=dataset_name_in(client, ref.dataset_name),
+        destination=location_of(client),
+        pending_packages=ref.pending_packages(bookmarks),
+        accounts=accounts,
+        absent=len(wanted - {account.account_id for account in accounts}),
+    )
 
 
 def _accounts(
@@ -165,7 +178,7 @@ def _accounts(
             account_id,
             *counts[account_id],
             newest=newest.get(account_id),
-            open=tuple(_money(*each) for each in sorted(amounts[account_id].items())),
+            open=tuple(money_of(*each) for each in sorted(amounts[account_id].items())),
             unbalanced=unbalanced[account_id],
             last_sync=syncs.get(account_id),
             last_verified_sync_at=verified.get(account_id),
@@ -182,14 +195,3 @@ def _age(verified_at: datetime | None, max_age_h: float) -> str:
         return "no verified sync is on record"
     age_h = (datetime.now(timezone.utc) - verified_at).total_seconds() / 3600
     return f"the last verified sync was {age_h:,.0f} hours ago" if age_h > max_age_h else ""
-
-
-def _money(currency: str, minor: Sequence[Decimal]) -> Money:
-    code = currency.upper()
-    try:
-        exponent = STRIPE_EXPONENTS.get(code, Currency(code).exponent)
-    except ValueError:
-        exponent = None
-    if exponent is None:
-        return Money(currency, total(minor), is_minor=True)
-    return Money(code, to_major(total(minor), exponent))

@@ -17,8 +17,9 @@ from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import MixedTypesError, SettingsError
+from cf_invoice_source.invoices.columns import Table
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
-from cf_invoice_source.invoices.tables import INVOICES, MORE_FIELDS, TABLES
+from cf_invoice_source.invoices.tables import DICTIONARY, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.invoices.values import EPOCH
 from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
@@ -94,10 +95,10 @@ class TableReader:
 
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
         """Quote columns for this database, and select the rows of each table that count."""
-        ours = [column for table in TABLES.values() for column in table.columns]
+        ours = [column for table in DICTIONARY.values() for column in table.columns]
         columns = ("_dlt_load_id", "pipeline_name", "state", MORE_FIELDS, *ours)
         names = {column: client.escape_column_name(column) for column in columns}
-        for name, table in TABLES.items():
+        for name, table in DICTIONARY.items():
             rows = client.make_qualified_table_name(name)
             if not self.capabilities.replaces:
                 key = ", ".join(names[column] for column in table.key)
@@ -117,12 +118,12 @@ class TableReader:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
-    def check_owner(self) -> None:
+    def check_owner(self, tables: Mapping[str, Table] = TABLES) -> None:
         """Check that no table of another program has the name of one of ours."""
         with self.connected() as client:
             if not client:
                 return
-            for name, table in TABLES.items():
+            for name, table in tables.items():
                 rows = client.make_qualified_table_name(name)
                 key = ", ".join(map(client.escape_column_name, table.key))
                 selects = [f"SELECT {columns} FROM {rows} WHERE 1 = 0" for columns in ("1", key)]
@@ -161,7 +162,7 @@ class StatusQueries(TableReader):
     def newest(self) -> dict[str, datetime | None]:
         """Give the newest `created` of each account that has invoices."""
         rows = self._query("SELECT {account_id}, max({created}) FROM {invoices} GROUP BY {account_id}")
-        return {account_id: _time(created) for account_id, created in rows}
+        return {account_id: read_time(created) for account_id, created in rows}
 
     def open_amounts(self) -> Iterator[tuple[str, str, Decimal]]:
         """Give account, currency and remaining amount of each open invoice: a database's sum may overflow."""
@@ -187,7 +188,7 @@ class StatusQueries(TableReader):
         syncs = {}
         for row in self._latest(tuple(SYNC_COLUMNS), "account_id"):
             values = dict(zip(SYNC_COLUMNS, row, strict=True))
-            values |= {name: _time(values[name]) for name in ("started_at", "finished_at")}
+            values |= {name: read_time(values[name]) for name in ("started_at", "finished_at")}
             values = {
                 name: _EMPTY[SYNC_COLUMNS[name].type] if values[name] is None else values[name]
                 for name in values
@@ -202,14 +203,14 @@ class StatusQueries(TableReader):
         found: dict[str, datetime | None] = {}
         for account_id, verified, sync_mode, started_at in rows:
             if verified and sync_mode != "incremental":
-                times = (found.get(account_id), _time(started_at))
+                times = (found.get(account_id), read_time(started_at))
                 found[account_id] = max(filter(None, times), default=None)
         return found
 
     def last_verified_syncs(self) -> dict[str, datetime | None]:
         """Say when each account was last verified."""
         rows = self._latest(("account_id", "verified", "finished_at"), "account_id", "verified")
-        return {account_id: _time(finished_at) for account_id, verified, finished_at in rows if verified}
+        return {account_id: read_time(finished_at) for account_id, verified, finished_at in rows if verified}
 
     def _latest(self, columns: tuple[str, ...], *by: str) -> Iterator[Any]:
         """Give the sync with the highest number of each group: clocks do not say which was the last."""
@@ -229,8 +230,8 @@ class StatusQueries(TableReader):
         }
 
 
-def _time(stored: Any) -> datetime | None:
-    """Read a time, which some give as a text; None if there is none that Python knows."""
+def read_time(stored: Any) -> datetime | None:
+    """Read a stored time, which some give as a text; None if there is none that Python knows."""
     try:
         return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
     except (ValueError, OverflowError):

@@ -26,6 +26,7 @@ from cf_invoice_source import load as load_into
 from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command, Ended, Warehouse, run_warm
 from tests.support.exact import Query, assert_exact
+from tests.support.full_disk import FULL_DISK
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.postgres import Database, Postgres, create_database, running
 
@@ -435,13 +436,6 @@ class Deaths:
 
 
 # A full disk
-
-FULL_DISK = (
-    "import resource, sys; size = int(sys.argv.pop(1));"
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size));"
-    "from cf_invoice_source.cli.main import main; main()"
-)
-"""As far as one file is concerned: it cannot become larger."""
 
 
 @pytest.mark.parametrize("size", [14_000, 25_000, 60_000, 150_000, 400_000])

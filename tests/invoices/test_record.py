@@ -572,6 +572,13 @@ def test_so_many_unknown_fields_have_names_of_their_own() -> None:
     assert len(read.values["more_fields"]) == 1
 
 
+def test_a_name_may_have_255_characters() -> None:
+    read = invoice(make_invoice(**{"a" * 255: 1, "b" * 256: 2}))
+
+    assert read.values["a" * 255] == 1
+    assert read.values["more_fields"] == {"b" * 256: 2}
+
+
 @pytest.mark.parametrize(
     ("number", "digits"), [(12345, 5), (10**20, 1), (Decimal("1.2300"), 3), (123456, None)]
 )

@@ -28,8 +28,9 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
+from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.source import empty_tables
-from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -376,13 +377,26 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         stored.reject_rows("a", keys)
         stored.rejects("a")
         stored.counts()
-    queries = StatusQueries(contract.pipeline.dataset())
+    queries = ReportQueries(contract.pipeline.dataset())
     queries.newest()
     list(queries.open_amounts())
     queries.last_syncs()
     queries.last_full_syncs()
     queries.last_verified_syncs()
     queries.unbalanced()
+    queries.check_columns()
+    list(queries.invoices(()))
+    list(queries.versions(()))
+    queries.first_seen()
+    list(queries.syncs((), every=False))
+    list(queries.syncs((), every=True))
+    queries.last_numbers()
+    monkeypatch.setattr(DocumentQueries, "has_documents", lambda _self: True)
+    documents = DocumentQueries(contract.pipeline.dataset())
+    documents.undocumented()
+    list(documents.invoices())
+    list(documents.documents())
+    list(documents.failures())
     return connection.queries
 
 
