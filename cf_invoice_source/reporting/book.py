@@ -116,7 +116,7 @@ class Book:
         invoice = version.invoice
         first = first_seen.get(invoice.account_id)
         if first and change.span.valid_from <= first:
-            self._kinds["first load"] += 1
+            self._kinds["first_load"] += 1
             return
         self._kinds[version.change] += 1
         self._changes.append(
@@ -180,5 +180,5 @@ class Book:
     def changes(self) -> Changes:
         """Give what runs saw in the last days, newest first."""
         begin = self._day - timedelta(days=CHANGE_DAYS - 1)
-        kinds = {kind: self._kinds[kind] for kind in ("first load", "new", "updated", "deleted")}
+        kinds = {kind: self._kinds[kind] for kind in ("first_load", "new", "updated", "deleted")}
         return Changes(begin, kinds, tuple(self._newest()))

@@ -81,7 +81,7 @@ def test_changes_of_30_days_are_told_and_those_of_the_first_load_counted() -> No
     changes = book_of(*story, version(1, begin, id="in_3"), first=day(2)).changes()
 
     assert changes.begin == date(2026, 3, 2)
-    assert changes.counts == {"first load": 2, "new": 1, "updated": 1, "deleted": 1}
+    assert changes.counts == {"first_load": 2, "new": 1, "updated": 1, "deleted": 1}
     assert [(each.id, each.change, each.status_before, each.status) for each in changes.newest] == [
         ("in_2", "new", None, "open"),
         ("in_1", "deleted", "open", None),

@@ -94,7 +94,7 @@ def test_the_figures_are_those_of_the_lists(
     assert {(each["account_id"], each["id"]) for each in document["failed"]} == failed(rows)
     assert all(each["failing_since"] for each in document["failed"])
     assert document["changes"]["counts"] == {
-        "first load": len(days[0]) - len(wide),
+        "first_load": len(days[0]) - len(wide),
         "new": 2,
         "updated": 3,
         "deleted": 1,
