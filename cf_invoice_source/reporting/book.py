@@ -30,8 +30,9 @@ CHANGE_DAYS = 30
 MOST_CHANGES = 1_000
 """How many of the newest changes are kept; the others are counted."""
 
-_AGES = {30: "0 to 30 days", 60: "31 to 60 days", 90: "61 to 90 days"}
-_OLDER, _UNDATED = "over 90 days", "without a date"
+_AGES = {30: "0-30", 60: "31-60", 90: "61-90"}
+_OLDER, _UNDATED = "over 90", "without a date"
+"""In days; the dbt models have the same names."""
 
 
 def end_of(day: date) -> datetime:

@@ -36,7 +36,7 @@ class UnpaidInvoice:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Open invoices of one age, and what remains to be paid of them in each currency."""
+    """Open invoices of one age in days, and what remains to be paid of them in each currency."""
 
     label: str
     invoices: int

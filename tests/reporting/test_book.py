@@ -25,14 +25,14 @@ def book_of(*versions: Version, first: datetime = DAY_0, is_past: bool = False) 
 @pytest.mark.parametrize(
     ("days", "label"),
     [
-        (-1, "0 to 30 days"),
-        (0, "0 to 30 days"),
-        (30, "0 to 30 days"),
-        (31, "31 to 60 days"),
-        (60, "31 to 60 days"),
-        (61, "61 to 90 days"),
-        (90, "61 to 90 days"),
-        (91, "over 90 days"),
+        (-1, "0-30"),
+        (0, "0-30"),
+        (30, "0-30"),
+        (31, "31-60"),
+        (60, "31-60"),
+        (61, "61-90"),
+        (90, "61-90"),
+        (91, "over 90"),
         (None, "without a date"),
     ],
 )
