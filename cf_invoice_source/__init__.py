@@ -18,6 +18,11 @@ from cf_invoice_source.settings import VERSION as __version__  # noqa: N811 - as
 
 if TYPE_CHECKING:
     from cf_invoice_source.cloudflare.credentials import CloudflareCredentials as CloudflareCredentials
+    from cf_invoice_source.documents.report import DocumentReport as DocumentReport
+    from cf_invoice_source.documents.report import Verification as Verification
+    from cf_invoice_source.documents.runner import archive_documents as archive_documents
+    from cf_invoice_source.documents.runner import verify_documents as verify_documents
+    from cf_invoice_source.documents.runner import write_manifest as write_manifest
     from cf_invoice_source.errors import ApiChangedError as ApiChangedError
     from cf_invoice_source.errors import DestinationError as DestinationError
     from cf_invoice_source.errors import InvoiceSourceError as InvoiceSourceError
@@ -42,6 +47,7 @@ _HOMES = {
     "ApiChangedError": "errors",
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
+    "DocumentReport": "documents.report",
     "Figures": "reporting.figures",
     "InvoiceSourceError": "errors",
     "NotVerifiedError": "errors",
@@ -50,6 +56,8 @@ _HOMES = {
     "SettingsError": "errors",
     "Status": "loading.status",
     "TryLaterError": "errors",
+    "Verification": "documents.report",
+    "archive_documents": "documents.runner",
     "cf_invoice_source": "source",
     "create_tables": "runner",
     "list_accounts": "runner",
@@ -57,6 +65,8 @@ _HOMES = {
     "pipeline_lock": "warehouse.locks",
     "read_status": "runner",
     "report": "reporting.report",
+    "verify_documents": "documents.runner",
+    "write_manifest": "documents.runner",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - names, all of them

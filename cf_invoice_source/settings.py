@@ -99,3 +99,24 @@ maps."""
 MAX_TABLES = 20
 """The most child tables, which dlt makes for lists in unknown fields: each makes every later load slower.
 A list in an invoice needs two, and so does each list inside it."""
+
+DOCUMENT_HOSTS = ("stripe.com",)
+"""The hosts that a PDF may be fetched from, each with its sub-domains: Stripe's links begin at
+pay.stripe.com and redirect to other names of its domain."""
+
+DOCUMENTS_AT_ONCE = 4
+"""PDFs fetched at the same time: they come from somebody else's host."""
+
+LARGEST_DOCUMENT_BYTES = 64 * 2**20
+"""How long a PDF may be, compressed or not; an invoice takes about 50 kB."""
+
+MAX_REDIRECTS = 5
+"""How often the link of a PDF may lead on to another address."""
+
+MOST_UNANSWERED = 10
+"""After so many PDFs in a row whose host did not answer, a run asks for no more."""
+
+DOCUMENT_ROWS = 200
+DOCUMENT_ROWS_EVERY_S = 30.0
+"""PDFs are noted in the table after so many, or so many seconds: opening a database for each would take
+longer than fetching it. What a crash leaves unnoted is fetched again and found to be there."""

@@ -34,12 +34,14 @@ ROOMS: dict[str, set[str]] = {
     "warehouse": {"schema", "walk.bookmark", "invoices", *GROUND},
     "loading": {"warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "reporting": {"loading", "warehouse", "cloudflare", "invoices", *GROUND},
+    "documents": {"loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "source": {"loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "runner": {"source", "loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "cli": {
         "runner",
         "source",
         "reporting",
+        "documents",
         "loading",
         "warehouse",
         "cloudflare",
@@ -49,7 +51,7 @@ ROOMS: dict[str, set[str]] = {
     }
     | {"simulator", *GROUND},
     "simulator": set(),
-    "__init__": {"runner", "source", "reporting", "loading", "warehouse", "cloudflare", *GROUND},
+    "__init__": {"runner", "source", "reporting", "documents", "loading", "warehouse", "cloudflare", *GROUND},
     "__main__": {"cli"},
 }
 """What each room may import: a room, or one module of a room."""
@@ -61,6 +63,11 @@ PURE = [name for name in FILES if name.startswith(("invoices.", "walk."))] + [
     "reporting.figures",
     "reporting.history",
     "reporting.sums",
+    "documents.ledger",
+    "documents.manifest",
+    "documents.naming",
+    "documents.report",
+    "documents.search",
     "schema.capabilities",
     "simulator.world",
 ]
@@ -191,7 +198,7 @@ def test_the_simulator_imports_nothing_else_of_ours() -> None:
     assert {name.partition(".")[0] for name in used} <= {"simulator"}
 
 
-def test_only_the_client_sends_requests() -> None:
+def test_only_the_client_and_the_fetcher_of_documents_send_requests() -> None:
     """`auth` takes the types of `requests`, but nothing that could send."""
     ways = {"dlt.sources.helpers", "dlt.sources.helpers.requests", "http.client", "httpx", "urllib.request"}
     senders = {
@@ -200,7 +207,7 @@ def test_only_the_client_sends_requests() -> None:
         if not name.startswith("simulator.") and ways & set(imports(path))
     }
 
-    assert senders == {"cloudflare.client"}
+    assert senders == {"cloudflare.client", "documents.fetcher"}
 
 
 @pytest.mark.parametrize(

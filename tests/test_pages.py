@@ -24,7 +24,7 @@ from cf_invoice_source.cli.main import cli
 from cf_invoice_source.cloudflare.rate_limit import LONGEST_WAIT_S
 from cf_invoice_source.exact_json import MAX_VALUES
 from cf_invoice_source.invoices.record import MAX_DEPTH, MAX_FIELDS
-from cf_invoice_source.invoices.tables import TABLES
+from cf_invoice_source.invoices.tables import DICTIONARY
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Warehouse, run_warm
 from tests.support.exact import Query
@@ -81,15 +81,15 @@ def _written(page: str, head: str, rows: list[str]) -> str:
     return "\n".join([f"{before}{head}", "|---|---|---|", *rows, after[table.end() :]])
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", DICTIONARY)
 def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
     """To write them anew: WRITE_PAGES=1."""
     head = f"| column of `{table}` | type | meaning |"
     shown = {"decimal": "decimal(38, 9)", "bool": "boolean"}
     columns = {
         name: column
-        for name, column in TABLES[table].columns.items()
-        if table != "invoice_changes" or name not in TABLES["invoices"].columns
+        for name, column in DICTIONARY[table].columns.items()
+        if table != "invoice_changes" or name not in DICTIONARY["invoices"].columns
     }
     rows = [
         f"| `{name}` | {shown.get(column.type, column.type)} | {column.description} |"
@@ -100,7 +100,7 @@ def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
         (ROOT / REFERENCE).write_text(page, encoding="utf-8")
 
     assert page == read_page(REFERENCE)
-    assert all(f"`{name}`" in read_page(REFERENCE) for name in TABLES[table].key)
+    assert all(f"`{name}`" in read_page(REFERENCE) for name in DICTIONARY[table].key)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,7 @@ def test_the_columns_on_the_page_are_those_of_the_tables(table: str) -> None:
         ("check", REFERENCE, "| option of `check` |"),
         ("status", REFERENCE, "| option of `status` |"),
         ("report", REFERENCE, "| option of `report` |"),
+        ("documents", REFERENCE, "| option of `documents` |"),
     ],
 )
 def test_the_options_on_the_page_are_those_of_the_command(command: str, page: str, begin: str) -> None:
@@ -136,6 +137,8 @@ def test_the_bounds_on_the_page_are_those_of_the_code() -> None:
         f"{settings.MAX_PAGES:,}",
         f"{settings.MAX_ACCOUNTS:,}; {settings.MAX_ACCOUNT_PAGES:,}",
         f"{settings.MAX_COLUMNS}; {settings.MAX_TABLES}",
+        f"{settings.LARGEST_DOCUMENT_BYTES / 2**20:.0f} MiB; {settings.MAX_REDIRECTS}",
+        f"{settings.DOCUMENTS_AT_ONCE}; {settings.MOST_UNANSWERED}",
     ]
 
 
@@ -354,6 +357,7 @@ def test_the_shell_of_the_benchmarks_measures(clone: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_python_runs_as_pasted(block: Block, account: Account, simulator: Simulator) -> None:
+    simulator.serve_pdfs()
     account.records += make_invoices(3)
     run_warm("-m", "cf_invoice_source", "load")
 

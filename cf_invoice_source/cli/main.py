@@ -8,22 +8,17 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import datetime, timezone
+from datetime import datetime
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
-from click import Context, Option, Parameter
 
+from cf_invoice_source.cli import options
 from cf_invoice_source.cli.signals import end_on_signals
 from cf_invoice_source.cli.streams import give_stdout_up
 from cf_invoice_source.settings import (
-    DATASET_NAME,
     DEMO_PIPELINE_NAME,
-    INVOICE_TYPES,
-    LOCK_WAIT_S,
-    MONTHS,
-    MOST_MONTHS,
     PIPELINE_NAME,
     VERSION,
 )
@@ -37,112 +32,6 @@ if TYPE_CHECKING:
 @click.version_option(VERSION, prog_name="cf-invoices")
 def cli() -> None:
     """Load Cloudflare's AI Gateway invoices into your warehouse."""
-
-
-def _hours(text: str) -> float:
-    """Read a number of hours, such as 26h, or of days, such as 2d."""
-    number, unit = text.rstrip("hd"), text[-1:]
-    return _seconds(number) * (24 if unit == "d" else 1)
-
-
-def _seconds(text: str) -> float:
-    """Read a number that is not below 0; refuse nan."""
-    if (number := float(text)) >= 0:
-        return number
-    raise ValueError(text)
-
-
-def _not_empty(context: Context, option: Parameter, given: Any) -> Any:
-    """Refuse an empty text, such as a shell variable that is not set."""
-    if any(not text.strip() for text in ([given] if isinstance(given, str) else given or ())):
-        raise click.BadParameter("it is empty: is a variable not set?", context, option)
-    return given
-
-
-def _not_future(context: Context, option: Parameter, given: datetime | None) -> datetime | None:
-    """Refuse a day that has not begun, in UTC."""
-    if given and given.date() > datetime.now(timezone.utc).date():
-        raise click.BadParameter("it is in the future", context, option)
-    return given
-
-
-_ACCOUNTS = Option(
-    ["--account", "account_id"],
-    metavar="ID",
-    callback=_not_empty,
-    multiple=True,
-    help="Cloudflare account ID; repeatable.",
-)
-_TYPE = Option(
-    ["--type"],
-    type=click.Choice(INVOICE_TYPES),
-    help="Which invoices.  [default: as set, else all]",
-)
-_FULL = Option(["--full"], is_flag=True, help="Read every page and compare every value, even if not due.")
-_LEAVE_OUT = Option(
-    ["--leave-out"],
-    metavar="FIELD",
-    callback=_not_empty,
-    multiple=True,
-    help="Keep this field out of the tables, such as invoice_pdf; repeatable.",
-)
-_NAMES = (
-    Option(["--destination"], callback=_not_empty, default="duckdb", help="Any dlt destination."),
-    Option(
-        ["--dataset", "dataset_name"],
-        callback=_not_empty,
-        default=DATASET_NAME,
-        help="Dataset (schema) for the tables.",
-    ),
-    Option(
-        ["--pipeline-name"],
-        metavar="NAME",
-        callback=_not_empty,
-        default=PIPELINE_NAME,
-        help="Name of the dlt pipeline.",
-    ),
-)
-_ACCEPT_DELETIONS = Option(
-    ["--accept-deletions"],
-    is_flag=True,
-    help="Delete invoices that are no longer listed, although Stripe deletes only drafts.",
-)
-_MAX_AGE = Option(
-    ["--max-age", "max_age_h"],
-    metavar="HOURS",
-    type=_hours,
-    help="How old the last verified sync of an account may be, such as 26h or 2d; for monitoring.",
-)
-_WAIT = Option(
-    ["--wait", "wait_s"],
-    metavar="SECONDS",
-    type=_seconds,
-    default=int(LOCK_WAIT_S),
-    help="How long to wait for another load of the same pipeline or into the same DuckDB file.",
-)
-_DEMO = Option(["--demo"], is_flag=True, help="Load made-up invoices from a simulator; needs no account.")
-_OF_DEMO = Option(["--demo"], is_flag=True, help="Look at the made-up invoices of load --demo.")
-_PAGE = Option(
-    ["--output", "page"],
-    metavar="FILE",
-    callback=_not_empty,
-    help="The page to write; it replaces a file of that name.  [default: invoices.html, none with --json]",
-)
-_MONTHS = Option(
-    ["--months"], type=click.IntRange(1, MOST_MONTHS), default=MONTHS, help="How many months to show."
-)
-_AS_OF = Option(
-    ["--as-of"],
-    metavar="DATE",
-    type=click.DateTime(["%Y-%m-%d"]),
-    callback=_not_future,
-    help="Show what was known at the end of that day (UTC), such as 2026-03-31.",
-)
-_QUIET = Option(["--quiet"], is_flag=True, help="Print nothing but what went wrong.")
-_OUTPUT = (
-    Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout."),
-    Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
-)
 
 
 def _check_accounts_of_demo(account_ids: Sequence[str]) -> None:
@@ -161,10 +50,9 @@ def _ref_of(*, pipeline_name: str, demo: bool, **names: str) -> DatasetRef:
     return DatasetRef.of(_name_of(pipeline_name, demo=demo), **names)
 
 
-_SETTINGS = (_ACCOUNTS, _TYPE, _FULL, _ACCEPT_DELETIONS, _LEAVE_OUT)
-
-
-@cli.command(params=[*_SETTINGS, *_NAMES, _WAIT, _DEMO, _QUIET, *_OUTPUT])
+@cli.command(
+    params=[*options.SETTINGS, *options.NAMES, options.WAIT, options.DEMO, options.QUIET, *options.OUTPUT]
+)
 def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     destination: str,
     dataset_name: str,
@@ -212,7 +100,47 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sys.exit(exit_code)
 
 
-@cli.command(params=[_ACCOUNTS, _MAX_AGE, *_NAMES, _OF_DEMO, *_OUTPUT])
+@cli.command(
+    params=[
+        *options.ARCHIVE,
+        options.ACCOUNTS,
+        *options.NAMES,
+        options.WAIT,
+        options.OF_DEMO,
+        options.QUIET,
+        *options.OUTPUT,
+    ]
+)
+def documents(  # noqa: PLR0913, PLR0917 - as above
+    destination: str,
+    dataset_name: str,
+    pipeline_name: str,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    demo: bool,
+    **asked: Any,
+) -> None:
+    """Archive the PDF of each invoice that is loaded, and prove that they are there.
+
+    Fetches the PDFs of invoices that have none since their last change, and notes them in the table
+    invoice_documents. It needs the credentials of load, and may run beside it.
+    """
+    _check_accounts_of_demo(asked["account_id"] if demo else ())
+    from cf_invoice_source.cli.output import output
+
+    verdict = "verified" if asked["is_verification"] else "complete"
+    with output(as_json=as_json, debug=debug, is_quiet=quiet, verdict=verdict) as out:
+        from cf_invoice_source.cli.documents import Asked, run
+
+        ref = _ref_of(
+            pipeline_name=pipeline_name, demo=demo, destination=destination, dataset_name=dataset_name
+        )
+        exit_code = run(out, ref, Asked(**asked, is_demo=demo))
+    sys.exit(exit_code)
+
+
+@cli.command(params=[options.ACCOUNTS, options.MAX_AGE, *options.NAMES, options.OF_DEMO, *options.OUTPUT])
 def status(
     account_id: tuple[str, ...], max_age_h: float | None, as_json: bool, debug: bool, **names: Any
 ) -> None:
@@ -233,7 +161,17 @@ def status(
     sys.exit(exit_code)
 
 
-@cli.command(params=[_PAGE, _ACCOUNTS, _MONTHS, _AS_OF, *_NAMES, _OF_DEMO, *_OUTPUT])
+@cli.command(
+    params=[
+        options.PAGE,
+        options.ACCOUNTS,
+        options.SHOWN_MONTHS,
+        options.AS_OF,
+        *options.NAMES,
+        options.OF_DEMO,
+        *options.OUTPUT,
+    ]
+)
 def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
     page: str | None,
     account_id: tuple[str, ...],
@@ -263,7 +201,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
     sys.exit(exit_code)
 
 
-@cli.command(params=[_ACCOUNTS, *_NAMES, _OF_DEMO, *_OUTPUT])
+@cli.command(params=[options.ACCOUNTS, *options.NAMES, options.OF_DEMO, *options.OUTPUT])
 def check(account_id: tuple[str, ...], demo: bool, as_json: bool, debug: bool, **names: str) -> None:
     """Check whether a load would work, and leave nothing behind.
 

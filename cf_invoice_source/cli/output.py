@@ -24,6 +24,7 @@ from cf_invoice_source.warehouse.dlt_names import ConfigurationException, logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
+    from cf_invoice_source.documents.report import DocumentReport, Verification
     from cf_invoice_source.loading.report import Report
     from cf_invoice_source.loading.status import Status
     from cf_invoice_source.reporting.figures import Figures
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""
 
-Result = TypeVar("Result", "Report", "Status", "Figures", "Check")
-Loaded = TypeVar("Loaded", "Report", "Status", "Figures")
+Result = TypeVar("Result", "Report", "Status", "Figures", "Check", "DocumentReport", "Verification")
+Loaded = TypeVar("Loaded", "Report", "Status", "Figures", "DocumentReport", "Verification")
 
 
 @dataclass(frozen=True, slots=True)

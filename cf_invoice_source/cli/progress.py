@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from time import monotonic
+from types import TracebackType
 from typing import Any
 
 from dlt.common.runtime.collector import NullCollector
@@ -78,3 +79,34 @@ class Progress(NullCollector):
 
 _ROWS = "rows"
 _SHOWN = {ACCOUNTS, PAGES, RECORDS, _JOBS}
+
+
+class Line:
+    """Shows how many of some things are done: on a terminal in one line that changes, else now and then."""
+
+    def __init__(self, console: Console, doing: str, *, is_shown: bool) -> None:
+        self._console = console
+        self._doing = doing
+        self._is_shown = is_shown and not console.quiet
+        self._status = console.status(doing) if self._is_shown and console.is_terminal else None
+        self._shown_at = monotonic()
+
+    def __enter__(self) -> Line:  # noqa: PYI034 - typing.Self came with Python 3.11
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status:
+            self._status.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """Show how many are done."""
+        text = f"{self._doing}: {done:,} of {total:,}"
+        if self._status:
+            self._status.update(Text(text))
+        elif self._is_shown and monotonic() - self._shown_at >= LINE_EVERY_S:
+            self._shown_at = monotonic()
+            self._console.print(text, soft_wrap=True)

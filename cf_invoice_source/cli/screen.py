@@ -20,6 +20,7 @@ from cf_invoice_source.warehouse.dlt_names import logger
 
 if TYPE_CHECKING:
     from cf_invoice_source.cli.check import Check
+    from cf_invoice_source.documents.report import DocumentReport, Verification
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Problem, Report
     from cf_invoice_source.loading.status import AccountStatus, Status
@@ -53,6 +54,11 @@ def show_status(console: Console, status: Status) -> None:
         console.print(_table(console, [_status_row(console, account) for account in status.accounts]))
         if any(money.is_minor for account in status.accounts for money in account.open):
             console.print("* in minor units: ISO 4217 does not know the currency.")
+    if lacking := status.undocumented:
+        invoices = "final invoice has" if lacking == 1 else "final invoices have"
+        show_line(
+            console, f"{lacking:,} {invoices} no archived document: cf-invoices documents fetches them."
+        )
     show_line(console, f"Looked into {status.destination}, dataset {status.dataset_name}.")
 
 
@@ -96,7 +102,7 @@ def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> N
 
 def document(
     verdict: Mapping[str, bool | None],
-    result: Report | Status | Figures | Check | None,
+    result: Report | Status | Figures | Check | DocumentReport | Verification | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
     """Write a result or an error as JSON in ASCII. Amounts are texts: readers would round numbers."""

@@ -63,7 +63,7 @@ class Client:
             status_codes=(),
             exceptions=(),
             retry_condition=self._retries,
-            session_attrs={**_environment(self._base_url), "get_adapter": lambda **_url: adapter},
+            session_attrs={**environment_of(self._base_url), "get_adapter": lambda **_url: adapter},
         )
         self._told: set[answers.ApiMessage] = set()
         self._telling = Lock()
@@ -184,7 +184,7 @@ def _answer_in(
     return read(document), () if is_about_token else tuple(answers.read_notices(document))
 
 
-def _environment(url: str) -> dict[str, Any]:
+def environment_of(url: str) -> dict[str, Any]:
     """Read the proxies and certificates from the environment once; `requests` would do so for each request.
 
     Requests to this machine use no proxy: it would send them, and the credential, to another machine.

@@ -16,6 +16,7 @@ from cf_invoice_source.settings import PAGES_AHEAD
 from cf_invoice_source.walk.page import Page
 
 R = TypeVar("R")
+Answer = TypeVar("Answer")
 _Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
@@ -30,10 +31,10 @@ class RequestPool:
         self.close = finalize(self, self._jobs.put, None)
         """End each thread after the jobs that are still in the queue."""
 
-    def submit(self, fetch_page: Callable[[], Page[R]]) -> Future[Page[R]]:
-        """Have a thread fetch a page."""
-        future: Future[Page[R]] = Future()
-        self._jobs.put((future, fetch_page))
+    def submit(self, fetch: Callable[[], Answer]) -> Future[Answer]:
+        """Have a thread fetch something, such as a page."""
+        future: Future[Answer] = Future()
+        self._jobs.put((future, fetch))
         if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
             name = f"cloudflare-{self._started}"

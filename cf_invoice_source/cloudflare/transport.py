@@ -7,14 +7,14 @@ alive for ever, in the status line as well as after the last chunk. So a thread 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from io import BytesIO
 from math import ceil
 from socket import SHUT_RDWR
 from threading import Lock, Thread, local
 from time import monotonic, sleep, time
-from typing import Any
+from typing import IO, Any
 
 import urllib3
 from requests import ConnectionError as RequestsConnectionError
@@ -33,10 +33,29 @@ _ENCODINGS = {"gzip", "x-gzip", "deflate"}
 """Encodings that zlib unpacks. Only one layer is unpacked: a few kB in three layers can be many GB."""
 
 
-class BoundedAdapter(HTTPAdapter):
-    """Sends one attempt of a request, and returns the answer with its body read."""
+class TooLargeError(RequestException):
+    """An answer is longer than it may be."""
 
-    def __init__(self) -> None:
+
+class BoundedAdapter(HTTPAdapter):
+    """Sends one attempt of a request, and returns the answer with its body read.
+
+    Args:
+        new_body: Makes what a body is written into; it is the `raw` of the answer.
+        largest_bytes: How long a body may be, compressed or not.
+        keeps_redirects: Whether to keep the address of a redirect, in the header `REDIRECTED_TO`.
+    """
+
+    def __init__(
+        self,
+        new_body: Callable[[], IO[bytes]] = BytesIO,
+        largest_bytes: int = LARGEST_ANSWER_BYTES,
+        *,
+        keeps_redirects: bool = False,
+    ) -> None:
+        self._new_body = new_body
+        self._largest_bytes = largest_bytes
+        self._keeps_redirects = keeps_redirects
         self._watchdog = _Watchdog()
         super().__init__(pool_maxsize=REQUESTS_AT_ONCE)
 
@@ -58,45 +77,63 @@ class BoundedAdapter(HTTPAdapter):
         with self._watchdog.watching(LONGEST_ATTEMPT_S) as attempt:
             try:
                 response = super().send(request, *args, **kwargs)
-                body = _read_body(response.raw)
+                body = self._read_body(response.raw)
             except Exception as error:
                 if attempt.is_over:  # any error may come from a socket that was shut down
                     raise _too_slow() from error
                 raise
             if attempt.is_over:  # a shut socket can look like the end of the body
+                body.close()
                 raise _too_slow()
-        response.raw = BytesIO(body)
+        response.raw = body
+        # `requests` reads the address of a redirect even if it does not follow it, and fails on some.
+        redirected_to = response.headers.pop("location", None)
+        if self._keeps_redirects and redirected_to is not None:
+            response.headers[REDIRECTED_TO] = redirected_to
         _mend_headers(response)
         return response
+
+    def _read_body(self, raw: urllib3.HTTPResponse) -> IO[bytes]:
+        body = self._new_body()
+        try:
+            _receive(raw, body, self._largest_bytes)
+        except BaseException:
+            body.close()
+            raise
+        body.seek(0)
+        return body
+
+
+REDIRECTED_TO = "x-redirected-to"
+"""The header in which the address of a redirect is kept."""
 
 
 def _too_slow() -> Timeout:
     return Timeout(f"the answer is too slow, it took longer than {LONGEST_ATTEMPT_S:g} seconds")
 
 
-def _read_body(raw: urllib3.HTTPResponse) -> bytes:
-    """Read and unpack a body; raise if either is larger than an answer may be."""
+def _receive(raw: urllib3.HTTPResponse, body: IO[bytes], largest_bytes: int) -> None:
+    """Read and unpack a body; raise if either is larger than it may be."""
     encoding = raw.headers.get("content-encoding", "").strip().lower()
     decoder = zlib.decompressobj(32 + zlib.MAX_WBITS) if encoding in _ENCODINGS else None
-    body, received = bytearray(), 0
+    unpacked = received = 0
     with closing(raw):
         try:
             while part := raw.read1(_PART_BYTES, decode_content=False):
                 received += len(part)  # much data may unpack to nothing
-                body += decoder.decompress(part, LARGEST_ANSWER_BYTES + 1 - len(body)) if decoder else part
-                if max(received, len(body)) > LARGEST_ANSWER_BYTES:
-                    raise RequestException(f"the answer is longer than {LARGEST_ANSWER_BYTES:,} bytes")
+                content = decoder.decompress(part, largest_bytes + 1 - unpacked) if decoder else part
+                unpacked += len(content)
+                if max(received, unpacked) > largest_bytes:
+                    raise TooLargeError(f"the answer is longer than {largest_bytes:,} bytes")
                 if decoder and decoder.unused_data:
                     raise RequestsConnectionError("more follows after the compressed answer")
+                body.write(content)
         except (urllib3.exceptions.HTTPError, zlib.error) as error:
             raise RequestsConnectionError(error) from error
-    return bytes(body)
 
 
 def _mend_headers(response: Response) -> None:
     """Remove or repair the headers that `requests` and dlt's client would fail on."""
-    # `requests` reads the address of a redirect even if it does not follow it, and fails on some.
-    response.headers.pop("location", None)
     if (given := response.headers.pop("retry-after", None)) is not None:
         wait_s = retry_after_s(given, time())
         if wait_s is not None:  # dlt's client fails on 5,000 digits or the year 99999

@@ -15,6 +15,7 @@ INVOICES = "invoices"
 CHANGES = "invoice_changes"
 SYNCS = "invoice_syncs"
 REJECTS = "invoice_rejects"
+DOCUMENTS = "invoice_documents"
 
 MORE_FIELDS = "more_fields"
 MORE_FIELDS_COLUMN = Column(
@@ -69,3 +70,29 @@ TABLES: Mapping[str, Table] = {
         "Records that cannot be stored as invoices, as Cloudflare sent them, each with the reason.",
     ),
 }
+"""The tables of a load, which makes them all."""
+
+DICTIONARY: Mapping[str, Table] = {
+    **TABLES,
+    DOCUMENTS: Table(
+        ("account_id", "id", "sha256"),
+        {
+            "account_id": Column("text", "Cloudflare account ID."),
+            "id": Column("text", "The invoice's ID, as in invoices."),
+            "sha256": Column(
+                "text",
+                "SHA-256 of the PDF, in hexadecimal; empty in a row that says why no document could be had.",
+            ),
+            "path": Column("text", "Where the PDF is, below the directory or address of the archive."),
+            "bytes": Column("bigint", "Length of the PDF."),
+            "content_type": Column("text", "What the host called it, usually application/pdf."),
+            "fetched_at": Column("timestamp", "When it was fetched, or last tried, in UTC."),
+            "status": Column("text", "Status of the invoice then."),
+            "row_hash": Column("text", "row_hash of the invoice then: the document is that of this version."),
+            "error": Column("text", "Why it could not be had; null if it could, or can by now."),
+            "attempts": Column("bigint", "How many runs have tried to get it."),
+        },
+        "One row for each archived document, and one for each invoice whose document could not be had.",
+    ),
+}
+"""Every table: those of a load, and the one that `cf-invoices documents` makes."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import dataset_name_in
 
@@ -35,6 +36,7 @@ class AccountStatus:
         last_full_sync_at: When the last verified full walk began.
         unverified_reason: Why the tables are not known to equal the list; empty where they are.
         reject_reasons: Why records of it could not be stored.
+        undocumented: Final invoices whose document is not archived; None if no document ever was.
     """
 
     account_id: str
@@ -48,6 +50,7 @@ class AccountStatus:
     last_full_sync_at: datetime | None
     unverified_reason: str
     reject_reasons: tuple[str, ...]
+    undocumented: int | None = None
 
     @property
     def error(self) -> str:
@@ -88,6 +91,12 @@ class Status:
         return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
     @property
+    def undocumented(self) -> int | None:
+        """Final invoices whose document is not archived; None if no document ever was."""
+        counts = [each.undocumented for each in self.accounts if each.undocumented is not None]
+        return sum(counts) if counts else None
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with which account, and what is missing."""
         found = list(problems_of(self.accounts))
@@ -108,7 +117,8 @@ def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: fl
     """Read what is loaded of these accounts, or of all. A sync older than `max_age_h` is not verified."""
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
-        return status_by(queries, ref, account_ids, max_age_h=max_age_h)
+        undocumented = DocumentQueries(dataset).undocumented() if dataset else None
+        return status_by(queries, ref, account_ids, undocumented=undocumented, max_age_h=max_age_h)
 
 
 def status_by(
@@ -116,12 +126,15 @@ def status_by(
     ref: DatasetRef,
     account_ids: Sequence[str] = (),
     *,
+    undocumented: Counter[str] | None = None,
     max_age_h: float | None = None,
 ) -> Status:
     """Read it by these queries; None if the dataset does not exist."""
     wanted = set(read_account_ids(account_ids))
     bookmarks = queries.bookmarks() if queries else {}
     found = _accounts(queries, bookmarks, max_age_h) if queries else ()
+    if undocumented is not None:
+        found = tuple(replace(each, undocumented=undocumented[each.account_id]) for each in found)
     accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
     client = ref.client()
     return Status(

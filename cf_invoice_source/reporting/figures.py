@@ -87,6 +87,8 @@ class Figures:
         accounts: Those with a problem first.
         origins: The origins with the most purchases; "" for none, and at the end None for all others, if any.
         open: The open invoices, oldest first.
+        undocumented: Paid and void invoices without an archived document; None if there never was one, or
+            for a day in the past.
         failed: Invoices whose payment was tried and failed, longest first.
         problems: What is wrong with which account, and what is missing.
     """
@@ -98,6 +100,7 @@ class Figures:
     as_of: date
     is_past: bool
     invoices: int
+    undocumented: int | None
     accounts: tuple[AccountFigures, ...]
     origins: tuple[str | None, ...]
     currencies: tuple[CurrencySums, ...]

@@ -54,7 +54,7 @@ def html_of(figures: Figures, now: datetime, *, is_demo: bool = False) -> str:
         style=Markup(style),  # noqa: S704 - our own file
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         figures=figures,
-        verdict=_verdict(figures),
+        verdict=replace(_verdict(figures), documents=_documents(figures.undocumented)),
         problems=[*map(_in_short, figures.problems[: _MOST["problems"]])],
         charts=[_charts(sums) for sums in figures.currencies[: _MOST["currencies"]]],
         changed=_changed(figures.changes, figures.as_of),
@@ -74,6 +74,15 @@ class _Verdict:
     is_good: bool
     title: str
     text: str = ""
+    documents: str = ""
+
+
+def _documents(undocumented: int | None) -> str:
+    if undocumented is None:  # nobody archives them
+        return ""
+    if not undocumented:
+        return "The document of each paid or void invoice is archived."
+    return f"{_count(undocumented, 'paid or void invoice')} without an archived document."
 
 
 def _verdict(figures: Figures) -> _Verdict:

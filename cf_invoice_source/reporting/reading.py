@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.settings import MONTHS, MOST_MONTHS
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 from cf_invoice_source.warehouse.dlt_errors import translated_errors
+from cf_invoice_source.warehouse.documents import DocumentQueries
 
 _ATTEMPTS = 3
 
@@ -56,11 +58,12 @@ def read_figures(ref: DatasetRef, question: Question, today: date) -> Figures:
         raise SettingsError("The day of the report is in the future.", remedy="name today or an earlier day")
     with translated_errors(), ref.reading() as dataset:
         if not dataset:
-            return _figures(ref, None, question, today)
+            return _figures(ref, None, None, question, today)
         queries = ReportQueries(dataset)
         with queries.connected():
             queries.check_columns()
-            return read_at_rest(queries, lambda: _figures(ref, queries, question, today))
+            undocumented = DocumentQueries(dataset).undocumented()
+            return read_at_rest(queries, lambda: _figures(ref, queries, undocumented, question, today))
 
 
 def read_at_rest(queries: ReportQueries, read: Callable[[], Figures]) -> Figures:
@@ -80,9 +83,15 @@ def read_at_rest(queries: ReportQueries, read: Callable[[], Figures]) -> Figures
     )
 
 
-def _figures(ref: DatasetRef, queries: ReportQueries | None, question: Question, today: date) -> Figures:
+def _figures(
+    ref: DatasetRef,
+    queries: ReportQueries | None,
+    undocumented: Counter[str] | None,
+    question: Question,
+    today: date,
+) -> Figures:
     wanted = read_account_ids(question.account_ids)
-    status = status_by(queries, ref, wanted)
+    status = status_by(queries, ref, wanted, undocumented=undocumented)
     day, is_past = question.as_of or today, question.as_of is not None
     book = Book(day, is_past=is_past)
     accounts: tuple[AccountFigures, ...] = ()
@@ -103,6 +112,7 @@ def _figures(ref: DatasetRef, queries: ReportQueries | None, question: Question,
         as_of=day,
         is_past=is_past,
         invoices=book.invoices.total(),
+        undocumented=None if is_past else status.undocumented,
         accounts=accounts,
         origins=book.origins(),
         currencies=book.currencies(question.months),

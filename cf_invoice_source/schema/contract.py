@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast, get_args
+from typing import Any, Final, cast, get_args
 
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaContractDict as TSchemaContractDict  # noqa: PLC0414 - a re-export
@@ -14,6 +14,9 @@ from cf_invoice_source.invoices.tables import TABLES
 
 LIST = "list"
 """dlt's name for a list inside a list; here also the kind of a field that has its own table."""
+
+NORMALIZER: Final = "x-normalizer"
+"""Where dlt notes in a table what has become of it so far."""
 
 _ENTITIES = get_args(TSchemaContractEntities)
 _MODES = get_args(TSchemaEvolutionMode)
@@ -50,7 +53,7 @@ def check_growth(
     """
     contract = _contract_of(schema, table)
     new = {"tables" if needed[name] == LIST else "columns" for name in needed.keys() - set(known)}
-    if (schema.tables[table].get("x-normalizer") or {}).get("evolve-columns-once"):
+    if (schema.tables[table].get(NORMALIZER) or {}).get("evolve-columns-once"):
         new.discard("columns")  # dlt lets a table's first rows add columns
     for entity, mode in contract.items():
         if mode == "freeze" and entity in new:

@@ -6,11 +6,14 @@ Error codes and messages are Cloudflare's, taken from answers quoted in public i
 import re
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, cast, get_args
+from urllib.parse import quote, unquote
 
 from cf_invoice_source.simulator.answers import Answer, Request, failure, failures, success
-from cf_invoice_source.simulator.world import Kind, World
+from cf_invoice_source.simulator.documents import pdf_of
+from cf_invoice_source.simulator.world import Account, Kind, World
 
 BASE_PATH = "/client/v4"
+PDF_PATH = "/invoice/"
 DEFAULT_PER_PAGE = 20
 ACCOUNTS_PER_PAGE = (5, 50)
 
@@ -33,6 +36,8 @@ class Api:
         denied: Ids of accounts that are listed, but whose invoices may not be read.
         token_owner: The id of the only account that knows the token; empty for a user's token.
         token_status: The status that is reported for the token: active, disabled or expired.
+        pdf_origin: Where the links to PDFs lead, `http://127.0.0.1:PORT` for this server itself.
+        link_life: How many answers with links a link outlives; None for any number.
     """
 
     world: World
@@ -44,12 +49,17 @@ class Api:
     denied: set[str] = field(default_factory=set)
     token_owner: str = ""
     token_status: str = "active"  # noqa: S105
+    pdf_origin: str = "https://pay.stripe.com"
+    link_life: int | None = None
     _links: int = field(default=0, init=False)
+    _listings: int = field(default=0, init=False)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request. Like Cloudflare, it checks the sign-in before the route."""
         if request.method != "GET":
             return failure(405, 10405, "Method not allowed for this authentication scheme")
+        if request.path.startswith(PDF_PATH):
+            return self._pdf(request.path)
         return self._refusal(request) or self._route(request)
 
     def _route(self, request: Request) -> Answer:
@@ -97,7 +107,8 @@ class Api:
         per_page = _per_page(request, 1, self.max_per_page)
         if kind not in get_args(Kind) or page is None or per_page is None:
             return failure(400, 7001, "Input Validation Error")
-        records = self.world.accounts[account_id].listed(cast("Kind", kind))
+        account = self.world.accounts[account_id]
+        records = account.listed(cast("Kind", kind))
         end = page * per_page
         pagination = {
             "has_more": end < len(records),
@@ -105,15 +116,31 @@ class Api:
             "per_page": per_page,
             "total_count": len(records),
         }
-        invoices = [self._with_fresh_link(record) for record in records[end - per_page : end]]
+        self._listings += 1
+        invoices = [self._with_fresh_link(account, record) for record in records[end - per_page : end]]
         return success({"invoices": invoices, "pagination": pagination}, result_info=pagination)
 
-    def _with_fresh_link(self, record: Any) -> Any:
+    def _with_fresh_link(self, account: Account, record: Any) -> Any:
         if not isinstance(record, dict) or record.get("invoice_pdf", "") is None:
             return record
         self._links += 1
-        link = f"https://pay.stripe.com/invoice/acct_1SiMuLaToR/live_{self._links:012}/pdf?s=ap"
+        number = f"live_{self._listings:06}_{self._links:06}"
+        key = quote(_key(account, record), safe="")
+        link = f"{self.pdf_origin}{PDF_PATH}{account.id}/{number}/{key}/pdf?s=ap"
         return record | {"invoice_pdf": link}
+
+    def _pdf(self, path: str) -> Answer:
+        """Serve the PDF of an invoice as it is now; like Stripe's, a link opens without signing in."""
+        found = re.fullmatch(rf"{PDF_PATH}(\w+)/live_(\d+)_\d+/([^/]+)/pdf", path)
+        account = self.world.accounts.get(found[1]) if found else None
+        if not found or not account:
+            return Answer(404, b"Not found", _TEXT_TYPE)
+        if self.link_life is not None and self._listings - int(found[2]) > self.link_life:
+            return Answer(403, b"This link has expired", _TEXT_TYPE)
+        for record in account.records:
+            if isinstance(record, dict) and _key(account, record) == unquote(found[3]):
+                return Answer(200, pdf_of(record), {"content-type": "application/pdf"})
+        return Answer(404, b"Not found", _TEXT_TYPE)
 
     def _accounts(self, request: Request) -> Answer:
         page, per_page = request.page, _per_page(request, *ACCOUNTS_PER_PAGE)
@@ -147,6 +174,16 @@ class Api:
         valid = {"code": 10000, "message": f"This API Token is valid and {self.token_status}", "type": None}
         token = {"id": "5157a11ed0005157a11ed0005157a11e", "status": self.token_status}
         return success(token, messages=[valid])
+
+
+_TEXT_TYPE = {"content-type": "text/plain"}
+
+
+def _key(account: Account, record: Any) -> str:
+    """Tell a record from the others: by its id, or by its place from the oldest, which stays."""
+    if record.get("id"):
+        return str(record["id"])
+    return f"@{next(n for n, each in enumerate(reversed(account.records)) if each is record)}"
 
 
 def _per_page(request: Request, least: int, most: int) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cf_invoice_source.simulator.answers import JSON_TYPE, Answer, Ending, Request, Wire, too_many_requests
-from cf_invoice_source.simulator.api import BASE_PATH, Api
+from cf_invoice_source.simulator.api import BASE_PATH, PDF_PATH, Api
 from cf_invoice_source.simulator.faults import Fault
 
 _RESET = struct.pack("ii", 1, 0)  # close at once, and let the other side know
@@ -77,6 +77,10 @@ class Simulator(Api):
         self._listener.hang_up()
         self._listener.server_close()
 
+    def serve_pdfs(self) -> None:
+        """Let the links to PDFs lead to this server; only inside the `with` block."""
+        self.pdf_origin = self.base_url.removesuffix(BASE_PATH)
+
     def respond(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | None:
         """Record a request and make its answer, encoded; None to close the connection without one."""
         parts = urlsplit(target)
@@ -92,7 +96,8 @@ class Simulator(Api):
     def _encoded(self, request: Request) -> Answer | None:
         if self.before_answer is not None:
             self.before_answer(request)
-        left, reset_s = self._spend()
+        is_pdf = request.path.startswith(PDF_PATH)  # it is not Cloudflare's, and costs nothing of its quota
+        left, reset_s = (self.quota, 0) if is_pdf else self._spend()
         answer = too_many_requests(str(reset_s)) if left < 0 else self._spoilt(request, self.faults)
         if answer is None:
             return None

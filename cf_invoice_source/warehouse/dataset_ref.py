@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -106,15 +106,19 @@ class DatasetRef:
         return client
 
     @contextmanager
-    def reading(self) -> Iterator[dlt.Dataset | None]:
-        """Open the dataset for reading; None if it does not exist."""
+    def reading(self, *, read_only: bool = True) -> Iterator[dlt.Dataset | None]:
+        """Open the dataset for reading; None if it does not exist.
+
+        With `read_only`, a DuckDB file is opened so that other processes can read it, too; without, so that
+        this process may have it open for writing.
+        """
         with settings_of(self.pipeline_name):
             credentials = self.client().config.credentials
             file = database_file(credentials)
             if file and not file.exists():
                 yield None
                 return
-            with _read_only(self.destination, credentials):
+            with _read_only(self.destination, credentials) if read_only else nullcontext():
                 dataset = dlt.dataset(self.destination, self.dataset_name, schema=SECTION)
                 is_there = False
                 with translated_driver_errors(), suppress(DestinationUndefinedEntity):

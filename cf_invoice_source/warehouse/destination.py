@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.schema.typing import TTableFormat
-from dlt.common.schema.utils import get_table_format
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import SettingsError
@@ -20,6 +19,7 @@ from cf_invoice_source.warehouse.dlt_names import (
     FilesystemClient,
     JobClientBase,
     WithSqlClient,
+    get_table_format,
     new_table,
 )
 

@@ -1,5 +1,6 @@
 """Names of dlt that its guides do not document and several modules need, each with its reason."""
 
+from copy import copy
 from typing import Any
 
 # What went wrong is a line of dlt's log, where that is read by machines or by users of plain dlt.
@@ -24,6 +25,8 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity as Dest
 from dlt.common.exceptions import DltException as DltException
 
 # Which destinations are files, which answer SQL, and a table as dlt describes it.
+from dlt.common.schema.utils import get_table_format as get_table_format
+from dlt.common.schema.utils import new_column as new_column
 from dlt.common.schema.utils import new_table as new_table
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient as FilesystemClient
 from dlt.destinations.sql_client import WithSqlClient as WithSqlClient
@@ -32,6 +35,13 @@ from dlt.destinations.sql_client import WithSqlClient as WithSqlClient
 def settings_in(destination: AnyDestination) -> dict[str, Any]:
     """Give the settings of a destination that is there already, to be changed."""
     return destination.config_params
+
+
+def with_settings(destination: AnyDestination, settings: dict[str, Any]) -> AnyDestination:
+    """Give a copy of a destination with these settings instead of its own."""
+    made = copy(destination)
+    made.config_params, made.caps_params = settings, dict(destination.caps_params)
+    return made
 
 
 def dataset_path_of(client: FilesystemClient) -> str:

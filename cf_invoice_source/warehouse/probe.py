@@ -9,13 +9,18 @@ from uuid import uuid4
 
 import duckdb
 from dlt.common.schema.typing import TTableSchema
-from dlt.common.schema.utils import new_column
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, settings_of
 from cf_invoice_source.warehouse.destination import is_sqlite
-from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of, new_table
+from cf_invoice_source.warehouse.dlt_names import (
+    FilesystemClient,
+    JobClientBase,
+    dataset_path_of,
+    new_column,
+    new_table,
+)
 from cf_invoice_source.warehouse.staging import name_staging
 
 

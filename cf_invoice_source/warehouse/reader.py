@@ -17,8 +17,9 @@ from dlt.common.versioned_state import decompress_state
 from dlt.destinations.sql_client import SqlClientBase
 
 from cf_invoice_source.errors import MixedTypesError, SettingsError
+from cf_invoice_source.invoices.columns import Table
 from cf_invoice_source.invoices.syncs import SYNC_COLUMNS, Sync
-from cf_invoice_source.invoices.tables import INVOICES, MORE_FIELDS, TABLES
+from cf_invoice_source.invoices.tables import DICTIONARY, INVOICES, MORE_FIELDS, TABLES
 from cf_invoice_source.invoices.values import EPOCH
 from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
@@ -94,10 +95,10 @@ class TableReader:
 
     def _names(self, client: SqlClientBase[Any]) -> dict[str, str]:
         """Quote columns for this database, and select the rows of each table that count."""
-        ours = [column for table in TABLES.values() for column in table.columns]
+        ours = [column for table in DICTIONARY.values() for column in table.columns]
         columns = ("_dlt_load_id", "pipeline_name", "state", MORE_FIELDS, *ours)
         names = {column: client.escape_column_name(column) for column in columns}
-        for name, table in TABLES.items():
+        for name, table in DICTIONARY.items():
             rows = client.make_qualified_table_name(name)
             if not self.capabilities.replaces:
                 key = ", ".join(names[column] for column in table.key)
@@ -117,12 +118,12 @@ class TableReader:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
 
-    def check_owner(self) -> None:
+    def check_owner(self, tables: Mapping[str, Table] = TABLES) -> None:
         """Check that no table of another program has the name of one of ours."""
         with self.connected() as client:
             if not client:
                 return
-            for name, table in TABLES.items():
+            for name, table in tables.items():
                 rows = client.make_qualified_table_name(name)
                 key = ", ".join(map(client.escape_column_name, table.key))
                 selects = [f"SELECT {columns} FROM {rows} WHERE 1 = 0" for columns in ("1", key)]

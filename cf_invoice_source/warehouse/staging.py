@@ -10,7 +10,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.pipeline import PipelineContext
 
-from cf_invoice_source.warehouse.dataset_ref import client_of
+from cf_invoice_source.warehouse.dataset_ref import DatasetRef, client_of
 from cf_invoice_source.warehouse.destination import is_sqlite
 from cf_invoice_source.warehouse.dlt_names import (
     AnyDestination,
@@ -19,6 +19,7 @@ from cf_invoice_source.warehouse.dlt_names import (
     JobClientBase,
     capabilities_in,
     settings_in,
+    with_settings,
 )
 
 _LAYOUT = "staging_dataset_name_layout"
@@ -48,8 +49,30 @@ def name_staging(
 ) -> None:
     """Let a destination, resolved as this configuration, name its staging dataset after the pipeline, too."""
     if getattr(config, _LAYOUT, None) == _DEFAULT:
-        digest = sha256(pipeline_name.encode()).hexdigest()[:8]
-        settings_in(destination)[_LAYOUT] = f"{_DEFAULT}_{digest}"
+        settings_in(destination)[_LAYOUT] = _own_layout(pipeline_name)
+
+
+def _own_layout(pipeline_name: str) -> str:
+    return f"{_DEFAULT}_{sha256(pipeline_name.encode()).hexdigest()[:8]}"
+
+
+def beside(ref: DatasetRef, suffix: str) -> DatasetRef:
+    """Give the same dataset to a pipeline of its own, whose name is that of the other with a suffix.
+
+    Its destination has the settings that the other one found, as dlt would look them up under the new name.
+    Its staging tables are its own.
+    """
+    found, own = ref.client().config, _own_layout(ref.pipeline_name)
+    settings = {name: found[name] for name in found if name not in _OF_A_PIPELINE}
+    known = {name: value for name, value in settings.items() if value is not None and value != own}
+    name = f"{ref.pipeline_name}_{suffix}"
+    return DatasetRef(
+        name, with_settings(ref.destination, known), ref.dataset_name, ref.working_dir.with_name(name)
+    )
+
+
+_OF_A_PIPELINE = {"destination_type", "environment", "dataset_name", "default_schema_name", "staging_config"}
+"""What a pipeline sets in the configuration of its destination."""
 
 
 def dataset_name_in(client: JobClientBase, given: str) -> str:

@@ -99,6 +99,7 @@ def test_the_document_says_what_is_loaded_value_for_value(
                 "last_full_sync_at": started.astimezone(timezone.utc).isoformat(),
                 "unverified_reason": "",
                 "reject_reasons": [],
+                "undocumented": None,
                 "problem": "",
                 "remedy": "",
             }

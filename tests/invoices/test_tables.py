@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cf_invoice_source.invoices.tables import TABLES
+from cf_invoice_source.invoices.tables import DICTIONARY, DOCUMENTS, TABLES
 
 INVOICE = {
     "text": "account_id id currency status created_by invoice_origin description invoice_pdf row_hash",
@@ -34,31 +34,41 @@ TYPES = {
         "bigint": "occurrence",
         "timestamp": "observed_at resolved_at",
     },
+    "invoice_documents": {
+        "text": "account_id id sha256 path content_type status row_hash error",
+        "bigint": "bytes attempts",
+        "timestamp": "fetched_at",
+    },
 }
 
 
 def test_these_are_the_tables_with_the_columns_of_their_keys() -> None:
-    assert {name: table.key for name, table in TABLES.items()} == {
+    assert {name: table.key for name, table in DICTIONARY.items()} == {
         "invoices": ("account_id", "id"),
         "invoice_changes": ("account_id", "id", "version"),
         "invoice_syncs": ("account_id", "started_at"),
         "invoice_rejects": ("account_id", "record_hash", "occurrence"),
+        "invoice_documents": ("account_id", "id", "sha256"),
     }
 
 
-@pytest.mark.parametrize("name", TABLES)
+def test_a_load_makes_all_of_them_but_that_of_the_documents() -> None:
+    assert DICTIONARY.keys() - TABLES.keys() == {DOCUMENTS}
+
+
+@pytest.mark.parametrize("name", DICTIONARY)
 def test_every_column_keeps_its_type(name: str) -> None:
     types = {
         column: column_type for column_type, columns in TYPES[name].items() for column in columns.split()
     }
 
-    assert {column: facts.type for column, facts in TABLES[name].columns.items()} == types
+    assert {column: facts.type for column, facts in DICTIONARY[name].columns.items()} == types
 
 
 def test_one_column_marks_rows_to_delete() -> None:
     marks = [
         (name, column)
-        for name, table in TABLES.items()
+        for name, table in DICTIONARY.items()
         for column, facts in table.columns.items()
         if facts.is_deletion
     ]
@@ -66,9 +76,9 @@ def test_one_column_marks_rows_to_delete() -> None:
     assert marks == [("invoices", "deleted")]
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", DICTIONARY)
 def test_every_table_and_column_is_described_in_a_sentence(name: str) -> None:
-    table = TABLES[name]
+    table = DICTIONARY[name]
     descriptions = [table.description, *(column.description for column in table.columns.values())]
 
     assert [text for text in descriptions if not text.endswith(".")] == []

@@ -30,6 +30,7 @@ from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.source import empty_tables
+from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -390,6 +391,12 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     list(queries.syncs((), every=False))
     list(queries.syncs((), every=True))
     queries.last_numbers()
+    monkeypatch.setattr(DocumentQueries, "has_documents", lambda _self: True)
+    documents = DocumentQueries(contract.pipeline.dataset())
+    documents.undocumented()
+    list(documents.invoices())
+    list(documents.documents())
+    list(documents.failures())
     return connection.queries
 
 

@@ -1,0 +1,1 @@
+"""Archives the PDFs of invoices: which are needed, where they are stored, and proof that they are there."""
