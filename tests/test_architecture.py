@@ -225,6 +225,55 @@ def test_importing_does_not_import_dlt(imported: str) -> None:
     assert ended.stdout.strip() == "False"
 
 
+IMPORTED = """
+import sys
+try:
+    {}
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} - sys.stdlib_module_names))
+print(*sorted(name for name in sys.modules if name.startswith("cf_invoice_source.")))
+"""
+"""Does something, and names the libraries and the modules of ours that it took."""
+
+COMMAND = "from cf_invoice_source.cli.main import cli; cli({})"
+
+PLAIN_DLT = """import dlt
+    from dlt.sources.helpers import requests
+    rows = dlt.resource([{"id": 1}], name="rows", primary_key="id", write_disposition="merge")
+    dlt.pipeline("plain", destination="duckdb", dataset_name="plain").run(rows)"""
+
+
+def imported(statements: str) -> tuple[set[str], set[str]]:
+    ended = run_python("-c", IMPORTED.format(statements))
+    assert ended.exit_code == 0, ended.output
+    libraries, modules = ended.stdout.splitlines()[-2:]
+    return set(libraries.split()), set(modules.split())
+
+
+def test_help_takes_no_library_but_that_of_the_command_line() -> None:
+    """What starts quickly is measured by what it imports: a clock would measure the machine."""
+    of_python, _ = imported("pass")
+
+    libraries, modules = imported(COMMAND.format('["--help"]'))
+
+    assert libraries - of_python == {OURS, "click"}
+    assert {name for name in modules if name.startswith(f"{OURS}.cli.")} <= {
+        f"{OURS}.cli.{name}" for name in ("main", "signals", "streams")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("simulator", "warehouse")
+def test_a_load_takes_few_libraries_that_dlt_does_not_take_itself() -> None:
+    of_dlt, _ = imported(PLAIN_DLT)
+
+    libraries, modules = imported(COMMAND.format('["load", "--quiet"]'))
+
+    assert libraries - of_dlt == {OURS, "click", "filelock", "iso4217", "rich"}
+    assert not {name for name in modules if name.split(".")[1] == "simulator" or name.endswith(".check")}
+
+
 def test_every_public_name_is_there() -> None:
     ended = run_python("-c", "import cf_invoice_source as c; print([getattr(c, name) for name in c.__all__])")
 

@@ -22,9 +22,10 @@ from cf_invoice_source.warehouse.duckdb_file import check_file
 from cf_invoice_source.warehouse.locks import check_locks
 from cf_invoice_source.warehouse.ownership import check_claim
 from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
-from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.reader import StatusQueries, bookmarks_in
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import dataset_name_in
+from cf_invoice_source.warehouse.state import check_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +178,10 @@ class _Checks:
         ref = make_ref()
         client = ref.client()
         table_format = self._job.table_format if self._job else None
+        capabilities = destination_capabilities(client, table_format)
         check_format(client, table_format)
         check_file_format(client, self._job.file_format if self._job else None, table_format)
-        if isinstance(client, FilesystemClient) and not destination_capabilities(client, table_format).shares:
+        if isinstance(client, FilesystemClient) and not capabilities.shares:
             check_claim(client, self._pipeline_name)
         check_file(client)
         check_locks(ref)
@@ -191,14 +193,17 @@ class _Checks:
         ):
             check_collation(staged_client(ref))
             with make_ref().reading() as dataset:  # a second one: reading makes it read-only
+                state: Mapping[str, Any] = {}
                 if dataset:
                     queries = StatusQueries(dataset)
                     queries.check_owner()
                     if self._job:
                         queries.check_type(self._job.type)
+                    if capabilities.text_bytes:
+                        state = queries.stored_states().get(self._pipeline_name) or {}
+            check_state(state, capabilities.text_bytes, bookmarks_in(state), self._account_ids)
             tried = try_writing(ref)
         if tried is None:
             raise _SkippedError("this kind of destination cannot be tried without leaving something there")
-        limit = destination_capabilities(client, table_format).limit
         said = f"{tried} in {location_of(client)}, dataset {dataset_name_in(client, ref.dataset_name)}"
-        return f"{said}. {limit}" if limit else said
+        return f"{said}. {capabilities.limit}" if capabilities.limit else said
