@@ -259,7 +259,7 @@ def test_help_takes_no_library_but_that_of_the_command_line() -> None:
 
     assert libraries - of_python == {OURS, "click"}
     assert {name for name in modules if name.startswith(f"{OURS}.cli.")} <= {
-        f"{OURS}.cli.{name}" for name in ("main", "signals", "streams")
+        f"{OURS}.cli.{name}" for name in ("main", "options", "signals", "streams")
     }
 
 
