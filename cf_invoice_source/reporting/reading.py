@@ -60,9 +60,10 @@ def read_figures(ref: DatasetRef, question: Question, today: date) -> Figures:
         if not dataset:
             return _figures(ref, None, None, question, today)
         queries = ReportQueries(dataset)
+        # Before the connection below is opened: both have the client of the dataset.
+        undocumented = DocumentQueries(dataset).undocumented()
         with queries.connected():
             queries.check_columns()
-            undocumented = DocumentQueries(dataset).undocumented()
             return read_at_rest(queries, lambda: _figures(ref, queries, undocumented, question, today))
 
 
