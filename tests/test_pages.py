@@ -434,7 +434,9 @@ def test_every_query_answers_what_the_page_says(store: Store, listed: Account) -
     [sync] = answer("verified, unverified_reason\nFROM (")
     assert (sync[0], sync[2], sync[5:]) == (listed.id, "full", (0, 4, 0, 0, True, ""))
 
-    assert [(row[1], row[3], str(row[4])[:5]) for row in answer("AS remaining")] == [("in_2", "USD", "21.78")]
+    assert [(row[1], row[3], str(row[4])[:5]) for row in answer("END AS remaining")] == [
+        ("in_2", "USD", "21.78")
+    ]
     assert [row[0] for row in answer("WHERE version > 1")] == [
         f"in_{number}" for number in (1, 1, 2, 2, 3, 3, 4, 4)
     ]

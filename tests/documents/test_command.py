@@ -227,6 +227,19 @@ def test_the_settings_of_the_pipeline_that_loads_are_those_of_its_documents(
 
 
 @pytest.mark.slow
+def test_the_type_is_that_of_the_load(
+    command: Command, listed: Account, warehouse: Warehouse, simulator: Simulator
+) -> None:
+    listed.find("in_1")["invoice_origin"] = "manual_topup"
+    command("load", "--type", "manual")
+    simulator.requests.clear()
+
+    assert command("documents", "--to", "archive").exit_code == 0
+    assert [each[0] for each in documents(warehouse)] == ["in_1"]
+    assert simulator.requests[0].query["type"] == "manual"
+
+
+@pytest.mark.slow
 def test_what_the_links_say_is_asked_for_if_the_column_is_empty(
     command: Command, listed: Account, warehouse: Warehouse
 ) -> None:

@@ -471,7 +471,7 @@ def test_the_page_is_small_whatever_is_in_it() -> None:
         as_of=today(),
         is_past=False,
         invoices=10_000,
-        undocumented=None,
+        undocumented=10_000,
         accounts=found,
         origins=book.origins(),
         currencies=book.currencies(13),
