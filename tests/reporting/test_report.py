@@ -733,6 +733,8 @@ def test_python_gets_the_figures_and_can_load_afterwards(
 def test_the_demo_is_of_now_and_is_looked_at_with_all_commands(command: Command, place: Path) -> None:
     for _ in range(2):
         command("load", "--demo")
+    unarchived = json.loads(command("report", "--demo", "--json").stdout)
+    assert command("documents", "--demo", "--to", "pdfs").exit_code == 0
     document = json.loads(command("report", "--demo", "--json").stdout)
     ended = command("report", "--demo")
     page = Page(place / "invoices.html")
@@ -742,6 +744,8 @@ def test_the_demo_is_of_now_and_is_looked_at_with_all_commands(command: Command,
 
     assert ended.exit_code == 0
     assert "Made-up data." in page.text
+    assert (unarchived["undocumented"], document["undocumented"]) == (None, 0)
+    assert "The document of each paid or void invoice is archived." in page.text
     assert document["accounts"][0]["invoices"] == status["accounts"][0]["invoices"]
     assert sum(bool(month["invoices"]) for month in dollars["months"]) >= 12
     assert -1 <= min(each["age_days"] for each in document["open"]) <= 7
