@@ -74,7 +74,6 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
     from cf_invoice_source.cli.output import output
 
     with output(as_json=as_json, debug=debug, is_quiet=quiet) as out:
-        from cf_invoice_source.cli.demo import load_demo
         from cf_invoice_source.cli.progress import Progress
         from cf_invoice_source.cli.screen import show_report
         from cf_invoice_source.loading.job import prepare
@@ -93,7 +92,12 @@ def load(  # noqa: PLR0913, PLR0917 - one parameter for each option
             progress = Progress(out.stderr, is_shown=not quiet)
             pipeline = ref.pipeline(progress=progress)
             given["wait_s"] = waits.left_s
-            report = load_demo(pipeline, out, given) if demo else run(pipeline, **given)
+            if demo:
+                from cf_invoice_source.cli.demo import load_demo
+
+                report = load_demo(pipeline, out, given)
+            else:
+                report = run(pipeline, **given)
         if as_json and not quiet:
             show_report(out.stderr, report)
         exit_code = out.end(report, show_report, verified=report.is_verified)

@@ -208,7 +208,7 @@ class Accounts:
         For a new account nothing is looked up, so its records need not be kept until others have been read.
         """
         begun: list[Account] = []
-        questions: list[Question | None] = []
+        questions: list[Question] = []
         waiting, records = self._waiting or [], 0
         is_new = _is_new(waiting[0])
         most = 1 if is_new else min(room, PACKAGE_ROWS)
@@ -216,7 +216,8 @@ class Accounts:
             account, request = self._take_first_ready(waiting)
             bookmark = from_dict(bookmarks.get(account.account_id))
             try:
-                questions.append(account.begin(self.stored, bookmark, request))
+                question = account.begin(self.stored, bookmark, request)
+                questions += [question] if question else []
                 begun.append(account)
             except InvoiceSourceError as error:
                 yield self._failed(account, error)
@@ -225,8 +226,8 @@ class Accounts:
                 self._counters.end_account(account.account_id)
         held: dict[str, Held] = {}
         with suppress(InvoiceSourceError):  # one account's rows cannot be read: each is looked up on its own
-            held = self.stored.held([question for question in questions if question])
-        del questions  # they keep what was read
+            held = self.stored.held(questions)
+        questions.clear()  # they keep what was read
         for account in begun:
             try:
                 yield from account.row_batches(held.pop(account.account_id, None))

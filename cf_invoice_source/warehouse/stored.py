@@ -173,7 +173,7 @@ class StoredRows(TableReader):
         checks = {each.account_id: each.is_as_listed for each in questions}
         by_hash = [each for each in questions if each.is_as_listed is None]
         by_value = [each for each in questions if each.is_as_listed]
-        for columns, asked in ((_HASH, by_hash), (self._values, by_value)):
+        for columns, asked in ((_HASH, by_hash), (self._values if by_value else _ROW, by_value)):
             for row in self._by_id(columns, INVOICES, {each.account_id: each.keys for each in asked}):
                 key, row_hash = (row["account_id"], row["id"]), row["row_hash"] or ""
                 if row["status"] in FINAL_STATUSES:
