@@ -16,7 +16,6 @@ from cf_invoice_source.cli.progress import Line
 from cf_invoice_source.cli.screen import show_line
 from cf_invoice_source.documents.report import DocumentReport, Verification
 from cf_invoice_source.documents.runner import archive, manifest, verify
-from cf_invoice_source.loading.job import prepare
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
 
 
@@ -39,18 +38,18 @@ def run(out: Output, ref: DatasetRef, asked: Asked) -> int:
         found = verify(ref, asked.to, asked.account_id)
         _write_manifest(ref, asked)
         return out.end(found, partial(_show_verification, asked), verified=found.is_verified)
-    with _settings(out, ref, asked) as settings:
-        if not asked.is_demo:
-            prepare(dict(settings), ref.pipeline_name)
-        with Line(out.stderr, "Fetching documents", is_shown=not out.is_quiet) as progress:
-            done = archive(
-                ref,
-                asked.to,
-                dict(settings),
-                drafts=asked.drafts,
-                wait_s=asked.wait_s,
-                progress=progress.update,
-            )
+    with (
+        _settings(out, ref, asked) as settings,
+        Line(out.stderr, "Fetching documents", is_shown=not out.is_quiet) as progress,
+    ):
+        done = archive(
+            ref,
+            asked.to,
+            dict(settings),
+            drafts=asked.drafts,
+            wait_s=asked.wait_s,
+            progress=progress.update,
+        )
     _write_manifest(ref, asked)
     return out.end(done, partial(_show_report, asked), complete=done.is_verified)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from time import monotonic
 from typing import Any
@@ -38,6 +38,14 @@ _Pair = tuple[Held, Invoice]
 _NOT_LISTED = "it is not where Cloudflare's list should have it, or not listed any more"
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How a load has read the list: which type of invoices, and how many digits the destination keeps."""
+
+    type: InvoiceType
+    digits: int | None = None
+
+
 class Archiver:
     """Archives the documents of all accounts, one account after the other.
 
@@ -46,16 +54,15 @@ class Archiver:
         errors: Why accounts could not be read.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a run
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a run
         self,
         client: Client,
         fetcher: DocumentFetcher,
         store: Store,
         tables: Tables,
         wanted: Wanted,
+        listing: Listing,
         *,
-        invoice_type: InvoiceType,
-        digits: int | None,
         progress: Progress,
     ) -> None:
         self.stopped = ""
@@ -65,8 +72,7 @@ class Archiver:
         self._store = store
         self._tables = tables
         self._wanted = wanted
-        self._type = invoice_type
-        self._digits = digits
+        self._listing = listing
         self._progress = progress
         self._pool = RequestPool(DOCUMENTS_AT_ONCE)
         self._rows: list[LedgerRow] = []
@@ -114,8 +120,8 @@ class Archiver:
         return AccountDocuments(account_id, len(wanted), archived, requests, tuple(failures))
 
     def _page(self, account_id: str, number: int, stats: RequestStats) -> Page[Item]:
-        page = self._client.invoice_page(account_id, self._type, number, stats)
-        return replace(page, records=tuple(read_record(each, self._digits) for each in page.records))
+        page = self._client.invoice_page(account_id, self._listing.type, number, stats)
+        return replace(page, records=tuple(read_record(each, self._listing.digits) for each in page.records))
 
     def _fetched(self, pairs: Sequence[_Pair]) -> Iterator[tuple[Held, Invoice, Document | Refusal]]:
         """Fetch documents, a few at a time, in the order in which they arrive."""

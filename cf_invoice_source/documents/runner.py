@@ -16,7 +16,7 @@ import dlt
 
 from cf_invoice_source.cloudflare.accounts import read_account_ids
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine
-from cf_invoice_source.documents.archive import Archiver, Progress
+from cf_invoice_source.documents.archive import Archiver, Listing, Progress
 from cf_invoice_source.documents.fetcher import DocumentFetcher
 from cf_invoice_source.documents.ledger import Wanted
 from cf_invoice_source.documents.links import read_hosts
@@ -131,7 +131,7 @@ def archive(  # noqa: PLR0913 - as above
         with pipeline_lock(
             tables.own.pipeline_name, wait_s=wait_s, pipelines_dir=str(tables.own.working_dir.parent)
         ):
-            wanted, digits = _read_wanted(tables, store, job, drafts=drafts)
+            wanted, listing = _read_wanted(tables, store, job, drafts=drafts)
             store.tidy()
             archiver = Archiver(
                 client,
@@ -139,8 +139,7 @@ def archive(  # noqa: PLR0913 - as above
                 store,
                 tables,
                 wanted,
-                invoice_type=job.type,
-                digits=digits,
+                listing,
                 progress=progress or (lambda _done, _total: None),
             )
             accounts = tuple(archiver.run())
@@ -231,14 +230,13 @@ def _names(ref: DatasetRef, store: Store) -> tuple[str, str, str, str]:
     return ref.pipeline_name, dataset_name, location_of(client), str(store)
 
 
-def _read_wanted(tables: Tables, store: Store, job: Job, *, drafts: bool) -> tuple[Wanted, int | None]:
-    """Read which invoices need a document."""
+def _read_wanted(tables: Tables, store: Store, job: Job, *, drafts: bool) -> tuple[Wanted, Listing]:
+    """Read which invoices need a document, and how they are listed."""
     wanted, accounts = Wanted(), set(job.account_ids)
     stored = store.paths()
     with tables.reading() as queries:
         if not queries:
-            return wanted, None
-        queries.check_type(job.type)
+            return wanted, Listing(job.type)
         queries.check_owner({DOCUMENTS: DICTIONARY[DOCUMENTS]})
         for row in queries.failures():
             key = (row["account_id"], row["id"])
@@ -248,4 +246,5 @@ def _read_wanted(tables: Tables, store: Store, job: Job, *, drafts: bool) -> tup
         for account_id, rows in groupby(queries.invoices(), itemgetter("account_id")):
             if not accounts or account_id in accounts:
                 wanted.add(account_id, rows, stored, drafts=drafts)
-        return wanted, queries.capabilities.digits
+        # What the tables hold is what was listed for them, whatever the settings say now.
+        return wanted, Listing(queries.invoice_type() or job.type, queries.capabilities.digits)

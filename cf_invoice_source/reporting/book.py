@@ -30,8 +30,9 @@ CHANGE_DAYS = 30
 MOST_CHANGES = 1_000
 """How many of the newest changes are kept; the others are counted."""
 
-_AGES = {30: "0 to 30 days", 60: "31 to 60 days", 90: "61 to 90 days"}
-_OLDER, _UNDATED = "over 90 days", "without a date"
+_AGES = {30: "0-30", 60: "31-60", 90: "61-90"}
+_OLDER, _UNDATED = "over 90", "without a date"
+"""In days; the dbt models have the same names."""
 
 
 def end_of(day: date) -> datetime:
@@ -116,7 +117,7 @@ class Book:
         invoice = version.invoice
         first = first_seen.get(invoice.account_id)
         if first and change.span.valid_from <= first:
-            self._kinds["first load"] += 1
+            self._kinds["first_load"] += 1
             return
         self._kinds[version.change] += 1
         self._changes.append(
@@ -180,5 +181,5 @@ class Book:
     def changes(self) -> Changes:
         """Give what runs saw in the last days, newest first."""
         begin = self._day - timedelta(days=CHANGE_DAYS - 1)
-        kinds = {kind: self._kinds[kind] for kind in ("first load", "new", "updated", "deleted")}
+        kinds = {kind: self._kinds[kind] for kind in ("first_load", "new", "updated", "deleted")}
         return Changes(begin, kinds, tuple(self._newest()))

@@ -36,7 +36,7 @@ class UnpaidInvoice:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Open invoices of one age, and what remains to be paid of them in each currency."""
+    """Open invoices of one age in days, and what remains to be paid of them in each currency."""
 
     label: str
     invoices: int
@@ -64,7 +64,7 @@ class Changes:
 
     Attributes:
         begin: The first of these days.
-        counts: How many changes of each kind. Those that the first load of an account noted are "first load".
+        counts: How many changes of each kind. Those that the first load of an account noted are "first_load".
         newest: The newest of them, at most 1,000, without those of a first load.
     """
 

@@ -28,7 +28,7 @@ _HERE = Path(__file__).parent
 _MOST = MappingProxyType({"currencies": 6, "rows": 200, "open": 1_000, "accounts": 300, "problems": 20})
 """How much of each is on the page; the JSON document has all."""
 
-_LONGEST = 120
+_LONGEST = 80
 """How many characters of a foreign text are shown."""
 
 _SHORT_ID = 8
@@ -113,7 +113,7 @@ def _in_short(problem: Problem) -> Problem:
 
 def _changed(changes: Changes, day: date) -> str:
     counts = {
-        "first load": "{} noted by a first load",
+        "first_load": "{} noted by a first load",
         "new": "{} new",
         "updated": "{} updated",
         "deleted": "{} deleted",
@@ -202,10 +202,10 @@ def _strip(account: AccountFigures) -> str:
 
 
 def _sync(sync: SyncMark) -> str:
-    counts = ", ".join(f"{getattr(sync, kind):,} {kind}" for kind in ("new", "updated", "deleted"))
-    reason = sync.error or sync.unverified_reason
-    reason = reason or (f"{sync.rejected:,} rejected" if sync.rejected else "")
-    return _words(": ".join(filter(None, [f"{_moment(sync.finished_at)}, {counts}", reason])))
+    counts = ", ".join(
+        f"{getattr(sync, kind):,} {kind}" for kind in ("new", "updated", "deleted", "rejected")
+    )
+    return f"{_moment(sync.finished_at)}, {sync.state}: {counts}"
 
 
 _FILTERS: Mapping[str, Callable[..., object]] = {

@@ -59,10 +59,10 @@ def read_figures(ref: DatasetRef, question: Question, today: date) -> Figures:
     with translated_errors(), ref.reading() as dataset:
         if not dataset:
             return _figures(ref, None, None, question, today)
+        undocumented = DocumentQueries(dataset).undocumented()  # first: it has the same connection
         queries = ReportQueries(dataset)
         with queries.connected():
             queries.check_columns()
-            undocumented = DocumentQueries(dataset).undocumented()
             return read_at_rest(queries, lambda: _figures(ref, queries, undocumented, question, today))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import dlt
 
@@ -12,6 +12,7 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import DICTIONARY, DOCUMENTS, INVOICES
 from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.contract import NORMALIZER
+from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.warehouse.dlt_names import (
     FilesystemClient,
     JobClientBase,
@@ -87,6 +88,11 @@ class DocumentQueries(TableReader):
         table_format = get_table_format(tables, INVOICES)
         file_format = tables[INVOICES].get("file_format") if INVOICES in tables else None
         return cast("TableFormat | None", table_format), cast("FileFormat | None", file_format)
+
+    def invoice_type(self) -> InvoiceType | None:
+        """Say of which type the invoices are; None if no load has said."""
+        types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
+        return next((each for each in get_args(InvoiceType) if each in types), None)
 
     def sync_numbers(self) -> list[int]:
         """Give the number of each account's last sync."""

@@ -366,7 +366,7 @@ def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
     catalog = {
         "DUCKLAKE_NAME": "lake",
         "CATALOG": f"sqlite:///{place}/lake.sqlite",
-        "STORAGE": f"{place}/lake",
+        "STORAGE": Path(place, "lake").as_uri(),
     }
     settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
     env = {**os.environ, **with_ducklake(place), **settings}

@@ -44,7 +44,7 @@ def assert_whole(warehouse: Warehouse, archive: Path, count: int = 30) -> None:
         assert sha256(found[row["path"]]).hexdigest() == row["sha256"]
 
 
-@pytest.mark.parametrize("number", [1, 5, 12, 40, 80, 110, 130, 150, 200, 100_000])
+@pytest.mark.parametrize("number", [1, 7, 20, 45, 70, 105, 150, 220, 290, 100_000])
 def test_after_a_kill_the_next_run_is_exact(
     number: int, dlt_here: None, listed: Account, command: Command, warehouse: Warehouse, place: Path
 ) -> None:
@@ -242,12 +242,14 @@ def test_every_kind_of_destination_has_the_table(
 
 
 MEMORY = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from cf_invoice_source.cli.main import cli
 try:
     cli.main(["documents", "--to", sys.argv[1], "--quiet"])
 except SystemExit as ended:
-    print(ended.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    peak_kib = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    print(ended.code, peak_kib // 1024)
 """
 
 
@@ -272,4 +274,4 @@ def test_a_thousand_documents_take_no_more_memory_than_a_few(
     exit_code, peak_mib = map(int, ended.stdout.split())
     assert exit_code == 0, ended.stderr
     assert_whole(warehouse, place / "archive", 1_000)
-    assert peak_mib < 350
+    assert peak_mib < 220  # 139 with 30 of 1 kB, 153 measured here

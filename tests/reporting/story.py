@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tests.support import answers
+from tests.support.answers import History, Row
 from tests.support.days import Days, days_of
 from tests.support.make import MISSING, make_invoice
 
@@ -118,6 +122,39 @@ def lists() -> dict[str, list[list[Any]]]:
         "refused": [[]] * 3,
         "empty": [[]] * 3,
     }
+
+
+def rows_of(history: History, day: date | None = None) -> list[Row]:
+    """The invoices that are known now, or were known at the end of a day."""
+    return [version.row for version in answers.as_of(history, day)]
+
+
+def money(row: Row, name: str) -> tuple[str, Fraction]:
+    """Currency and amount as the report tells them: the minor unit where the currency is unknown."""
+    minor = row["currency_exponent"] is None
+    return row["currency"], Fraction(row[f"{name}_minor" if minor else name])
+
+
+def unpaid(rows: Iterable[Row], status: str) -> dict[str, tuple[int, Fraction]]:
+    """Count the invoices of a status, and add what remains to be paid of them, by currency."""
+    found: dict[str, tuple[int, Fraction]] = {}
+    for row in rows:
+        if row["status"] == status:
+            currency, amount = money(row, "amount_remaining")
+            count, before = found.get(currency, (0, Fraction(0)))
+            found[currency] = (count + 1, before + amount)
+    return found
+
+
+def ages(rows: Iterable[Row], day: date) -> Counter[str]:
+    """Count the open invoices by their age."""
+    opened = (row["created_date"] for row in rows if row["status"] == "open")
+    return Counter(answers.bucket((day - created).days if created else None) for created in opened)
+
+
+def failed(history: History) -> set[tuple[str, str]]:
+    """Name the invoices whose payment failed."""
+    return {(row["account_id"], row["id"]) for row in answers.failed_payments(history)}
 
 
 @contextmanager

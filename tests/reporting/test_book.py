@@ -25,14 +25,14 @@ def book_of(*versions: Version, first: datetime = DAY_0, is_past: bool = False) 
 @pytest.mark.parametrize(
     ("days", "label"),
     [
-        (-1, "0 to 30 days"),
-        (0, "0 to 30 days"),
-        (30, "0 to 30 days"),
-        (31, "31 to 60 days"),
-        (60, "31 to 60 days"),
-        (61, "61 to 90 days"),
-        (90, "61 to 90 days"),
-        (91, "over 90 days"),
+        (-1, "0-30"),
+        (0, "0-30"),
+        (30, "0-30"),
+        (31, "31-60"),
+        (60, "31-60"),
+        (61, "61-90"),
+        (90, "61-90"),
+        (91, "over 90"),
         (None, "without a date"),
     ],
 )
@@ -81,7 +81,7 @@ def test_changes_of_30_days_are_told_and_those_of_the_first_load_counted() -> No
     changes = book_of(*story, version(1, begin, id="in_3"), first=day(2)).changes()
 
     assert changes.begin == date(2026, 3, 2)
-    assert changes.counts == {"first load": 2, "new": 1, "updated": 1, "deleted": 1}
+    assert changes.counts == {"first_load": 2, "new": 1, "updated": 1, "deleted": 1}
     assert [(each.id, each.change, each.status_before, each.status) for each in changes.newest] == [
         ("in_2", "new", None, "open"),
         ("in_1", "deleted", "open", None),

@@ -86,7 +86,8 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 f"in_open{place:04}x",
                 place,
                 amount=10_000 + place,
-                description=f"{'words ' * 18}end{place:04}x",
+                description="words " * 9,
+                invoice_origin=f"{'words ' * 5}end{place:04}x",
             )
             for place in range(OPEN_INVOICES)
         ]

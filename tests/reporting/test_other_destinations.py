@@ -14,9 +14,9 @@ import pytest
 
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command
-from tests.reporting.story import lists
-from tests.support.bought import ages, failed, purchases, unpaid
-from tests.support.make import expected_row
+from tests.reporting.story import ages, failed, lists, money, rows_of, unpaid
+from tests.support import answers
+from tests.support.answers import Look
 from tests.support.mariadb import is_installed, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -72,29 +72,33 @@ def test_the_figures_are_those_of_the_lists(
     for records in days:
         account.records[:] = [record for record in records if record["id"] not in wide]
         assert command("load", *options).exit_code == exit_code
-    rows = [expected_row(account.id, record) for record in account.records]
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(timezone.utc)
+    seen = [[record for record in records if record["id"] not in wide] for records in days]
+    history = answers.history_of([Look(account.id, today, records) for records in seen])
+    rows = rows_of(history)
 
     ended = command("report", "--json", "--output", "page.html", *options)
     document = json.loads(ended.stdout)
-    bought = purchases(rows)
+    bought: dict[str, Fraction] = {}
+    for row in filter(answers.is_purchase, rows):
+        currency, amount = money(row, "amount_due")
+        bought[currency] = bought.get(currency, Fraction(0)) + amount
 
     assert ended.exit_code == exit_code
     assert document["invoices"] == len(rows)
-    assert {each["currency"]: Fraction(each["purchased"]) for each in document["currencies"]} == {
-        currency: sum((amount for (code, *_), amount in bought.items() if code == currency), Fraction(0))
-        for currency, *_ in bought
-    }
-    assert {each["label"]: each["invoices"] for each in document["ages"]} == ages(rows, today)
     assert {
-        each["currency"]: (each["open_invoices"], Fraction(each["open"]))
+        each["currency"].upper(): Fraction(each["purchased"]) for each in document["currencies"]
+    } == bought
+    assert {each["label"]: each["invoices"] for each in document["ages"]} == ages(rows, today.date())
+    assert {
+        each["currency"].upper(): (each["open_invoices"], Fraction(each["open"]))
         for each in document["currencies"]
         if each["open_invoices"]
     } == unpaid(rows, "open")
-    assert {(each["account_id"], each["id"]) for each in document["failed"]} == failed(rows)
+    assert {(each["account_id"], each["id"]) for each in document["failed"]} == failed(history)
     assert all(each["failing_since"] for each in document["failed"])
     assert document["changes"]["counts"] == {
-        "first load": len(days[0]) - len(wide),
+        "first_load": len(days[0]) - len(wide),
         "new": 2,
         "updated": 3,
         "deleted": 1,

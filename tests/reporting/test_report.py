@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -22,15 +22,22 @@ import pytest
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from cf_invoice_source import SettingsError, TryLaterError, load, report
+from cf_invoice_source.loading.report import problems_of
+from cf_invoice_source.reporting.accounts import accounts_then, sorted_by_need
+from cf_invoice_source.reporting.book import Book
+from cf_invoice_source.reporting.figures import Figures
+from cf_invoice_source.reporting.page import html_of
 from cf_invoice_source.reporting.reading import read_at_rest
 from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.simulator import Account, Simulator
 from tests.conftest import Command, Load, Warehouse, run_python, tree
-from tests.reporting.story import AGO, LINK, owed, story
-from tests.support.bought import Row, ages, failed, purchases, unpaid
+from tests.reporting import make
+from tests.reporting.story import AGO, LINK, ages, failed, owed, rows_of, story, unpaid
+from tests.support import answers
+from tests.support.answers import History, Look, Row
 from tests.support.days import Days
 from tests.support.full_disk import FULL_DISK
-from tests.support.make import expected_row, make_invoices
+from tests.support.make import make_invoices
 
 Document = dict[str, Any]
 
@@ -57,14 +64,19 @@ def today() -> date:
     return datetime.now(timezone.utc).date()
 
 
-def listed(days: Days, day: int) -> list[Row]:
-    """The rows that must be there after a day, but for the record that is none."""
-    return [
-        expected_row(days.accounts[case].id, record)
-        for case, records in days.listed[day].items()
-        for record in records
-        if isinstance(record, dict)
+def history_until(days: Days, day: int) -> History:
+    """What the loads saw until a day, but for the record that is none."""
+    now = datetime.now(timezone.utc)
+    looks = [
+        Look(
+            days.accounts[case].id,
+            now - timedelta(days=AGO[number]),
+            [record for record in records if isinstance(record, dict)],
+        )
+        for number, listed in enumerate(days.listed[: day + 1])
+        for case, records in listed.items()
     ]
+    return answers.history_of(looks)
 
 
 MOMENTS = {"now": None, **{f"as of day {day}": day for day in range(len(AGO))}}
@@ -73,19 +85,30 @@ MOMENTS = {"now": None, **{f"as of day {day}": day for day in range(len(AGO))}}
 @pytest.fixture(params=list(MOMENTS.values()), ids=list(MOMENTS))
 def moment(
     request: pytest.FixtureRequest, days: Days, told: Callable[..., Document]
-) -> tuple[Document, list[Row], date]:
-    """What is told at a moment, the rows of that moment, and its day."""
+) -> tuple[Document, History, date]:
+    """What is told at a moment, what was known then, and the day."""
     if request.param is None:
-        return told(), listed(days, -1), today()
+        return told(), history_until(days, len(AGO)), today()
     day = today() - timedelta(days=max(AGO[request.param] - 5, 0))
-    return told("report", "--as-of", day.isoformat()), listed(days, request.param), day
+    return told("report", "--as-of", day.isoformat()), history_until(days, request.param), day
+
+
+def purchases(rows: Iterable[Row]) -> dict[tuple[str, str, str], Fraction]:
+    """What was bought by currency, month and origin, in the unit in which the report tells it."""
+    found: dict[tuple[str, str, str], Fraction] = {}
+    for row in answers.purchases_monthly(rows):
+        month = f"{row['created_month']:%Y-%m}" if row["created_month"] else "without a date"
+        amount = row["amount_due_minor"] if row["amount_due"] is None else row["amount_due"]
+        key = (row["currency"], month, row["invoice_origin"] or "")
+        found[key] = found.get(key, Fraction(0)) + Fraction(amount)
+    return found
 
 
 def test_what_was_bought_is_that_of_the_lists_by_currency_month_and_origin(
-    moment: tuple[Document, list[Row], date],
+    moment: tuple[Document, History, date],
 ) -> None:
-    document, rows, day = moment
-    bought = purchases(rows)
+    document, known, day = moment
+    bought = purchases(rows_of(known))
     by_origin = {name: 0 for _, _, name in bought}
     first = document["currencies"][0]["months"]
     shown = [row["label"] for row in first if row["label"][:1].isdigit()]
@@ -96,7 +119,7 @@ def test_what_was_bought_is_that_of_the_lists_by_currency_month_and_origin(
     assert document["origins"][-1] is None
 
     found = {
-        (sums["currency"], row["label"], origin): Fraction(amount)
+        (sums["currency"].upper(), row["label"], origin): Fraction(amount)
         for sums in document["currencies"]
         for row in sums["months"]
         for origin, amount in zip(document["origins"], row["by_origin"], strict=True)
@@ -114,7 +137,7 @@ def test_what_was_bought_is_that_of_the_lists_by_currency_month_and_origin(
             label: sum(
                 each
                 for (code, month, _), each in bought.items()
-                if (code, month) == (sums["currency"], label)
+                if (code, month) == (sums["currency"].upper(), label)
             )
             for label in shown
         }
@@ -124,10 +147,11 @@ def test_what_was_bought_is_that_of_the_lists_by_currency_month_and_origin(
 
 
 def test_what_is_open_or_uncollectible_is_that_of_the_lists(
-    moment: tuple[Document, list[Row], date],
+    moment: tuple[Document, History, date],
 ) -> None:
-    document, rows, day = moment
-    sums = {each["currency"]: each for each in document["currencies"]}
+    document, known, day = moment
+    rows = rows_of(known)
+    sums = {each["currency"].upper(): each for each in document["currencies"]}
 
     for status in ("open", "uncollectible"):
         expected = unpaid(rows, status)
@@ -141,7 +165,7 @@ def test_what_is_open_or_uncollectible_is_that_of_the_lists(
         (row["account_id"], row["id"]) for row in rows if row["status"] == "open"
     }
     assert {each["label"]: each["invoices"] for each in document["ages"]} == ages(rows, day)
-    assert {(each["account_id"], each["id"]) for each in document["failed"]} == failed(rows)
+    assert {(each["account_id"], each["id"]) for each in document["failed"]} == failed(known)
     assert document["invoices"] == len(rows)
 
 
@@ -166,7 +190,7 @@ def test_what_changed_in_30_days_is_told_and_what_the_first_load_saw_is_not(
     now = told()["changes"]
     then = told("report", "--as-of", (today() - timedelta(days=55)).isoformat())["changes"]
 
-    assert now["counts"] == {"first load": 0, "new": 2, "updated": 3, "deleted": 1}
+    assert now["counts"] == {"first_load": 0, "new": 2, "updated": 3, "deleted": 1}
     assert [
         (each["id"], each["change"], each["status_before"], each["status"]) for each in now["newest"]
     ] == [
@@ -179,7 +203,12 @@ def test_what_changed_in_30_days_is_told_and_what_the_first_load_saw_is_not(
     ]
     assert now["newest"][1]["fields"] == ["attempt_count"]
     assert now["begin"] == (today() - timedelta(days=29)).isoformat()
-    assert then["counts"] == {"first load": len(listed(days, 0)), "new": 0, "updated": 0, "deleted": 0}
+    assert then["counts"] == {
+        "first_load": sum(len(each) for each in days.listed[0].values()) - 1,
+        "new": 0,
+        "updated": 0,
+        "deleted": 0,
+    }
     assert then["newest"] == []
 
 
@@ -226,7 +255,7 @@ def test_only_the_accounts_asked_for_are_told(days: Days, told: Callable[..., Do
     assert document["verified"]
     assert document["invoices"] == 1
     assert [each["account_id"] for each in document["accounts"]] == [days.accounts["other"].id]
-    assert document["changes"]["counts"]["first load"] == 0
+    assert document["changes"]["counts"]["first_load"] == 0
     assert [each["purchased"] for each in document["currencies"]] == ["0.01"]
 
 
@@ -367,8 +396,8 @@ def test_a_strangers_text_is_text_and_nothing_else(page: Page) -> None:
     assert [attributes["href"] for _, attributes in page.tags if "href" in attributes] == ["data:,"]
     assert "<script>alert(1)</script>" in page.text
     assert "{{ figures.page }}{% raw %}" in page.text
-    assert "W" * 120 + "…" in page.text
-    assert "W" * 121 not in page.source
+    assert "W" * 60 + "…" in page.text
+    assert "W" * 61 not in page.source
     assert "one two [31mthree" in page.text
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\x7f]", page.source)
     assert "<bdi>" in page.source
@@ -408,6 +437,52 @@ TAGS = {
     ),
     *("tspan", "ul"),
 }
+
+
+@pytest.mark.slow
+def test_the_page_is_small_whatever_is_in_it() -> None:
+    """10,000 open invoices of 200 accounts in 8 currencies; all texts are long, and longer once escaped."""
+    evil = "<\"'&>" * 2_000
+    accounts = [f"{number:032x}" for number in range(200)]
+    book = Book(today(), is_past=False)
+    book.read_invoices(
+        make.invoice(
+            account_id=accounts[number % 200],
+            id=f"in_{number}{evil}",
+            currency=("usd", "eur", "jpy", "kwd", "gbp", "chf", "doge", evil)[number % 8],
+            description=evil,
+            invoice_origin=evil[number % 7 :],
+            created=datetime.now(timezone.utc) - timedelta(days=number % 800),
+            attempted=True,
+        )
+        for number in range(10_000)
+    )
+    syncs = (
+        make.sync(number, make.DAY_0, account_id=each, error=evil)
+        for each in accounts
+        for number in range(40)
+    )
+    found = sorted_by_need(accounts_then(book.invoices, syncs, datetime.now(timezone.utc)))
+    figures = Figures(
+        pipeline_name=evil,
+        dataset_name=evil,
+        destination=evil,
+        page="",
+        as_of=today(),
+        is_past=False,
+        invoices=10_000,
+        undocumented=10_000,
+        accounts=found,
+        origins=book.origins(),
+        currencies=book.currencies(13),
+        ages=book.ages(),
+        open=book.open(),
+        failed=book.failed(),
+        changes=book.changes(),
+        problems=problems_of(found),
+    )
+
+    assert len(html_of(figures, datetime.now(timezone.utc)).encode()) < 2_000_000
 
 
 def test_no_link_is_on_the_page(page: Page, days: Days) -> None:
@@ -658,6 +733,8 @@ def test_python_gets_the_figures_and_can_load_afterwards(
 def test_the_demo_is_of_now_and_is_looked_at_with_all_commands(command: Command, place: Path) -> None:
     for _ in range(2):
         command("load", "--demo")
+    unarchived = json.loads(command("report", "--demo", "--json").stdout)
+    assert command("documents", "--demo", "--to", "pdfs").exit_code == 0
     document = json.loads(command("report", "--demo", "--json").stdout)
     ended = command("report", "--demo")
     page = Page(place / "invoices.html")
@@ -667,6 +744,8 @@ def test_the_demo_is_of_now_and_is_looked_at_with_all_commands(command: Command,
 
     assert ended.exit_code == 0
     assert "Made-up data." in page.text
+    assert (unarchived["undocumented"], document["undocumented"]) == (None, 0)
+    assert "The document of each paid or void invoice is archived." in page.text
     assert document["accounts"][0]["invoices"] == status["accounts"][0]["invoices"]
     assert sum(bool(month["invoices"]) for month in dollars["months"]) >= 12
     assert -1 <= min(each["age_days"] for each in document["open"]) <= 7
