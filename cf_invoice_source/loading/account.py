@@ -104,6 +104,8 @@ class Account:
                 yield from self._rows(self._look_up())
         finally:
             self.pages.drop()
+            self._walker = None  # a load may have thousands of accounts
+            del self._comparison, self._batches, self._request
 
     def _begin_walk(self, request: SyncRequest) -> None:
         self._request = request
