@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cf_invoice_source.loading.report import Report as Report
     from cf_invoice_source.loading.status import AccountStatus as AccountStatus
     from cf_invoice_source.loading.status import Status as Status
+    from cf_invoice_source.reporting.figures import Figures as Figures
+    from cf_invoice_source.reporting.report import report as report
     from cf_invoice_source.runner import create_tables as create_tables
     from cf_invoice_source.runner import list_accounts as list_accounts
     from cf_invoice_source.runner import load as load
@@ -46,6 +48,7 @@ _HOMES = {
     "CloudflareCredentials": "cloudflare.credentials",
     "DestinationError": "errors",
     "DocumentReport": "documents.report",
+    "Figures": "reporting.figures",
     "InvoiceSourceError": "errors",
     "NotVerifiedError": "errors",
     "Outcome": "loading.report",
@@ -61,6 +64,7 @@ _HOMES = {
     "load": "runner",
     "pipeline_lock": "warehouse.locks",
     "read_status": "runner",
+    "report": "reporting.report",
     "verify_documents": "documents.runner",
     "write_manifest": "documents.runner",
 }

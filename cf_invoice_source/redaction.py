@@ -65,6 +65,11 @@ def without_values(text: str) -> str:
     return _QUOTED.sub(lambda found: found[0] if _PATH.fullmatch(found["value"]) else f"({_MASK})", text)
 
 
+def without_links(text: str) -> str:
+    """Remove addresses: one of a document may open without signing in."""
+    return _URL.sub("(address)", text)
+
+
 def _plain(char: str) -> str:
     """Give a character as a credential may have it, in lower case; empty if it cannot have it."""
     if not char.isascii():

@@ -60,6 +60,12 @@ PACKAGE_ROWS = 20_000
 """Records in one load package: as many as fit one JSON file. After a crash, at most 400 requests are
 repeated."""
 
+MONTHS = 13
+"""How many months a report shows: a year, and this month's of the year before."""
+
+MOST_MONTHS = 60
+"""The most months of a report: more bars do not fit side by side."""
+
 LOCK_WAIT_S = 600.0
 """How many seconds a load waits for another load of the same pipeline or into the same DuckDB file."""
 

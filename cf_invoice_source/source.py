@@ -168,6 +168,7 @@ def _invoices(
         yield from writer.rest()
     if isinstance(asked, Client):
         _log_problems(accounts)  # `load` has them in its report
+    stored.check_state({**bookmarks, **verified})
     bookmarks.update(verified)  # last: a run that stops taking rows before the end stores no bookmark
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Variable, dag, get_current_context, task
@@ -46,6 +47,12 @@ POOL = os.environ.get("CF_INVOICES_POOL", "default_pool")
 
 VERIFIED = Asset("cf_invoices_verified")
 """Updated when every account is verified. What reads the tables is scheduled on it: `schedule=[VERIFIED]`."""
+
+DBT_PROJECT = os.environ.get("CF_INVOICES_DBT_PROJECT", "")
+"""A copy of the directory `dbt` beside this file. Without it, dbt does not run."""
+
+DBT = os.environ.get("CF_INVOICES_DBT", "dbt")
+"""The program dbt, as it is called where the tasks run: it may have an environment of its own."""
 
 log = logging.getLogger(__name__)
 
@@ -197,3 +204,26 @@ def cloudflare_invoices() -> None:
 
 
 cloudflare_invoices()
+
+
+@dag(
+    schedule=[VERIFIED],  # so dbt never builds from what is not verified
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1), "on_failure_callback": tell_somebody},
+    tags=["cloudflare", "invoices"],
+)
+def cloudflare_invoices_dbt() -> None:
+    """Build and test the models of dbt, whenever all accounts have been loaded and are verified."""
+    profile = {"CF_INVOICES_DBT_TARGET": DESTINATION, "CF_INVOICES_DUCKDB_FILE": str(DUCKDB_FILE)}
+
+    @task.bash(cwd=DBT_PROJECT, env=profile, append_env=True)
+    def build() -> str:
+        return f"{quote(DBT)} build"
+
+    build()
+
+
+if DBT_PROJECT:
+    cloudflare_invoices_dbt()

@@ -9,6 +9,7 @@ from the destination, so any worker will do, and none needs a disk that lasts.
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -36,6 +37,9 @@ DUCKDB_FILE = Path(os.environ.get("CF_INVOICES_DUCKDB_FILE", "cloudflare_invoice
 """Where DuckDB is the destination: one file for all pipelines. dlt would give each one of its own."""
 
 DATASET = "cf_invoices"
+
+DBT_PROJECT = os.environ.get("CF_INVOICES_DBT_PROJECT", "")
+"""A copy of the directory `dbt` beside this file, after `dbt parse`. Without it there are no models."""
 
 POOL = "cf_invoices"
 """Its limit says how many accounts are loaded at once: 1 for a DuckDB file, perhaps 8 for a server."""
@@ -137,6 +141,7 @@ INVOICES = dg.AssetKey([DATASET, "invoices"])
             "complete",
             asset=INVOICES,
             description="Each account's last load is verified, and holds every record that Cloudflare lists.",
+            blocking=True,  # the models are built from nothing else
         ),
         dg.AssetCheckSpec(
             "fresh",
@@ -185,10 +190,32 @@ def _result(name: str, problems: Mapping[str, str], description: str) -> dg.Asse
     )
 
 
+def _models() -> list[dg.AssetsDefinition]:
+    """Give the models of dbt, with the project's descriptions and tests; none without a project."""
+    if not DBT_PROJECT:
+        return []
+    from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+
+    project = DbtProject(DBT_PROJECT)
+    program = str(Path(sys.executable).with_name("dbt"))
+
+    @dbt_assets(manifest=project.manifest_path, project=project, name="dbt_models", pool=POOL)
+    def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        os.environ.update(CF_INVOICES_DBT_TARGET=DESTINATION, CF_INVOICES_DUCKDB_FILE=str(DUCKDB_FILE))
+        dbt = DbtCliResource(project_dir=project, dbt_executable=program)
+        yield from dbt.cli(["build"], context=context).stream()
+
+    return [dbt_models]
+
+
+models = _models()
+
 load_account = dg.define_asset_job(
     "load_account", selection=dg.AssetSelection.assets(cloudflare_invoices).without_checks()
 )
-check_invoices = dg.define_asset_job("check_invoices", selection=dg.AssetSelection.checks(invoice_checks))
+check_invoices = dg.define_asset_job(
+    "check_invoices", selection=dg.AssetSelection.checks(invoice_checks) | dg.AssetSelection.assets(*models)
+)
 
 
 @dg.sensor(job=load_account, minimum_interval_seconds=3600)
@@ -204,7 +231,7 @@ def every_day() -> dg.SensorResult:
 
 
 defs = dg.Definitions(
-    assets=[cloudflare_invoices],
+    assets=[cloudflare_invoices, *models],
     asset_checks=[invoice_checks],
     jobs=[load_account, check_invoices],
     sensors=[every_day],

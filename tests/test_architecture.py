@@ -33,12 +33,14 @@ ROOMS: dict[str, set[str]] = {
     "cloudflare": {"walk.page", *GROUND},
     "warehouse": {"schema", "walk.bookmark", "invoices", *GROUND},
     "loading": {"warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
+    "reporting": {"loading", "warehouse", "cloudflare", "invoices", *GROUND},
     "documents": {"loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "source": {"loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "runner": {"source", "loading", "warehouse", "cloudflare", "schema", "walk", "invoices", *GROUND},
     "cli": {
         "runner",
         "source",
+        "reporting",
         "documents",
         "loading",
         "warehouse",
@@ -49,13 +51,18 @@ ROOMS: dict[str, set[str]] = {
     }
     | {"simulator", *GROUND},
     "simulator": set(),
-    "__init__": {"runner", "source", "documents", "loading", "warehouse", "cloudflare", *GROUND},
+    "__init__": {"runner", "source", "reporting", "documents", "loading", "warehouse", "cloudflare", *GROUND},
     "__main__": {"cli"},
 }
 """What each room may import: a room, or one module of a room."""
 
 PURE = [name for name in FILES if name.startswith(("invoices.", "walk."))] + [
     "exact_json",
+    "reporting.accounts",
+    "reporting.book",
+    "reporting.figures",
+    "reporting.history",
+    "reporting.sums",
     "documents.ledger",
     "documents.manifest",
     "documents.naming",
@@ -64,7 +71,8 @@ PURE = [name for name in FILES if name.startswith(("invoices.", "walk."))] + [
     "schema.capabilities",
     "simulator.world",
 ]
-"""Values in, values out: nothing but the standard library, and `simplejson`, which keeps digits."""
+"""Values in, values out: nothing but the standard library, `simplejson`, which keeps digits, and `iso4217`,
+a table."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -129,7 +137,7 @@ def test_a_walk_knows_of_cloudflare_and_the_warehouse_nothing_but_pages_and_book
 def test_the_pure_rooms_import_no_library_that_reaches_out(name: str) -> None:
     foreign = {module.partition(".")[0] for module in imports(FILES[name])} - sys.stdlib_module_names
 
-    assert foreign <= {OURS, "simplejson"}
+    assert foreign <= {OURS, "simplejson", "iso4217"}
 
 
 @pytest.mark.parametrize("name", PURE)
@@ -176,7 +184,7 @@ def test_only_the_command_line_imports_the_simulator() -> None:
         if any(each.startswith("simulator") for each in imports_of_ours(path))
     }
 
-    assert {name.partition(".")[0] for name in importing} <= {"cli", "simulator"}
+    assert {name for name in importing if not name.startswith("simulator.")} <= {"cli.demo", "cli.main"}
 
 
 def test_the_simulator_imports_nothing_else_of_ours() -> None:
@@ -215,6 +223,55 @@ def test_importing_does_not_import_dlt(imported: str) -> None:
     ended = run_python("-c", f"import sys, {imported}; print('dlt' in sys.modules)")
 
     assert ended.stdout.strip() == "False"
+
+
+IMPORTED = """
+import sys
+try:
+    {}
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} - sys.stdlib_module_names))
+print(*sorted(name for name in sys.modules if name.startswith("cf_invoice_source.")))
+"""
+"""Does something, and names the libraries and the modules of ours that it took."""
+
+COMMAND = "from cf_invoice_source.cli.main import cli; cli({})"
+
+PLAIN_DLT = """import dlt
+    from dlt.sources.helpers import requests
+    rows = dlt.resource([{"id": 1}], name="rows", primary_key="id", write_disposition="merge")
+    dlt.pipeline("plain", destination="duckdb", dataset_name="plain").run(rows)"""
+
+
+def imported(statements: str) -> tuple[set[str], set[str]]:
+    ended = run_python("-c", IMPORTED.format(statements))
+    assert ended.exit_code == 0, ended.output
+    libraries, modules = ended.stdout.splitlines()[-2:]
+    return set(libraries.split()), set(modules.split())
+
+
+def test_help_takes_no_library_but_that_of_the_command_line() -> None:
+    """What starts quickly is measured by what it imports: a clock would measure the machine."""
+    of_python, _ = imported("pass")
+
+    libraries, modules = imported(COMMAND.format('["--help"]'))
+
+    assert libraries - of_python == {OURS, "click"}
+    assert {name for name in modules if name.startswith(f"{OURS}.cli.")} <= {
+        f"{OURS}.cli.{name}" for name in ("main", "options", "signals", "streams")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("simulator", "warehouse")
+def test_a_load_takes_few_libraries_that_dlt_does_not_take_itself() -> None:
+    of_dlt, _ = imported(PLAIN_DLT)
+
+    libraries, modules = imported(COMMAND.format('["load", "--quiet"]'))
+
+    assert libraries - of_dlt == {OURS, "click", "filelock", "iso4217", "rich"}
+    assert not {name for name in modules if name.split(".")[1] == "simulator" or name.endswith(".check")}
 
 
 def test_every_public_name_is_there() -> None:

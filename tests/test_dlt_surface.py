@@ -1430,6 +1430,7 @@ UNDOCUMENTED: Mapping[str, tuple[str, str]] = {
     "inject_section": ("warehouse.dlt_names", "settings of a pipeline come first"),
     "known_sections": ("warehouse.dlt_names", "dlt's names of its sections"),
     "PIPELINE_STATE_TABLE_NAME": ("warehouse.reader", "where dlt stores what is remembered"),
+    "compress_state": ("warehouse.state", "the state as dlt stores it"),
     "decompress_state": ("warehouse.reader", "the state as dlt stores it"),
     "FilesystemConfiguration": ("documents.store", "an address of files, and the credentials for it"),
     "fsspec_from_config": ("documents.store", "opens it as dlt's own destination does"),

@@ -1,11 +1,15 @@
 """A user's program: checked by type checkers, never run."""
 
+from datetime import date
+from decimal import Decimal
+
 import dlt
 
 from cf_invoice_source import (
     ApiChangedError,
     CloudflareCredentials,
     DestinationError,
+    Figures,
     InvoiceSourceError,
     NotVerifiedError,
     Report,
@@ -18,6 +22,7 @@ from cf_invoice_source import (
     load,
     pipeline_lock,
     read_status,
+    report,
 )
 
 
@@ -46,11 +51,19 @@ def for_schedulers() -> None:
     assert verified
 
 
+def for_finance() -> str:
+    pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
+    report(pipeline, "invoices.html")
+    figures: Figures = report(pipeline, None, ["one"], months=3, as_of=date(2026, 3, 31))
+    owed: Decimal = sum((each.open for each in figures.currencies), Decimal(0))
+    return f"{owed} {figures.is_verified} {figures.page}"
+
+
 def with_a_report() -> str:
     pipeline = dlt.pipeline("cloudflare_invoices", destination="duckdb", dataset_name="cf_invoices")
     try:
-        report: Report = load(pipeline, account_id="one")
-        report.raise_on_failed()
+        loaded: Report = load(pipeline, account_id="one")
+        loaded.raise_on_failed()
     except SettingsError as error:
         return error.remedy
     except (TryLaterError, ApiChangedError, DestinationError) as error:
@@ -59,5 +72,5 @@ def with_a_report() -> str:
         return error.cause
     except InvoiceSourceError as error:
         return str(error)
-    verified: bool = report.is_verified
-    return f"{__version__} {report.destination} {verified}"
+    verified: bool = loaded.is_verified
+    return f"{__version__} {loaded.destination} {verified}"

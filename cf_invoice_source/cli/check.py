@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from cf_invoice_source.cloudflare.answers import Token
 from cf_invoice_source.cloudflare.credentials import KeyAuth
@@ -22,9 +22,10 @@ from cf_invoice_source.warehouse.duckdb_file import check_file
 from cf_invoice_source.warehouse.locks import check_locks
 from cf_invoice_source.warehouse.ownership import check_claim
 from cf_invoice_source.warehouse.probe import staged_client, try_pipeline, try_writing
-from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.reader import StatusQueries, bookmarks_in
 from cf_invoice_source.warehouse.rights import missing_rights_named
 from cf_invoice_source.warehouse.staging import dataset_name_in
+from cf_invoice_source.warehouse.state import check_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,25 @@ class Check:
         return any(row.state == "failed" for row in self.rows)
 
 
-def check(pipeline_name: str, destination: str, dataset_name: str, account_ids: Sequence[str] = ()) -> Check:
-    """Check everything that a load needs, also after a failure, and leave nothing behind."""
+def check(
+    pipeline_name: str,
+    destination: str,
+    dataset_name: str,
+    account_ids: Sequence[str] = (),
+    demo: Mapping[str, Any] | None = None,
+) -> Check:
+    """Check everything that a load needs, also after a failure, and leave nothing behind.
+
+    Args:
+        pipeline_name: As for a load, and so are the other names.
+        destination: A dlt destination.
+        dataset_name: The dataset for the tables.
+        account_ids: Only these accounts; those of the settings if empty.
+        demo: The settings of the demo, in place of those that would be looked up.
+    """
     with settings_of(pipeline_name):
         make_ref = partial(DatasetRef.of, pipeline_name, destination, dataset_name)
-        return Check(tuple(_Checks(pipeline_name, account_ids).look_at_all(make_ref)))
+        return Check(tuple(_Checks(pipeline_name, account_ids, demo).look_at_all(make_ref)))
 
 
 def _failed(what: str, error: InvoiceSourceError, account_id: str) -> Row:
@@ -70,10 +85,13 @@ class _SkippedError(Exception):
 class _Checks:
     """Checks one thing after the other, and keeps what later checks need."""
 
-    def __init__(self, pipeline_name: str, account_ids: Sequence[str]) -> None:
+    def __init__(
+        self, pipeline_name: str, account_ids: Sequence[str], demo: Mapping[str, Any] | None
+    ) -> None:
         self._rows: list[Row] = []
         self._pipeline_name = pipeline_name
-        self._given = {"account_id": account_ids} if account_ids else {}
+        self._named_by = "the demo" if demo else "--account" if account_ids else "the settings"
+        self._given = demo or ({"account_id": account_ids} if account_ids else {})
         self._account_ids: tuple[str, ...] = ()
         self._job: Job | None = None
         self._cloudflare = Job()
@@ -146,7 +164,7 @@ class _Checks:
     def _find_accounts(self) -> str:
         self._account_ids = self._cloudflare.account_ids
         if self._account_ids:
-            return f"{len(self._account_ids):,}, named by {'--account' if self._given else 'the settings'}"
+            return f"{len(self._account_ids):,}, named by {self._named_by}"
         self._need("credentials", "token")
         self._account_ids = account_ids_of(self._cloudflare, self._client)
         return f"{len(self._account_ids):,}, all that the credentials can see"
@@ -160,9 +178,10 @@ class _Checks:
         ref = make_ref()
         client = ref.client()
         table_format = self._job.table_format if self._job else None
+        capabilities = destination_capabilities(client, table_format)
         check_format(client, table_format)
         check_file_format(client, self._job.file_format if self._job else None, table_format)
-        if isinstance(client, FilesystemClient) and not destination_capabilities(client, table_format).shares:
+        if isinstance(client, FilesystemClient) and not capabilities.shares:
             check_claim(client, self._pipeline_name)
         check_file(client)
         check_locks(ref)
@@ -174,14 +193,17 @@ class _Checks:
         ):
             check_collation(staged_client(ref))
             with make_ref().reading() as dataset:  # a second one: reading makes it read-only
+                state: Mapping[str, Any] = {}
                 if dataset:
                     queries = StatusQueries(dataset)
                     queries.check_owner()
                     if self._job:
                         queries.check_type(self._job.type)
+                    if capabilities.text_bytes:
+                        state = queries.stored_states().get(self._pipeline_name) or {}
+            check_state(state, capabilities.text_bytes, bookmarks_in(state), self._account_ids)
             tried = try_writing(ref)
         if tried is None:
             raise _SkippedError("this kind of destination cannot be tried without leaving something there")
-        limit = destination_capabilities(client, table_format).limit
         said = f"{tried} in {location_of(client)}, dataset {dataset_name_in(client, ref.dataset_name)}"
-        return f"{said}. {limit}" if limit else said
+        return f"{said}. {capabilities.limit}" if capabilities.limit else said

@@ -10,14 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
+from cf_invoice_source.cli.demo import simulated, world_loaded
 from cf_invoice_source.cli.output import Output
 from cf_invoice_source.cli.progress import Line
 from cf_invoice_source.cli.screen import show_line
 from cf_invoice_source.documents.report import DocumentReport, Verification
 from cf_invoice_source.documents.runner import archive, manifest, verify
-from cf_invoice_source.simulator import Simulator, demo_world
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
-from cf_invoice_source.warehouse.documents import DocumentQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def run(out: Output, ref: DatasetRef, asked: Asked) -> int:
         _write_manifest(ref, asked)
         return out.end(found, partial(_show_verification, asked), verified=found.is_verified)
     with (
-        _demo(out, ref, asked) as settings,
+        _settings(out, ref, asked) as settings,
         Line(out.stderr, "Fetching documents", is_shown=not out.is_quiet) as progress,
     ):
         done = archive(
@@ -61,22 +60,13 @@ def _write_manifest(ref: DatasetRef, asked: Asked) -> None:
 
 
 @contextmanager
-def _demo(out: Output, ref: DatasetRef, asked: Asked) -> Iterator[Mapping[str, Any]]:
+def _settings(out: Output, ref: DatasetRef, asked: Asked) -> Iterator[Mapping[str, Any]]:
     """Give the settings of a run; for the demo, those of a simulator with the invoices of its last load."""
-    settings: dict[str, Any] = {"account_id": list(asked.account_id)} if asked.account_id else {}
-    if not asked.is_demo:
-        yield settings
-        return
-    with ref.reading() as dataset:
-        loads = max(DocumentQueries(dataset).sync_numbers(), default=0) if dataset else 0
-    world = demo_world(max(loads - 1, 0))
-    if not out.is_quiet:
-        made_up = "Made-up data: a simulator on this machine plays Cloudflare, and Stripe."
-        show_line(out.stderr, made_up, style="yellow")
-    with Simulator(world) as simulator:
-        simulator.serve_pdfs()
-        signed_in = {"base_url": simulator.base_url, "credentials": {"api_token": simulator.token}}
-        yield {"account_id": list(world.accounts), **signed_in}
+    if asked.is_demo:
+        with simulated(world_loaded(ref), out, has_pdfs=True) as settings:
+            yield settings
+    else:
+        yield {"account_id": list(asked.account_id)} if asked.account_id else {}
 
 
 def _show_report(asked: Asked, console: Console, report: DocumentReport) -> None:

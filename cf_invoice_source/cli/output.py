@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from cf_invoice_source.documents.report import DocumentReport, Verification
     from cf_invoice_source.loading.report import Report
     from cf_invoice_source.loading.status import Status
+    from cf_invoice_source.reporting.figures import Figures
 
 OK, FAILED, BAD_USAGE, NOT_VERIFIED = 0, 1, 2, 3
 """Exit codes. 130 and 143 are for signals."""
 
-Result = TypeVar("Result", "Report", "Status", "Check", "DocumentReport", "Verification")
-Loaded = TypeVar("Loaded", "Report", "Status", "DocumentReport", "Verification")
+Result = TypeVar("Result", "Report", "Status", "Figures", "Check", "DocumentReport", "Verification")
+Loaded = TypeVar("Loaded", "Report", "Status", "Figures", "DocumentReport", "Verification")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cf_invoice_source.errors import InvoiceSourceError
     from cf_invoice_source.loading.report import Outcome, Problem, Report
     from cf_invoice_source.loading.status import AccountStatus, Status
+    from cf_invoice_source.reporting.figures import Figures
 
 
 def show_line(console: Console, text: str | Text, style: str = "") -> None:
@@ -53,12 +54,17 @@ def show_status(console: Console, status: Status) -> None:
         console.print(_table(console, [_status_row(console, account) for account in status.accounts]))
         if any(money.is_minor for account in status.accounts for money in account.open):
             console.print("* in minor units: ISO 4217 does not know the currency.")
-    if lacking := sum(account.undocumented or 0 for account in status.accounts):
+    if lacking := status.undocumented:
         invoices = "final invoice has" if lacking == 1 else "final invoices have"
         show_line(
             console, f"{lacking:,} {invoices} no archived document: cf-invoices documents fetches them."
         )
     show_line(console, f"Looked into {status.destination}, dataset {status.dataset_name}.")
+
+
+def show_figures(console: Console, figures: Figures) -> None:
+    """Print where the page is."""
+    show_line(console, f"Written to {figures.page}.")
 
 
 def show_check(console: Console, check: Check) -> None:
@@ -96,13 +102,13 @@ def show_error(console: Console, error: InvoiceSourceError, *, debug: bool) -> N
 
 def document(
     verdict: Mapping[str, bool | None],
-    result: Report | Status | Check | DocumentReport | Verification | None,
+    result: Report | Status | Figures | Check | DocumentReport | Verification | None,
     error: InvoiceSourceError | None = None,
 ) -> str:
     """Write a result or an error as JSON in ASCII. Amounts are texts: readers would round numbers."""
 
-    def text(value: datetime | Decimal) -> str:
-        return value.isoformat() if isinstance(value, datetime) else f"{value:f}"
+    def text(value: date | Decimal) -> str:
+        return value.isoformat() if isinstance(value, date) else f"{value:f}"
 
     fields = asdict(result) if result else {}
     for account, written in zip(getattr(result, "accounts", ()), fields.get("accounts", ()), strict=True):

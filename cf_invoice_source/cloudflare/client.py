@@ -19,7 +19,7 @@ from cf_invoice_source.cloudflare import answers
 from cf_invoice_source.cloudflare.accounts import CloudflareAccount, find_accounts, read_accounts
 from cf_invoice_source.cloudflare.credentials import is_on_this_machine, safe_base_url
 from cf_invoice_source.cloudflare.rate_limit import read_quota, wait_after_refusal
-from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats
+from cf_invoice_source.cloudflare.rate_limiter import RateLimiter, RequestStats, shared_rate_limiter
 from cf_invoice_source.cloudflare.refusals import malformed, not_json, refused, unreachable
 from cf_invoice_source.cloudflare.transport import BoundedAdapter
 from cf_invoice_source.errors import InvoiceSourceError, SettingsError
@@ -56,7 +56,7 @@ class Client:
     def __init__(self, auth: AuthBase, base_url: str, rate_limiter: RateLimiter | None = None) -> None:
         self._base_url = safe_base_url(base_url)
         self._auth = auth
-        self._rate_limiter = rate_limiter or RateLimiter()
+        self._rate_limiter = rate_limiter or shared_rate_limiter(auth, self._base_url)
         adapter = BoundedAdapter()  # all threads' sessions share it, instead of dlt's
         self._http = requests.Client(
             raise_for_status=False,

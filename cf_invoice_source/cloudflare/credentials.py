@@ -72,6 +72,12 @@ class _HeaderAuth(AuthBase):
         request.headers.update(self._headers)
         return request
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _HeaderAuth) and self._headers == other._headers
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._headers.items()))
+
 
 class TokenAuth(_HeaderAuth):
     """Signs in with an API token."""

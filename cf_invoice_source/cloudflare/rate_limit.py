@@ -38,14 +38,15 @@ class Quota:
 class Window:
     """How many requests may still be sent, as far as the answers so far tell. Several may be on their way.
 
-    While nothing is known, requests are sent at once. When a window ends, and after a 429, one request is
-    sent first and the others wait for its answer: a server with a sliding window still counts some requests
-    of the last one. Times are seconds of the caller's clock.
+    At the beginning, when a window ends, and after a 429, one request is sent first and the others wait for
+    its answer: others may use the token, too, and a server with a sliding window still counts some requests
+    of the last one. Where answers do not tell what is left, requests are sent at once from then on. Times are
+    seconds of the caller's clock.
     """
 
     begun_at: float = -inf  # when the first request of a window was sent
     is_probing: bool = False  # whether its answer is still missing
-    reported: float = inf  # what is left by the answer that was counted last; infinity if unknown
+    reported: float = 0  # what is left by the answer that was counted last; infinity if it did not tell
     ends_at: float = -inf  # when the window ends by that answer
     held_until: float = -inf  # until when a 429 asked to send nothing
     on_their_way: int = 0  # sent and not answered: the server may not have counted them yet
@@ -63,11 +64,11 @@ class Window:
         return max(0.0, spent_until - now, self.held_until - now)
 
     def sent(self, now: float) -> Window:
-        """Count a request that is sent now. After a window's end or a 429, it begins a new window."""
+        """Count a request that is sent now. The first one, or one after an end or a 429, begins a window."""
         on_their_way = self.on_their_way + 1
         is_over = self.reported < inf and now >= self.ends_at
         if is_over or self.held_until > -inf:
-            return Window(begun_at=now, is_probing=True, reported=0, on_their_way=on_their_way)
+            return Window(begun_at=now, is_probing=True, on_their_way=on_their_way)
         return replace(self, on_their_way=on_their_way)
 
     def retried(self, sent_at: float) -> Window:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from threading import Condition, Lock
 from time import monotonic, sleep
+from weakref import WeakValueDictionary
 
 from cf_invoice_source.cloudflare.rate_limit import Quota, Window
 from cf_invoice_source.errors import SettingsError, TryLaterError
@@ -72,7 +73,7 @@ class Standstill:
         self._counted_to = max(self._counted_to, now)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class RateLimiter:
     """Makes requests wait while nothing is left of the rate limit. All threads share one."""
 
@@ -144,3 +145,13 @@ class RateLimiter:
             if hold_s:
                 self._window = self._window.refused(hold_s, self.clock())
             self._answered.notify_all()
+
+
+_SHARED: WeakValueDictionary[Hashable, RateLimiter] = WeakValueDictionary()
+_SHARING = Lock()
+
+
+def shared_rate_limiter(signed_by: Hashable, base_url: str) -> RateLimiter:
+    """Give the one rate limiter of all who sign in alike there, so that loads side by side share it."""
+    with _SHARING:
+        return _SHARED.setdefault((signed_by, base_url), RateLimiter())

@@ -26,10 +26,10 @@ from cf_invoice_source.documents.report import DocumentReport, Verification, com
 from cf_invoice_source.documents.store import Store, open_store
 from cf_invoice_source.documents.tables import Tables
 from cf_invoice_source.errors import DestinationError, InvoiceSourceError
+from cf_invoice_source.invoices.money import money_of
 from cf_invoice_source.invoices.tables import DICTIONARY, DOCUMENTS
 from cf_invoice_source.loading.job import Job, prepare
 from cf_invoice_source.loading.lookup import find
-from cf_invoice_source.loading.status import money_of
 from cf_invoice_source.settings import LOCK_WAIT_S, REQUESTS_AT_ONCE
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef, location_of
 from cf_invoice_source.warehouse.dlt_errors import translated_errors

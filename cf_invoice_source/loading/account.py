@@ -12,31 +12,20 @@ from typing import Any, TypedDict
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.errors import InvoiceSourceError
-from cf_invoice_source.invoices.left_out import NOTHING_LEFT_OUT, LeftOut
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
 from cf_invoice_source.invoices.values import printable
-from cf_invoice_source.loading.comparison import Compare, Comparison, Kept
+from cf_invoice_source.loading.comparison import Comparison, Kept, SyncRequest
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.redaction import readable, shown
 from cf_invoice_source.settings import InvoiceType
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch, WalkEnd, WalkFigures
 from cf_invoice_source.walk.bookmark import Bookmark
 from cf_invoice_source.walk.page import Page
-from cf_invoice_source.walk.walker import Walker, WalkRequest
+from cf_invoice_source.walk.walker import Walker
+from cf_invoice_source.warehouse.questions import NOTHING_HELD, Held, Question
 from cf_invoice_source.warehouse.stored import StoredRows
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRequest:
-    """What to do for one account. If dlt keeps only a range of `created`, nothing is verified."""
-
-    walk: WalkRequest
-    compare: Compare
-    accept_deletions: bool
-    is_range: bool
-    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,11 @@ _NOT_ENDED = WalkEnd("the walk did not end")
 
 
 class Account:
-    """One account in one load: its bookmark, and its outcome so far."""
+    """One account in one load: its bookmark, and its outcome so far.
+
+    Attributes:
+        batch: What was read last, until its rows are made.
+    """
 
     def __init__(
         self,
@@ -87,36 +80,56 @@ class Account:
         self._started_at = datetime.now(timezone.utc)
         self._changes = Counter[str]()
         self._walker: Walker[Item] | None = None
+        self.batch: WalkBatch[Item] | None = None
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
 
-    def row_batches(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Iterator[RowBatch]:
-        """Walk the account's list, and yield the rows to load."""
+    def begin(self, stored: StoredRows, bookmark: Bookmark, request: SyncRequest) -> Question | None:
+        """Walk up to the first batch, and return what to look up for its rows, if anything."""
         self.bookmark = bookmark
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
+        self._stored = stored
+        self._begin_walk(request)
+        return self._question()
+
+    def row_batches(self, held: Held | None = None) -> Iterator[RowBatch]:
+        """Walk on, and yield the rows to load.
+
+        `held` is the answer to the question of `begin`; None if the account is to look it up itself.
+        """
         try:
-            evidence = yield from self._walk(stored, request)
+            evidence = yield from self._rows(held or self._look_up())
             if evidence:  # other final invoices may have changed, too
-                yield from self._walk(
-                    stored, replace(request, walk=replace(request.walk, full_reason=evidence))
-                )
+                walk = replace(self._request.walk, full_reason=evidence)
+                self._begin_walk(replace(self._request, walk=walk, has_rejects=True))
+                yield from self._rows(self._look_up())
         finally:
             self.pages.drop()
 
-    def _walk(self, stored: StoredRows, request: SyncRequest) -> Generator[RowBatch, None, str]:
-        """Walk once. Return evidence against the premise of an incremental walk; empty if there is none."""
-        comparison = Comparison(
-            self.account_id,
-            stored,
-            request.compare,
-            accept_deletions=request.accept_deletions,
-            fields=self.bookmark.fields,
-        )
+    def _begin_walk(self, request: SyncRequest) -> None:
+        self._request = request
+        self._comparison = Comparison(self.account_id, self._stored, request, self.bookmark.fields)
         self._walker = Walker(self.pages, self.bookmark, request.walk)
-        for read in self._walker.batches():
-            rows = Rows(self.account_id, datetime.now(timezone.utc), request.left_out)
-            for _ in comparison.listed(rows, read):
+        self._batches = self._walker.batches()
+        self.batch = next(self._batches)
+        if self.batch.end:  # thousands of accounts may wait for an answer: free what the walk has seen
+            self._batches = iter(())
+
+    def _question(self) -> Question | None:
+        return None if self.batch is None else self._comparison.question(self.batch)
+
+    def _look_up(self) -> Held:
+        question = self._question()
+        return self._stored.held([question])[self.account_id] if question else NOTHING_HELD
+
+    def _rows(self, held: Held) -> Generator[RowBatch, None, str]:
+        """Walk once. Return evidence against the premise of an incremental walk; empty if there is none."""
+        comparison = self._comparison
+        while self.batch is not None:
+            read, self.batch = self.batch, None
+            rows = Rows(self.account_id, datetime.now(timezone.utc), self._request.left_out)
+            for _ in comparison.listed(rows, read, held):
                 yield RowBatch(self.account_id, rows.take(), package_end=PackageEnd.NEVER)
-            batch = _looked_through(read, comparison.rest(rows, read), request)
+            batch = _looked_through(read, comparison.rest(rows, read, held), self._request)
             if batch.bookmark:
                 fields = tuple(sorted(comparison.fields))
                 batch = replace(batch, bookmark=replace(batch.bookmark, fields=fields))
@@ -127,13 +140,15 @@ class Account:
                     end=None,
                     package_end=PackageEnd.ALWAYS,
                 )
-            self._note(rows, batch, stored.capabilities.unverified_reason)
+            self._note(rows, batch, self._stored.capabilities.unverified_reason)
             if batch.package_end is not PackageEnd.NEVER:
                 rows.tables[SYNCS] = [self.outcome.row()]
             yield RowBatch(self.account_id, rows.tables, batch.bookmark, len(batch), batch.package_end)
             if evidence:
                 self.pages.drop()
                 return evidence
+            self.batch = next(self._batches, None)
+            held = self._look_up()
         return ""
 
     def expected_pages(self, latest: Page[Item]) -> int:
@@ -144,6 +159,7 @@ class Account:
 
     def fail(self, error: InvoiceSourceError) -> RowBatch:
         """Record that the account could not be read; its rows and its bookmark stay as they are."""
+        self.pages.drop()
         self.error = error.with_traceback(None)  # its frames hold rows in memory
         self.outcome = replace(
             self.outcome,

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +16,17 @@ from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.errors import InvoiceSourceError
 from cf_invoice_source.invoices.record import Item, read_record
 from cf_invoice_source.invoices.tables import SYNCS
-from cf_invoice_source.loading.account import Account, RowBatch, SyncRequest
-from cf_invoice_source.loading.comparison import Compare
+from cf_invoice_source.loading.account import Account, RowBatch
+from cf_invoice_source.loading.comparison import Compare, SyncRequest
 from cf_invoice_source.loading.counters import Counters
 from cf_invoice_source.loading.job import Job, account_ids_of
 from cf_invoice_source.notices import notify
-from cf_invoice_source.settings import REQUESTS_AT_ONCE
+from cf_invoice_source.settings import PACKAGE_ROWS, REQUESTS_AT_ONCE
 from cf_invoice_source.walk.batches import PackageEnd
 from cf_invoice_source.walk.bookmark import difference, from_dict
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
+from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _PARTS = 20
@@ -84,7 +86,7 @@ class Accounts:
             if self._waiting is None or self.is_done:
                 self._begin(bookmarks, is_range=is_range)
             while self._waiting or self._running:
-                self._running = self._running or self._next(bookmarks)
+                self._running = self._running or self._next(bookmarks, self._package_rows - rows)
                 for batch in self._running:
                     yield batch
                     rows += len(batch)
@@ -136,13 +138,17 @@ class Accounts:
         wrong, compare = self._examine()
         asked = "a range of created is loaded" if is_range else "asked for" * self.job.full
         account_ids = account_ids_of(self.job, self._client)
+        self.stored.check_state(bookmarks, account_ids)
         self.unlisted = ()
         if not self.job.account_ids:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
         numbers = self.stored.sync_numbers()
         self.accounts = [self._account(each, numbers.get(each, 0) + 1) for each in account_ids]
         self._counters.begin(len(self.accounts))
-        counts, held = self.stored.counts(), self.stored.accounts()
+        counts = self.stored.counts()
+        held = {account_id for account_id in account_ids if any(counts[account_id])}
+        if len(held) < len(account_ids):
+            held |= self.stored.accounts()
         self._waiting = []
         lost = set()
         for account in self.accounts:
@@ -153,7 +159,9 @@ class Accounts:
             if not reason and capabilities.is_readable:
                 reason = difference(bookmark, counts[account.account_id])
             mode = compare if account.account_id in held else Compare.NOTHING
-            self._waiting.append((account, self._request(reason, mode, is_range=is_range)))
+            request = self._request(reason, mode, is_range=is_range)
+            self._waiting.append((account, replace(request, has_rejects=counts[account.account_id][1] > 0)))
+        self._waiting.sort(key=_is_new)
         for why in sorted(lost):
             notify(f"All invoices are read again: {why}.", is_passing=True)
 
@@ -193,18 +201,52 @@ class Accounts:
         walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
         return SyncRequest(walk, compare, self.job.accept_deletions, is_range, self.job.left_out)
 
-    def _next(self, bookmarks: Mapping[str, Any]) -> Iterator[RowBatch]:
-        account, request = self._take_first_ready(self._waiting or [])
-        bookmark = from_dict(bookmarks.get(account.account_id))
-        try:
-            yield from account.row_batches(self.stored, bookmark, request)
-        except InvoiceSourceError as error:
-            if not self._isolate_accounts:
-                raise
-            yield account.fail(error)
-        self._counters.end_account()
+    def _next(self, bookmarks: Mapping[str, Any], room: int) -> Iterator[RowBatch]:
+        """Walk the next accounts until they have as many records as there is room for in a package.
+
+        What the destination holds of them is looked up for all together: some take a second for each query.
+        For a new account nothing is looked up, so its records need not be kept until others have been read.
+        """
+        begun: list[Account] = []
+        questions: list[Question] = []
+        waiting, records = self._waiting or [], 0
+        is_new = _is_new(waiting[0])
+        most = 1 if is_new else min(room, PACKAGE_ROWS)
+        while waiting and _is_new(waiting[0]) is is_new and records < most:
+            account, request = self._take_first_ready(waiting)
+            bookmark = from_dict(bookmarks.get(account.account_id))
+            try:
+                question = account.begin(self.stored, bookmark, request)
+                questions += [question] if question else []
+                begun.append(account)
+            except InvoiceSourceError as error:
+                yield self._failed(account, error)
+            records += len(account.batch or ())
+            if not (account.batch and account.batch.end is None):
+                self._counters.end_account(account.account_id)
+        held: dict[str, Held] = {}
+        with suppress(InvoiceSourceError):  # one account's rows cannot be read: each is looked up on its own
+            held = self.stored.held(questions)
+        questions.clear()  # they keep what was read
+        for account in begun:
+            try:
+                yield from account.row_batches(held.pop(account.account_id, None))
+            except InvoiceSourceError as error:
+                yield self._failed(account, error)
+            self._counters.end_account(account.account_id)
+
+    def _failed(self, account: Account, error: InvoiceSourceError) -> RowBatch:
+        if not self._isolate_accounts:
+            raise error
+        return account.fail(error)
 
     def _take_first_ready(self, waiting: list[tuple[Account, SyncRequest]]) -> tuple[Account, SyncRequest]:
-        """Fetch page 1 of the next accounts, and take the account that answers first."""
-        coming = [account.pages.expect(1) for account, _ in waiting[:REQUESTS_AT_ONCE]]
-        return waiting.pop(first_ready(coming))
+        """Fetch page 1 of the next accounts; of those that are alike, take the one that answers first."""
+        coming = [(each, each[0].pages.expect(1)) for each in waiting[:REQUESTS_AT_ONCE]]
+        alike = [future for each, future in coming if _is_new(each) is _is_new(waiting[0])]
+        return waiting.pop(first_ready(alike))
+
+
+def _is_new(waiting: tuple[Account, SyncRequest]) -> bool:
+    """Whether the destination holds nothing of an account."""
+    return waiting[1].compare is Compare.NOTHING

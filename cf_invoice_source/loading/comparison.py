@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
@@ -10,11 +11,14 @@ from typing import Any
 
 from cf_invoice_source.invoices.changes import NOTHING_STORED, Stored
 from cf_invoice_source.invoices.columns import FIELDS
+from cf_invoice_source.invoices.left_out import NOTHING_LEFT_OUT, LeftOut
 from cf_invoice_source.invoices.record import KEPT_STATUSES, Invoice, Item, Reject
 from cf_invoice_source.invoices.rows import Rows, is_same
 from cf_invoice_source.invoices.tables import MORE_FIELDS
 from cf_invoice_source.invoices.values import printable
 from cf_invoice_source.walk.batches import PackageEnd, WalkBatch
+from cf_invoice_source.walk.walker import WalkRequest
+from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.stored import StoredRows
 
 _PORTION = 1_000
@@ -40,6 +44,21 @@ class Compare(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What to do for one account. If dlt keeps only a range of `created`, nothing is verified.
+
+    Without `has_rejects`, the destination holds no current rejects of it.
+    """
+
+    walk: WalkRequest
+    compare: Compare
+    accept_deletions: bool
+    is_range: bool
+    left_out: LeftOut = NOTHING_LEFT_OUT
+    has_rejects: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Rows that stay although their invoices are no longer listed, or can no longer be read.
 
@@ -58,66 +77,77 @@ class Comparison:
     """
 
     def __init__(
-        self,
-        account_id: str,
-        stored: StoredRows,
-        compare: Compare,
-        *,
-        accept_deletions: bool = False,
-        fields: Iterable[str] = (),
+        self, account_id: str, stored: StoredRows, request: SyncRequest, fields: Iterable[str]
     ) -> None:
         self._account_id = account_id
         self._stored = stored
-        self._compare = compare
-        self._accept_deletions = accept_deletions
+        self._compare = request.compare
+        self._accept_deletions = request.accept_deletions
+        self._has_rejects = request.has_rejects
         self.fields = set(fields)
         self.evidence = ""
 
-    def listed(self, rows: Rows, batch: WalkBatch[Item]) -> Iterator[None]:
-        """Add the listed invoices to `rows`; yield after each portion, so that the rows can be taken."""
+    def question(self, batch: WalkBatch[Item]) -> Question | None:
+        """Say what has to be looked up for a batch; None if nothing has."""
+        if self._compare is Compare.NOTHING:
+            return None
         invoices = {key: item for key, item in batch.records.items() if isinstance(item, Invoice)}
-        is_full = batch.figures.sync_mode != "incremental"
-        held = self._held(invoices, is_full=is_full)
+        is_verified = batch.end is not None and batch.end.rejects is not None
+
+        def is_as_listed(row: Mapping[str, Any]) -> bool:
+            return row["id"] not in invoices or is_same(invoices[row["id"]], row)
+
+        return Question(
+            self._account_id,
+            invoices.keys() | _ids_of_rejects(batch),
+            is_as_listed if _is_full(batch) and self._compare is Compare.ROWS else None,
+            batch.end.is_listed if batch.end else None,
+            needs_rejects=bool(batch.rejects) or (self._has_rejects and is_verified),
+        )
+
+    def listed(self, rows: Rows, batch: WalkBatch[Item], held: Held) -> Iterator[None]:
+        """Add the listed invoices to `rows`; yield after each portion, so that the rows can be taken."""
+        is_full = _is_full(batch)
         is_readable = self._stored.capabilities.is_readable
-        remaining = iter(invoices.items())
+        remaining = ((key, item) for key, item in batch.records.items() if isinstance(item, Invoice))
         while portion := list(islice(remaining, _PORTION)):
             if rows.tables:
                 yield
             for key, invoice in portion:
                 # Without the last version in the destination, a change has no number, so none is recorded.
                 unknown = NOTHING_STORED if is_readable else Stored(change_hash=invoice.row_hash)
-                stored = held.get(key, unknown)
+                stored = held.invoices.get(key, unknown)
+                if self._compare is Compare.REWRITE:
+                    stored = replace(stored, row_hash=None)
                 rows.listed(key, invoice, stored)
                 self._look_for_evidence(key, invoice, stored, is_full=is_full)
 
-    def rest(self, rows: Rows, batch: WalkBatch[Item]) -> Kept:
+    def rest(self, rows: Rows, batch: WalkBatch[Item], held: Held) -> Kept:
         """Add the rejected records and what is no longer listed to `rows`; return which rows stay."""
         rejects = {key: item for key, item in batch.rejects.items() if isinstance(item, Reject)}
-        is_empty = self._compare is Compare.NOTHING
-        current = set() if is_empty else self._stored.rejects(self._account_id)
         for key, reject in rejects.items():
-            if key not in current:
+            if key not in held.rejects:
                 rows.rejected(key, reject)
-        if rows.left_out.names and batch.figures.sync_mode != "incremental":
-            rows.still_rejected(self._stored.reject_rows(self._account_id, current & rejects.keys()))
-        if is_empty:
+        self._has_rejects = self._has_rejects or bool(rejects)
+        if rows.left_out.names and _is_full(batch):
+            rows.still_rejected(self._stored.reject_rows(self._account_id, held.rejects & rejects.keys()))
+        if self._compare is Compare.NOTHING:
             if batch.package_end is PackageEnd.ALWAYS:  # the next walk finds rows loaded
                 self._compare = Compare.ROWS
             return Kept((), 0)
         if not batch.end or batch.end.rejects is None:
             return Kept()
-        listed = batch.end.rejects
-        rows.resolved(self._stored.reject_rows(self._account_id, current - listed.keys()))
-        of_rejects = self._stored.rows(self._account_id, {id_ for id_ in listed.values() if id_})
+        rows.resolved(self._stored.reject_rows(self._account_id, held.rejects - batch.end.rejects.keys()))
+        found = (held.invoices.get(id_, NOTHING_STORED) for id_ in _ids_of_rejects(batch))
+        of_rejects = sum(stored.row_hash is not None for stored in found)
         if batch.end.is_listed is None:
-            return Kept(None, len(of_rejects))
-        unlisted = {key for key in self._stored.ids(self._account_id) if not batch.end.is_listed(key)}
-        return Kept(self._delete(rows, unlisted), len(of_rejects))
+            return Kept(None, of_rejects)
+        return Kept(self._delete(rows, held.unlisted), of_rejects)
 
-    def _delete(self, rows: Rows, unlisted: set[str]) -> tuple[str, ...]:
+    def _delete(self, rows: Rows, unlisted: AbstractSet[str]) -> tuple[str, ...]:
         """Add what was deleted to `rows`. Return the keys that cannot have been deleted: their rows stay."""
-        held = self._stored.stored(self._account_id, unlisted)
-        stored_rows = self._stored.rows(self._account_id, held)
+        held = self._stored.held([Question(self._account_id, unlisted)])[self._account_id].invoices
+        stored_rows = self._stored.rows(self._account_id, held.keys())
         kept = []
         for key, stored in held.items():
             row = stored_rows.get(key)
@@ -137,15 +167,11 @@ class Comparison:
         if not is_full and stored.is_final and stored.row_hash != invoice.row_hash:
             self.evidence = f"{printable(key)} was final, and has changed"
 
-    def _held(self, invoices: Mapping[str, Invoice], *, is_full: bool) -> Mapping[str, Stored]:
-        """Look up what the destination holds of these invoices."""
-        if self._compare is Compare.NOTHING:
-            return {}
-        if self._compare is Compare.REWRITE:
-            held = self._stored.stored(self._account_id, invoices)
-            return {key: replace(stored, row_hash=None) for key, stored in held.items()}
 
-        def is_as_listed(row: Mapping[str, Any]) -> bool:
-            return is_same(invoices[row["id"]], row)
+def _is_full(batch: WalkBatch[Item]) -> bool:
+    return batch.figures.sync_mode != "incremental"
 
-        return self._stored.stored(self._account_id, invoices, is_as_listed if is_full else None)
+
+def _ids_of_rejects(batch: WalkBatch[Item]) -> set[str]:
+    """Name the listed records that cannot be read and have an id: a row of an earlier version may stay."""
+    return set(filter(None, batch.end.rejects.values())) if batch.end and batch.end.rejects else set()

@@ -16,11 +16,13 @@ class Counters:
         self._update = pipeline.collector.update
         self._accounts = 0
         self._expected: dict[str, int] = {}
+        self._ended = set[str]()
 
     def begin(self, accounts: int) -> None:
         """Begin with so many accounts, none of them done."""
         self._accounts = accounts
         self._expected = {}
+        self._ended = set()
         self._update(ACCOUNTS, 0, accounts)
 
     def add_page(self, account_id: str, records: Sized, expected: int) -> None:
@@ -30,6 +32,8 @@ class Counters:
         self._update(RECORDS, len(records))
         self._update(PAGES, 1, sum(self._expected.values()), more)
 
-    def end_account(self) -> None:
-        """Count one more account as done."""
-        self._update(ACCOUNTS, 1, self._accounts)
+    def end_account(self, account_id: str) -> None:
+        """Count an account as done, once."""
+        if account_id not in self._ended:
+            self._ended.add(account_id)
+            self._update(ACCOUNTS, 1, self._accounts)

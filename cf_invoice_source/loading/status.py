@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from iso4217 import Currency
-
 from cf_invoice_source.cloudflare.accounts import read_account_ids
-from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
+from cf_invoice_source.invoices.money import Money, money_of
 from cf_invoice_source.invoices.syncs import Sync, problem_of, remedy_of
 from cf_invoice_source.loading.report import Problem, problems_of
 from cf_invoice_source.walk.bookmark import Bookmark, difference
@@ -20,15 +18,6 @@ from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.reader import StatusQueries
 from cf_invoice_source.warehouse.staging import dataset_name_in
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An exact amount in major units; in minor units if ISO 4217 does not know the currency."""
-
-    currency: str
-    amount: Decimal
-    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +91,12 @@ class Status:
         return bool(self.accounts) and is_whole and not (self.pending_packages or self.absent)
 
     @property
+    def undocumented(self) -> int | None:
+        """Final invoices whose document is not archived; None if no document ever was."""
+        counts = [each.undocumented for each in self.accounts if each.undocumented is not None]
+        return sum(counts) if counts else None
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with which account, and what is missing."""
         found = list(problems_of(self.accounts))
@@ -120,24 +115,36 @@ class Status:
 
 def status_of(ref: DatasetRef, account_ids: Sequence[str] = (), *, max_age_h: float | None = None) -> Status:
     """Read what is loaded of these accounts, or of all. A sync older than `max_age_h` is not verified."""
-    wanted = set(read_account_ids(account_ids))
     with translated_errors(), ref.reading() as dataset:
         queries = StatusQueries(dataset) if dataset else None
-        bookmarks = queries.bookmarks() if queries else {}
         undocumented = DocumentQueries(dataset).undocumented() if dataset else None
-        found = _accounts(queries, bookmarks, max_age_h) if queries else ()
-        if undocumented is not None:
-            found = tuple(replace(each, undocumented=undocumented[each.account_id]) for each in found)
-        accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
-        client = ref.client()
-        return Status(
-            pipeline_name=ref.pipeline_name,
-            dataset_name=dataset_name_in(client, ref.dataset_name),
-            destination=location_of(client),
-            pending_packages=ref.pending_packages(bookmarks),
-            accounts=accounts,
-            absent=len(wanted - {account.account_id for account in accounts}),
-        )
+        return status_by(queries, ref, account_ids, undocumented=undocumented, max_age_h=max_age_h)
+
+
+def status_by(
+    queries: StatusQueries | None,
+    ref: DatasetRef,
+    account_ids: Sequence[str] = (),
+    *,
+    undocumented: Counter[str] | None = None,
+    max_age_h: float | None = None,
+) -> Status:
+    """Read it by these queries; None if the dataset does not exist."""
+    wanted = set(read_account_ids(account_ids))
+    bookmarks = queries.bookmarks() if queries else {}
+    found = _accounts(queries, bookmarks, max_age_h) if queries else ()
+    if undocumented is not None:
+        found = tuple(replace(each, undocumented=undocumented[each.account_id]) for each in found)
+    accounts = tuple(each for each in found if not wanted or each.account_id in wanted)
+    client = ref.client()
+    return Status(
+        pipeline_name=ref.pipeline_name,
+        dataset_name=dataset_name_in(client, ref.dataset_name),
+        destination=location_of(client),
+        pending_packages=ref.pending_packages(bookmarks),
+        accounts=accounts,
+        absent=len(wanted - {account.account_id for account in accounts}),
+    )
 
 
 def _accounts(
@@ -188,15 +195,3 @@ def _age(verified_at: datetime | None, max_age_h: float) -> str:
         return "no verified sync is on record"
     age_h = (datetime.now(timezone.utc) - verified_at).total_seconds() / 3600
     return f"the last verified sync was {age_h:,.0f} hours ago" if age_h > max_age_h else ""
-
-
-def money_of(currency: str, minor: Sequence[Decimal]) -> Money:
-    """Add amounts of one currency, and convert them to major units if ISO 4217 knows the currency."""
-    code = currency.upper()
-    try:
-        exponent = STRIPE_EXPONENTS.get(code, Currency(code).exponent)
-    except ValueError:
-        exponent = None
-    if exponent is None:
-        return Money(currency, total(minor), is_minor=True)
-    return Money(code, to_major(total(minor), exponent))

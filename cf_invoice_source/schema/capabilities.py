@@ -27,6 +27,7 @@ class Capabilities:
     grows: bool = True  # a table can get new columns
     shares: bool = True  # several pipelines can load into one dataset at once
     digits: int | None = None  # how many significant digits of a number it keeps; None for all
+    text_bytes: int | None = None  # how long a text may be; None if that is more than any state takes
 
     @property
     def unverified_reason(self) -> str:

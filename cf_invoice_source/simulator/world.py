@@ -215,13 +215,14 @@ def make_invoice(random: Random, *, created_s: int, status: str = "open") -> Rec
     return record | {"invoice_pdf": None} if status == "draft" else record
 
 
-def demo_world(step: int = 0) -> World:
+def demo_world(step: int = 0, begin_s: int = START_S) -> World:
     """Return the world of the demo as it stands after `step` earlier runs, some days apart.
 
     It has three made-up companies. In each step some invoices are new and the oldest open ones are paid; the
-    other changes are random. The same step always gives exactly the same world.
+    other changes are random. The same step always gives exactly the same world, but for its calendar, which
+    is at `begin_s` in the first run.
     """
-    world = World(seed=_DEMO_SEED)
+    world = World(seed=_DEMO_SEED, clock=begin_s)
     for name, invoices in _DEMO_ACCOUNTS.items():
         world.add_account(name, invoices=invoices)
     for _ in range(step):

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from cf_invoice_source.walk.bookmark import NOTHING, HighWaterMark
-from cf_invoice_source.walk.coverage import Coverage, pages_covering
+from cf_invoice_source.walk.coverage import Coverage, Seen, pages_covering
 from cf_invoice_source.walk.keys import Keys
 from cf_invoice_source.walk.page import Page, Record
 from cf_invoice_source.walk.second_look import SecondLook
@@ -74,6 +74,7 @@ class Walk(Generic[R]):
         self._to_confirm = set[int]()
         self._look = SecondLook()
         self._seen: dict[int, str] = {}
+        self._seen_ranges = Seen()
         self._ids = set[str]()
         self._held: dict[int, R] = {}
         self._fresh: list[int] = []
@@ -84,7 +85,7 @@ class Walk(Generic[R]):
         checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
         self._with_new_records = self._with_records if start is NOTHING else 0
-        self._needed = Coverage(self._seen, self._total, checks, start.ordinal + 1)
+        self._needed = Coverage(self._seen_ranges, self._total, checks, start.ordinal + 1)
         self._keys = Keys(start)
         self._given = 0
         self._last = (start.ordinal, start.identity)
@@ -102,6 +103,8 @@ class Walk(Generic[R]):
                 return self._trouble(
                     Trouble.MOVED, "a record stands at two ordinals, or one ordinal holds two"
                 )
+        if page.records:
+            self._seen_ranges.add(min(by_ordinal), top)
         self._good_answers += 1
         self._with_records += bool(unseen)
         self._with_new_records += any(self._start.ordinal < ordinal <= self._total for ordinal in unseen)

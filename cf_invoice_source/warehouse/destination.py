@@ -38,7 +38,21 @@ def destination_capabilities(client: JobClientBase, table_format: str | None = N
         shares=not is_iceberg,
         nests=strategy != "upsert",  # it merges each table on its own, and takes row keys from primary keys
         digits=15 if is_sqlite(client) else None,  # of a REAL (https://www.sqlite.org/floatingpoint.html)
+        text_bytes=_text_bytes(client),
     )
+
+
+def _text_bytes(client: JobClientBase) -> int | None:
+    """Say how long a text may be in a table of dlt's own; None if that is more than they ever need."""
+    if isinstance(client, FilesystemClient):
+        return None
+    if client.capabilities.sqlglot_dialect == "mysql":
+        return 65_535  # dlt makes it a TEXT, and does not know the limit of that
+    most = client.capabilities.max_text_data_type_length
+    return most if most < _LONG_TEXT else None
+
+
+_LONG_TEXT = 2**28
 
 
 def is_duckdb(destination: AnyDestination) -> bool:

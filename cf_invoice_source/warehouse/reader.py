@@ -231,7 +231,7 @@ class StatusQueries(TableReader):
 
 
 def read_time(stored: Any) -> datetime | None:
-    """Read a time, which some give as a text; None if there is none that Python knows."""
+    """Read a stored time, which some give as a text; None if there is none that Python knows."""
     try:
         return None if stored is None else ensure_datetime_in_tz(stored, timezone.utc)
     except (ValueError, OverflowError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import Any
 
 import dlt
@@ -21,15 +22,19 @@ from cf_invoice_source.warehouse.destination import check_file_format, check_for
 from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBase, dataset_path_of
 from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
+from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
+from cf_invoice_source.warehouse.state import check_state
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
     # JSON, because DuckDB 1.5 looks for a module, in vain, for each value of a list.
     "duckdb": ("""SELECT unnest(from_json(%s, '["VARCHAR"]'))""", json.dumps),
     "postgres": ("SELECT unnest(%s)", list),
 }
-"""Dialects that look up any number of keys in one pass over a table: how, and the list as they take it."""
+"""Dialects that look up a long list of keys in one pass over a table: how, and the list as they take it."""
 
+_MOST_VALUES, _MOST_IN_ONE_LIST = 1_000, 50_000
+"""How many values one query gets, so that its text stays short; and where they are one list."""
 
 MOST = 2**63 - 1
 """What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
@@ -59,13 +64,16 @@ class StoredRows(TableReader):
         with self.connected() as client:
             if not (client and schema):
                 return ""
+            selects = {}
             for table in schema.data_tables(seen_data_only=True):
                 name = table["name"] or ""
                 columns = ", ".join(map(client.escape_column_name, table["columns"]))
                 rows = client.make_qualified_table_name(name)
-                if not can_be_asked(client, f"SELECT {columns} FROM {rows} WHERE 1 = 0"):
-                    return f"the table {name}, or a column of it, is missing"
-        return ""
+                selects[name] = f"SELECT 1 FROM (SELECT {columns} FROM {rows} WHERE 1 = 0) AS t"
+            if not selects or can_be_asked(client, " UNION ALL ".join(selects.values())):
+                return ""
+            missing = next((name for name in selects if not can_be_asked(client, selects[name])), "")
+        return missing and f"the table {missing}, or a column of it, is missing"
 
     def recreate_tables(self) -> None:
         """Create missing tables and columns again; touches no data."""
@@ -109,6 +117,12 @@ class StoredRows(TableReader):
         if SECTION not in self._pipeline.schemas:  # this pipeline knows nothing of the tables yet
             self.check_owner()
 
+    def check_state(self, bookmarks: Mapping[str, Any], account_ids: Collection[str] = ()) -> None:
+        """Check that the destination can store these bookmarks, and those that other accounts will have."""
+        if self._pipeline.config.restore_from_destination:  # if not, no state goes to the destination
+            state: Any = self._pipeline.state
+            check_state(state, self.capabilities.text_bytes, bookmarks, account_ids)
+
     def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
         """Make other loads wait where two at once would lose rows, whatever machine they run on.
 
@@ -127,37 +141,59 @@ class StoredRows(TableReader):
         syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
         return {account_id: min(number or 0, MOST - 1) for account_id, number in self._query(syncs)}
 
-    def stored(
-        self,
-        account_id: str,
-        ids: Collection[str],
-        is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
-    ) -> dict[str, Stored]:
-        """Look up what is held of these invoices. Invoices of which nothing is held are left out.
-
-        `is_as_listed` says of a row whether its values are right; without it, its `row_hash` is believed.
-        """
-        row_hashes: dict[str, str] = {}
-        final = set[str]()
-        columns = self._values if is_as_listed else ("id", "row_hash", "status")
-        for row in self._by_id(columns, INVOICES, account_id, ids):
-            invoice_id, row_hash = row["id"], row["row_hash"] or ""
-            if row["status"] in FINAL_STATUSES:
-                final.add(invoice_id)
-            # A row that is there twice, or that was made by hand, is not the one that we wrote.
-            is_ours = invoice_id not in row_hashes and (is_as_listed is None or is_as_listed(row))
-            row_hashes[invoice_id] = row_hash if is_ours else ""
-        none: tuple[int, str | None] = (0, None)
-        latest: dict[str, tuple[int, str | None]] = {}
-        for change in self._by_id(("id", "version", "change", "row_hash"), CHANGES, account_id, ids):
-            version = min(change["version"] or 0, MOST - 1)
-            if version > latest.get(change["id"], none)[0]:
-                change_hash = None if change["change"] == "deleted" else change["row_hash"]
-                latest[change["id"]] = (version, change_hash)
+    def held(self, questions: Sequence[Question]) -> dict[str, Held]:
+        """Look up what is held of several accounts. The number of queries does not depend on how many."""
+        invoices = self._invoices(questions)
+        rejects = defaultdict[str, set[str]](set)
+        for row in self._rejects(_REJECT, [each.account_id for each in questions if each.needs_rejects]):
+            rejects[row["account_id"]].add(_key(row))
+        unlisted = self._unlisted({each.account_id: each.is_listed for each in questions if each.is_listed})
         return {
-            each: Stored(row_hashes.get(each), *latest.get(each, none), each in final)
-            for each in row_hashes.keys() | latest.keys()
+            each: Held(invoices[each], rejects[each], unlisted[each])
+            for each in (question.account_id for question in questions)
         }
+
+    def rows(self, account_id: str, ids: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+        """Fetch the documented columns of these invoices."""
+        return {row["id"]: row for row in self._by_id(_ROW, INVOICES, {account_id: ids})}
+
+    def accounts(self) -> set[str]:
+        """Name the accounts of which anything is held beside invoices."""
+        selects = [f"SELECT DISTINCT {{account_id}} FROM {{{each}}}" for each in (CHANGES, REJECTS)]
+        return {row[0] for select in selects for row in self._query(select)}
+
+    def reject_rows(self, account_id: str, keys: AbstractSet[str]) -> list[dict[str, Any]]:
+        """Fetch the rows of these current rejects."""
+        found = self._rejects(TABLES[REJECTS].columns, [account_id] if keys else ())
+        return [row for row in found if _key(row) in keys]
+
+    def _invoices(self, questions: Sequence[Question]) -> defaultdict[str, dict[str, Stored]]:
+        row_hashes: dict[tuple[str, str], str] = {}
+        final = set[tuple[str, str]]()
+        checks = {each.account_id: each.is_as_listed for each in questions}
+        by_hash = [each for each in questions if each.is_as_listed is None]
+        by_value = [each for each in questions if each.is_as_listed]
+        for columns, asked in ((_HASH, by_hash), (self._values if by_value else _ROW, by_value)):
+            for row in self._by_id(columns, INVOICES, {each.account_id: each.keys for each in asked}):
+                key, row_hash = (row["account_id"], row["id"]), row["row_hash"] or ""
+                if row["status"] in FINAL_STATUSES:
+                    final.add(key)
+                is_as_listed = checks[row["account_id"]]
+                # A row that is there twice, or that was made by hand, is not the one that we wrote.
+                is_ours = key not in row_hashes and (is_as_listed is None or is_as_listed(row))
+                row_hashes[key] = row_hash if is_ours else ""
+        none: tuple[int, str | None] = (0, None)
+        latest: dict[tuple[str, str], tuple[int, str | None]] = {}
+        for change in self._by_id(_CHANGE, CHANGES, {each.account_id: each.keys for each in questions}):
+            key, version = (change["account_id"], change["id"]), min(change["version"] or 0, MOST - 1)
+            if version > latest.get(key, none)[0]:
+                change_hash = None if change["change"] == "deleted" else change["row_hash"]
+                latest[key] = (version, change_hash)
+        found = defaultdict[str, dict[str, Stored]](dict)
+        for key in row_hashes.keys() | latest.keys():
+            stored = Stored(row_hashes.get(key), *latest.get(key, none), key in final)
+            found[key[0]][key[1]] = stored
+        return found
 
     @property
     def _values(self) -> tuple[str, ...]:
@@ -166,59 +202,86 @@ class StoredRows(TableReader):
         columns = schema.tables.get(INVOICES, {}).get("columns", {}) if schema else {}
         return (*_ROW, MORE_FIELDS) if MORE_FIELDS in columns else _ROW
 
-    def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Fetch the documented columns of these invoices."""
-        return {row["id"]: row for row in self._by_id(_ROW, INVOICES, account_id, ids)}
-
-    def accounts(self) -> set[str]:
-        """Name the accounts of which anything is held."""
-        selects = [f"SELECT DISTINCT {{account_id}} FROM {{{each}}}" for each in (INVOICES, CHANGES, REJECTS)]
-        return {row[0] for select in selects for row in self._query(select)}
-
-    def ids(self, account_id: str) -> Iterator[str]:
-        """List an account's invoices, by rows and by latest changes: most come twice. See `_stream`."""
-        rows = "SELECT {id} FROM {invoices} WHERE {account_id} = %s"
+    def _unlisted(self, are_listed: Mapping[str, Callable[[str], bool]]) -> defaultdict[str, set[str]]:
+        """Find the invoices that the list lacks: most come twice, by their row and by their latest change."""
+        rows = f"SELECT {{account_id}}, {{id}} FROM {{invoices}} WHERE {_ACCOUNTS}"
         live = (
-            "SELECT c.{id} FROM {invoice_changes} c JOIN (SELECT {id}, max({version}) AS newest "
-            "FROM {invoice_changes} WHERE {account_id} = %s GROUP BY {id}) latest "
-            "ON c.{id} = latest.{id} AND c.{version} = latest.newest "
-            "WHERE c.{account_id} = %s AND c.{change} <> 'deleted'"
+            "SELECT c.{account_id}, c.{id} FROM {invoice_changes} c JOIN (SELECT {account_id}, {id}, "
+            f"max({{version}}) AS newest FROM {{invoice_changes}} WHERE {_ACCOUNTS} "
+            "GROUP BY {account_id}, {id}) latest ON c.{account_id} = latest.{account_id} "
+            "AND c.{id} = latest.{id} AND c.{version} = latest.newest WHERE c.{change} <> 'deleted'"
         )
-        yield from (row[0] for row in self._stream(rows, account_id))
-        yield from (row[0] for row in self._stream(live, account_id, account_id))
+        unlisted = defaultdict[str, set[str]](set)
+        for select in (rows, live):
+            for account_id, key in self._of_accounts(select, tuple(are_listed)):
+                if not are_listed[account_id](key):
+                    unlisted[account_id].add(key)
+        return unlisted
 
-    def rejects(self, account_id: str) -> set[str]:
-        """List the keys, "<record_hash>:<occurrence>", of an account's current rejects."""
-        return {_key(row) for row in self._rows(("record_hash", "occurrence"), REJECTS, _CURRENT, account_id)}
-
-    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
-        """Fetch the rows of these rejects."""
-        found = self._rows(TABLES[REJECTS].columns, REJECTS, _CURRENT, account_id) if keys else ()
-        return [row for row in found if _key(row) in keys]
-
-    def _rows(self, columns: Collection[str], table: str, where: str, *args: Any) -> Iterator[dict[str, Any]]:
-        names = ", ".join(f"{{{column}}}" for column in columns)
-        for row in self._stream(f"SELECT {names} FROM {{{table}}} WHERE {where}", *args):
+    def _rejects(self, columns: Collection[str], account_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        select = f"SELECT {_names(columns)} FROM {{invoice_rejects}} WHERE {{resolved_at}} IS NULL"
+        for row in self._of_accounts(f"{select} AND {_ACCOUNTS}", account_ids):
             yield dict(zip(columns, row, strict=True))
 
+    def _of_accounts(self, select: str, account_ids: Sequence[str]) -> Iterator[Any]:
+        """Yield the rows of a SELECT that has `_ACCOUNTS` where it names the accounts."""
+        for start in range(0, len(account_ids), self._most_values):
+            condition, values = self._is_in("account_id", account_ids[start : start + self._most_values])
+            yield from self._stream(select.replace(_ACCOUNTS, condition), *values)
+
     def _by_id(
-        self, columns: Collection[str], table: str, account_id: str, ids: Collection[str]
+        self, columns: Collection[str], table: str, wanted: Mapping[str, AbstractSet[str]]
     ) -> Iterator[dict[str, Any]]:
-        if not ids:
-            return
-        where = "{account_id} = %s AND {id} IN "
-        if one_list := _AS_ONE_LIST.get(self._job_client().capabilities.sqlglot_dialect):
-            keys, written = one_list
-            yield from self._rows(columns, table, f"{where}({keys})", account_id, written(list(ids)))
-            return
-        remaining = iter(ids)
-        while chunk := list(islice(remaining, 1_000)):
-            markers = ", ".join(["%s"] * len(chunk))
-            yield from self._rows(columns, table, f"{where}({markers})", account_id, *chunk)
+        """Yield the rows of these invoices of each account."""
+        for piece in self._pieces(wanted):
+            is_account, accounts = self._is_in("account_id", piece)
+            is_id, ids = self._is_in("id", set[str]().union(*piece.values()))
+            select = f"SELECT {_names(columns)} FROM {{{table}}} WHERE {is_account} AND {is_id}"
+            for values in self._stream(select, *accounts, *ids):
+                row = dict(zip(columns, values, strict=True))
+                if row["id"] in piece.get(row["account_id"], ()):  # it may be the ID of another account's
+                    yield row
+
+    def _pieces(self, wanted: Mapping[str, AbstractSet[str]]) -> Iterator[dict[str, set[str]]]:
+        """Divide what is wanted, so that each query has only so many values."""
+        piece: dict[str, set[str]] = {}
+        values = 0
+        for account_id, keys in wanted.items():
+            for key in keys:
+                if values >= self._most_values:
+                    yield piece
+                    piece, values = {}, 0
+                values += 1 + (account_id not in piece)
+                piece.setdefault(account_id, set()).add(key)
+        if piece:
+            yield piece
+
+    @property
+    def _one_list(self) -> tuple[str, Callable[[list[str]], Any]] | None:
+        return _AS_ONE_LIST.get(self._job_client().capabilities.sqlglot_dialect)
+
+    @property
+    def _most_values(self) -> int:
+        return _MOST_IN_ONE_LIST if self._one_list else _MOST_VALUES
+
+    def _is_in(self, column: str, values: Collection[str]) -> tuple[str, list[Any]]:
+        """Write the condition that a column has one of these values, and give the parameters for it."""
+        if self._one_list:
+            keys, written = self._one_list
+            return f"{{{column}}} IN ({keys})", [written(list(values))]
+        return f"{{{column}}} IN ({', '.join(['%s'] * len(values))})", list(values)
 
 
 _ROW = tuple(TABLES[INVOICES].columns)
-_CURRENT = "{account_id} = %s AND {resolved_at} IS NULL"
+_HASH = ("account_id", "id", "row_hash", "status")
+_CHANGE = ("account_id", "id", "version", "change", "row_hash")
+_REJECT = ("account_id", "record_hash", "occurrence")
+_ACCOUNTS = "ACCOUNTS"
+"""Stands in a query for the condition that a row is of one of some accounts."""
+
+
+def _names(columns: Collection[str]) -> str:
+    return ", ".join(f"{{{column}}}" for column in columns)
 
 
 def _version(state: Any) -> int:

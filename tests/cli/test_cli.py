@@ -341,7 +341,7 @@ def test_no_credentials_says_where_to_get_a_token_and_that_the_demo_needs_none(c
 
 
 @pytest.mark.quick("*-load", "?'--account'*")
-@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize("name", ["load", "status", "report", "check"])
 @pytest.mark.parametrize(
     "given",
     [
@@ -367,7 +367,7 @@ def test_a_setting_that_makes_no_sense_is_one_screen_that_does_not_repeat_it(
     assert json.loads(debugged.stdout)
 
 
-@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize("name", ["load", "status", "report", "check"])
 @pytest.mark.parametrize(
     ("setting", "value", "cause"),
     [
@@ -394,7 +394,7 @@ def test_a_setting_of_dlt_that_makes_no_sense_is_not_repeated(
 
 
 @pytest.mark.quick("load")
-@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize("name", ["load", "status", "report", "check"])
 def test_a_settings_file_that_cannot_be_read_is_one_screen(place: Path, process: Command, name: str) -> None:
     (place / ".dlt").mkdir()
     (place / ".dlt" / "config.toml").write_text("[runtime\n")
@@ -669,7 +669,7 @@ def test_help_answers_at_once() -> None:
     ended, seconds = seconds_of("--help")
 
     assert ended.exit_code == 0
-    assert all(name in ended.stdout for name in ("load", "status", "check"))
+    assert all(name in ended.stdout for name in ("load", "status", "report", "check"))
     assert seconds < AT_ONCE_S
 
 
@@ -695,7 +695,7 @@ def test_the_help_of_load_names_every_option(process: Command) -> None:
         assert option in ended.stdout
 
 
-@pytest.mark.parametrize("name", ["status", "check"])
+@pytest.mark.parametrize("name", ["status", "report", "check"])
 def test_the_help_of_the_others_names_the_options_that_mean_what_they_mean_to_load(
     process: Command, name: str
 ) -> None:

@@ -76,7 +76,7 @@ def test_an_odd_setting_is_told_and_nothing_is_asked_or_made(
 
 
 @pytest.mark.parametrize("name", ["credentials of PostgreSQL", "a host"])
-@pytest.mark.parametrize("asked", ["status", "check"])
+@pytest.mark.parametrize("asked", ["status", "report", "check"])
 def test_credentials_of_another_database_are_refused_by_all_commands(
     simulator: Simulator, command: Command, place: Path, asked: str, name: str
 ) -> None:
@@ -98,7 +98,7 @@ def test_credentials_of_another_database_are_refused_in_python_too(
     assert tree(place) == {}
 
 
-@pytest.mark.parametrize("asked", ["load", "check", "status"])
+@pytest.mark.parametrize("asked", ["load", "check", "status", "report"])
 @pytest.mark.parametrize("option", ["--dataset", "--destination", "--pipeline-name", "--account"])
 @pytest.mark.parametrize("given", ["", "  "])
 def test_an_empty_option_is_bad_usage(

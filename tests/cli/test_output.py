@@ -34,7 +34,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlt.dataset", fail)
 
 
-@pytest.mark.parametrize("name", ["load", "status"])
+@pytest.mark.parametrize("name", ["load", "status", "report"])
 def test_what_nobody_expected_is_one_screen_and_a_document_without_a_secret(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, broken: None, name: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_debug_shows_where_it_came_from(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["load", "status", "check"])
+@pytest.mark.parametrize("name", ["load", "status", "report", "check"])
 def test_a_working_directory_that_is_gone_is_one_screen(name: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -106,7 +106,9 @@ def closed_pipe() -> Iterator[IO[bytes]]:
 
 
 @pytest.mark.quick("full disk-load --json", "closed pipe-load")
-@pytest.mark.parametrize("arguments", ["load", "load --json", "status", "check", "check --json", "--help"])
+@pytest.mark.parametrize(
+    "arguments", ["load", "load --json", "status", "report", "check", "check --json", "--help"]
+)
 @pytest.mark.parametrize("stdout", [full_disk, closed_pipe], ids=["full disk", "closed pipe"])
 def test_a_result_that_nobody_takes_is_told_in_one_screen(
     simulator: Simulator, account: Account, warehouse: Warehouse, stdout: object, arguments: str

@@ -26,7 +26,7 @@ from cf_invoice_source import (
 )
 from cf_invoice_source.cloudflare.client import Client
 from cf_invoice_source.cloudflare.credentials import KeyAuth, TokenAuth
-from cf_invoice_source.cloudflare.rate_limiter import Counts, RateLimiter, RequestStats
+from cf_invoice_source.cloudflare.rate_limiter import Counts, RateLimiter, RequestStats, shared_rate_limiter
 from cf_invoice_source.notices import shown_by
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.faults import (
@@ -287,6 +287,42 @@ def asked_at_once(ask: Asking, requests: int) -> list[BaseException | None]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [pool.submit(ask) for _ in range(requests)]
         return [future.exception(timeout=WAIT_S) for future in futures]
+
+
+def test_eight_workers_with_one_token_in_one_process_meet_no_429(
+    simulator: Simulator, account: Account, naps: Naps
+) -> None:
+    """Somebody else has used most of the limit; nothing of it is known here before the first answer."""
+    simulator.quota, simulator.window_s, simulator.clock = 20, 60, lambda: naps.now
+    simulator.before_sending = lambda _request: time.sleep(0.005)  # so that they are on their way together
+    elsewhere = Asking(simulator, account, RateLimiter())
+    for _ in range(17):
+        elsewhere()
+    workers = [Asking(simulator, account) for _ in range(AT_ONCE)]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = [pool.submit(worker) for _ in range(8) for worker in workers]
+        went_wrong = [future.exception(timeout=WAIT_S) for future in futures]
+
+    assert went_wrong == [None] * (AT_ONCE * 8)
+    assert [worker.stats.counts.rate_limited for worker in workers] == [0] * AT_ONCE
+    assert naps.now <= 1000 + 60 * (1 + AT_ONCE * 8 // (20 - AT_ONCE))
+
+
+def test_workers_with_another_token_or_elsewhere_have_a_limit_of_their_own() -> None:
+    ours, same, other, elsewhere, key = (
+        shared_rate_limiter(auth, url)
+        for auth, url in [
+            (TokenAuth("one"), "https://here"),
+            (TokenAuth("one"), "https://here"),
+            (TokenAuth("another"), "https://here"),
+            (TokenAuth("one"), "https://there"),
+            (KeyAuth("ada@example.com", "one"), "https://here"),
+        ]
+    )
+
+    assert ours is same
+    assert len({id(each) for each in (ours, other, elsewhere, key)}) == 4
 
 
 def test_a_sliding_window_is_kept_too(ask: Asking, simulator: Simulator, naps: Naps) -> None:

@@ -71,11 +71,15 @@ def test_no_header_makes_it_hammer_or_wait_for_ever(retry_after: str, refusals: 
 # What is left
 
 
-def test_while_nothing_is_known_requests_are_not_held_back() -> None:
-    window = Window().sent(0).sent(0)
+def test_while_nothing_is_known_one_request_goes_first_and_the_others_wait_for_its_answer() -> None:
+    assert Window().wait_s(0) == 0
+    assert Window().sent(0).wait_s(0) == math.inf
 
-    assert window.wait_s(0) == 0
-    assert window.on_their_way == 2
+
+def test_where_answers_do_not_tell_what_is_left_requests_are_not_held_back() -> None:
+    window = answered(Window().sent(0), None)
+
+    assert window.wait_s(0) == window.sent(0).wait_s(0) == window.sent(0).sent(1).wait_s(2) == 0
 
 
 def answered(window: Window, quota: Quota | None, now: float = 0) -> Window:
@@ -243,12 +247,16 @@ class Server:
 
 
 @pytest.mark.parametrize("is_sliding", [False, True], ids=["windows one after the other", "a sliding window"])
-@given(quota=st.integers(4, 20), events=st.lists(st.integers(0, 9), max_size=200))
+@given(quota=st.integers(4, 20), spent=st.integers(0, 19), events=st.lists(st.integers(0, 9), max_size=200))
 def test_no_order_of_requests_and_answers_spends_more_than_the_quota(
-    is_sliding: bool, quota: int, events: list[int]
+    is_sliding: bool, quota: int, spent: int, events: list[int]
 ) -> None:
-    """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass."""
-    server, window, now, sent_at = Server(quota, is_sliding), Window(), 0.0, list[float]()
+    """Up to four requests are on their way; 0 to 2 send one, 3 to 8 bring an answer, 9 lets time pass.
+
+    Somebody else has spent a part of the quota before.
+    """
+    before = [0.0] * min(spent, quota - 1)
+    server, window, now, sent_at = Server(quota, is_sliding, counted_at=before), Window(), 0.0, list[float]()
     for event in events:
         if event <= 2 and window.on_their_way < 4 and (wait_s := window.wait_s(now)) < math.inf:
             now += wait_s

@@ -24,7 +24,7 @@ import pytest
 from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.warehouse.lease import lease, make_once
-from tests.conftest import Command, run_python
+from tests.conftest import Command, Ended, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.mariadb import MariaDB
@@ -121,6 +121,25 @@ def test_check_and_status_look_into_s3(
     ended = [command(each, "--destination", "filesystem", env=env) for each in ("check", "load", "status")]
 
     assert [each.exit_code for each in ended] == [0, 0, 0], [each.output for each in ended]
+
+
+def test_mariadb_remembers_only_so_many_accounts_and_more_are_refused_first(
+    mariadb: MariaDB, simulator: Simulator, world: World, command: Command
+) -> None:
+    """dlt writes its state into a TEXT, which MySQL and MariaDB cut or refuse beyond 65,535 bytes."""
+    simulator.quota = 10**6
+    account_ids = [world.add_account(invoices=1).id for _ in range(1_200)]
+    env = {"DESTINATION__SQLALCHEMY__CREDENTIALS": mariadb.exact_dsn()}
+
+    def load(some: list[str]) -> Ended:
+        named = {"CLOUDFLARE_ACCOUNT_ID": ",".join(some)}
+        return command("load", "--destination", "sqlalchemy", env=env | named)
+
+    most, more = load(account_ids[:800]), load(account_ids)
+
+    assert most.exit_code == 0, most.output
+    assert more.exit_code == 1, more.output
+    assert "at most 65,535 bytes" in more.stderr
 
 
 @pytest.mark.parametrize("command_line", ["check", "load"])
@@ -347,7 +366,7 @@ def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
     catalog = {
         "DUCKLAKE_NAME": "lake",
         "CATALOG": f"sqlite:///{place}/lake.sqlite",
-        "STORAGE": f"{place}/lake",
+        "STORAGE": Path(place, "lake").as_uri(),
     }
     settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
     env = {**os.environ, **with_ducklake(place), **settings}

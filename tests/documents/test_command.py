@@ -46,10 +46,13 @@ def test_a_changed_invoice_gets_a_second_document_and_the_first_one_stays(
     state = warehouse.rows("_dlt_pipeline_state"), warehouse.query("FROM cf_invoices.invoice_syncs")
     listed.pay("in_2")
     again = command("load")
-    lacking = command("status")
+    lacking, page = command("status"), command("report")
+    told = [(place / "invoices.html").read_text()]
     second = command("documents", "--to", "archive", "--manifest", "archive/manifest.csv")
     proof = command("documents", "--to", "archive", "--verify")
     after = json.loads(command("status", "--json").stdout)
+    command("report")
+    told.append((place / "invoices.html").read_text())
 
     where = place / "archive"
     assert first.stdout == (
@@ -63,6 +66,9 @@ def test_a_changed_invoice_gets_a_second_document_and_the_first_one_stays(
     assert json.loads(before.stdout)["accounts"][0]["undocumented"] is None
     assert "1 final invoice has no archived document: cf-invoices documents fetches them.\n" in lacking.stdout
     assert after["accounts"][0]["undocumented"] == 0
+    assert page.exit_code == 0
+    assert "1 paid or void invoice without an archived document." in told[0]
+    assert "The document of each paid or void invoice is archived." in told[1]
     assert sorted(each[:2] for each in documents(warehouse)) == [
         ("in_1", "paid"),
         ("in_2", "open"),

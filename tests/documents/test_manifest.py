@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cf_invoice_source.documents.manifest import COLUMNS, manifest_of
-from cf_invoice_source.loading.status import money_of
+from cf_invoice_source.invoices.money import money_of
 
 DAY = datetime(2026, 1, 31, 23, 0, tzinfo=timezone.utc)
 

@@ -102,11 +102,16 @@ def test_what_was_written_before_is_not_written_again_with_the_field() -> None:
 
     rows.gone("in_1", Stored("h", 1, "h"), row)
     rows.resolved([reject])
-    rows.still_rejected([reject, {**reject, "raw": '{"description": null}'}])
+    rows.still_rejected(
+        [{**reject, "occurrence": 2}, {**reject, "occurrence": 3, "raw": '{"description": null}'}]
+    )
 
     assert SECRET not in str(rows.tables)
     assert [each["change"] for each in rows.tables["invoice_changes"]] == ["deleted"]
-    assert [each.get("resolved_at") for each in rows.tables["invoice_rejects"]] == [NOW, None]
+    assert [(each["occurrence"], each.get("resolved_at")) for each in rows.tables["invoice_rejects"]] == [
+        (1, NOW),
+        (2, None),
+    ]
 
 
 @pytest.mark.parametrize("raw", [None, "no json", 7, "[" * 300])

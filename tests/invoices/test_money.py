@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, to_major, total
+from cf_invoice_source.invoices.money import STRIPE_EXPONENTS, Money, add, money_of, to_major, total
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**29), max_value=10**29)
 """What a column may hold."""
@@ -56,3 +56,24 @@ def test_the_total_of_nothing_is_zero() -> None:
 
 def test_these_are_the_currencies_whose_minor_unit_is_another_at_stripe() -> None:
     assert STRIPE_EXPONENTS == {"ISK": 2, "MGA": 0, "UGX": 2}
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "money"),
+    [
+        ("usd", ["1999", "1"], Money("USD", Decimal("20.00"))),
+        ("ISK", ["500"], Money("ISK", Decimal("5.00"))),
+        ("jpy", [], Money("JPY", Decimal(0))),
+        ("doge", ["1999", "1"], Money("doge", Decimal("2E+3"), is_minor=True)),
+        ("xau", ["7"], Money("xau", Decimal(7), is_minor=True)),
+        ("", ["7"], Money("", Decimal(7), is_minor=True)),
+    ],
+)
+def test_money_is_in_major_units_unless_the_currency_is_unknown(
+    currency: str, minor: list[str], money: Money
+) -> None:
+    assert money_of(currency, map(Decimal, minor)) == money
+
+
+def test_two_amounts_are_added_with_all_their_digits() -> None:
+    assert str(add(Decimal("1E+29"), Decimal("0.000000001"))) == "100000000000000000000000000000.000000001"

@@ -308,6 +308,14 @@ def test_the_same_moment_is_no_change_however_it_is_written(
     assert read == invoice(make_invoice(id=invoice_id, created=usual))
 
 
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(10**11, 10**8), (10**11 + 1_000, 10**8 + 1)])
+def test_milliseconds_have_the_hash_of_the_same_time_in_seconds(milliseconds: int, seconds: int) -> None:
+    sent, meant = (invoice(make_invoice(created=created)) for created in (milliseconds, seconds))
+
+    assert sent.values["created"] == meant.values["created"]
+    assert sent.row_hash == meant.row_hash
+
+
 def test_seconds_have_the_hash_that_they_always_had() -> None:
     assert hash_of(make_invoice()) == row_hash_of(make_invoice())
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,6 +18,7 @@ import pytest
 
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.simulator.faults import edit
+from tests.support.dbt import SCHEMA, copy_project, dbt_programs, postgres_settings
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES
 from tests.support.make import make_invoices
@@ -69,8 +70,8 @@ class Airflow:
         }
         self._said = home / "standalone.log"
 
-    def run(self, timeout_s: float) -> None:
-        """Run until the first run of the DAG has ended."""
+    def run(self, has_ended: Callable[[], bool], timeout_s: float = 400) -> None:
+        """Run until something has ended."""
         with self._said.open("w") as said:
             process = subprocess.Popen(
                 ["airflow", "standalone"],  # noqa: S607 - that of the environment
@@ -81,13 +82,24 @@ class Airflow:
             )
         try:
             ends_at = monotonic() + timeout_s
-            while self.query("SELECT state FROM dag_run") not in ([("success",)], [("failed",)]):
+            while not has_ended():
                 assert monotonic() < ends_at, self.said[-5000:]
                 self._make_pool()
                 sleep(1)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def trigger(self, dag: str) -> None:
+        subprocess.run(["airflow", "dags", "trigger", dag], env=self._env, check=True, capture_output=True)  # noqa: S607
+
+    def states(self, dag: str = "cloudflare_invoices") -> list[str]:
+        """The states of its runs, the first one first."""
+        return [
+            state
+            for name, state in self.query("SELECT dag_id, state FROM dag_run ORDER BY id")
+            if name == dag
+        ]
 
     def _make_pool(self) -> None:
         """Make the pool of the tasks, as `airflow pools set` does: it is there when Airflow's own is."""
@@ -144,7 +156,7 @@ def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice
     )
 
     began = monotonic()
-    airflow.run(timeout_s=400)
+    airflow.run(lambda: airflow.states() in (["success"], ["failed"]))
     took_s = monotonic() - began
 
     loads = airflow.query(
@@ -153,7 +165,7 @@ def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice
     assert {label: (state, tries) for label, state, tries in loads} == {
         account.id: ("success", 3 if account is unlucky else 1) for account in accounts
     }
-    assert airflow.query("SELECT state FROM dag_run") == [("success",)]
+    assert airflow.states() == ["success"]
     pooled = airflow.query(f"SELECT DISTINCT task_id FROM task_instance WHERE pool = '{POOL}'")  # noqa: S608
     assert set(pooled) == {("find_accounts",), ("load_account",)}
     assert airflow.query("SELECT count(*) FROM asset_event") == [(1,)]
@@ -166,3 +178,38 @@ def test_eight_accounts_are_loaded_at_once_also_one_whose_worker_is_killed_twice
     assert f"Account {unlucky.id}: 60 invoices" in str(lines)
     assert "dlt" in {line["logger"] for line in lines}
     print(f"\n{ACCOUNTS} accounts: {took_s:.0f} s with the start of Airflow, {asked} requests for Variables")
+
+
+def test_dbt_builds_when_every_account_is_verified_and_not_before(
+    airflow_python: str, simulator: Simulator, database: Database, tmp_path: Path
+) -> None:
+    well, refused = (simulator.world.add_account(invoices=3) for _ in range(2))
+    simulator.denied.add(refused.id)
+    airflow = Airflow(
+        airflow_python,
+        tmp_path / "airflow",
+        CF_INVOICES_DBT=str(dbt_programs() / "dbt"),
+        CF_INVOICES_DBT_PROJECT=str(copy_project(tmp_path / "dbt").project),
+        CF_INVOICES_DESTINATION="postgres",
+        CLOUDFLARE_API_TOKEN=simulator.token,
+        CLOUDFLARE_BASE_URL=simulator.base_url,
+        DLT_DATA_DIR=str(tmp_path / "dlt"),
+        **postgres_settings(database.dsn),
+    )
+    built: list[list[str]] = []
+
+    def has_ended() -> bool:
+        if airflow.states() == ["failed"] and not built:
+            built.append(airflow.states("cloudflare_invoices_dbt"))
+            simulator.denied.clear()
+            airflow.trigger("cloudflare_invoices")
+        return airflow.states("cloudflare_invoices_dbt") in (["success"], ["failed"])
+
+    airflow.run(has_ended)
+
+    assert built == [[]]
+    assert airflow.states() == ["failed", "success"]
+    assert airflow.states("cloudflare_invoices_dbt") == ["success"], airflow.logs("build")
+    assert database.query(f"SELECT account_id, count(*) FROM {SCHEMA}.invoices GROUP BY 1 ORDER BY 1") == [  # noqa: S608
+        (account_id, 3) for account_id in sorted([well.id, refused.id])
+    ]

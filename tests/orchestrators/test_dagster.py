@@ -104,7 +104,7 @@ class Dagster:
     def check(self) -> dict[str, Any]:
         """What the checks say, by their names."""
         job = self.module.defs.resolve_job_def("check_invoices")
-        result = job.execute_in_process(instance=self.instance)
+        result = job.execute_in_process(instance=self.instance, raise_on_error=False)
         return {check.check_name: check for check in result.get_asset_check_evaluations()}
 
 

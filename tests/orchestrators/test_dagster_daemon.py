@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from cf_invoice_source.simulator import Simulator, World
+from tests.support.dbt import SCHEMA, copy_project, dbt_programs, postgres_settings
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES
 from tests.support.make import CREATED_S, make_invoice, make_invoices
@@ -22,6 +24,7 @@ from tests.support.postgres import Database
 
 ACCOUNTS = 4
 COMMANDS = Path(sys.executable).parent
+FILE = str(PIPELINES / "dagster_definitions.py")
 
 
 @pytest.fixture
@@ -48,9 +51,8 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return DagsterInstance.get()
 
 
-def dagster(*arguments: str) -> None:
-    file = str(PIPELINES / "dagster_definitions.py")
-    command = [str(COMMANDS / "dagster"), *arguments, "-f", file]
+def dagster(*arguments: str, programs: Path = COMMANDS) -> None:
+    command = [str(programs / "dagster"), *arguments, "-f", FILE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -58,8 +60,13 @@ def dagster(*arguments: str) -> None:
 @pytest.fixture
 def daemon(instance: Any, simulator: Simulator, database: Database, tmp_path: Path) -> Iterator[Path]:
     """A running daemon; gives the file of what it says."""
-    said = tmp_path / "daemon.log"
-    command = [str(COMMANDS / "dagster-daemon"), "run", "-f", str(PIPELINES / "dagster_definitions.py")]
+    with running(COMMANDS, tmp_path / "daemon.log") as said:
+        yield said
+
+
+@contextmanager
+def running(programs: Path, said: Path) -> Iterator[Path]:
+    command = [str(programs / "dagster-daemon"), "run", "-f", FILE]
     with said.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
@@ -113,3 +120,43 @@ def test_a_daemon_loads_each_account_once_a_day_and_again_in_a_backfill(
         names, "SUCCEEDED"
     )
     print(f"\n{ACCOUNTS} accounts: tick and runs {first_s:.0f} s, two backfills {backfill_s:.0f} s")
+
+
+def test_dbt_builds_when_every_account_is_verified_and_not_before(
+    instance: Any,
+    simulator: Simulator,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dagster import RunsFilter
+
+    programs, dbt = dbt_programs(), copy_project(tmp_path / "dbt")
+    for name, value in {
+        **postgres_settings(database.dsn),
+        "CF_INVOICES_DBT_PROJECT": str(dbt.project),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert dbt.run("parse").exit_code == 0
+    well, refused = (simulator.world.add_account(invoices=3) for _ in range(2))
+    simulator.denied.add(refused.id)
+
+    def ended(job: str, *states: str) -> bool:
+        runs = instance.get_runs(RunsFilter(job_name=job))
+        return sorted(run.status.value for run in runs) == sorted(states)
+
+    with running(programs, tmp_path / "daemon.log") as said:
+        dagster("sensor", "start", "every_day", programs=programs)
+        wait_for(lambda: ended("load_account", "SUCCESS", "FAILURE"), said)
+        dagster("job", "launch", "-j", "check_invoices", programs=programs)
+        wait_for(lambda: ended("check_invoices", "FAILURE"), said)
+        early = database.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", SCHEMA)
+        simulator.denied.clear()
+        dagster("job", "backfill", "-j", "load_account", "--all", "all", "--noprompt", programs=programs)
+        wait_for(lambda: ended("load_account", "SUCCESS", "FAILURE", "SUCCESS", "SUCCESS"), said)
+        dagster("job", "launch", "-j", "check_invoices", programs=programs)
+        wait_for(lambda: ended("check_invoices", "FAILURE", "SUCCESS"), said)
+
+    assert early == []
+    sql = f"SELECT account_id, count(*) FROM {SCHEMA}.invoices GROUP BY 1 ORDER BY 1"  # noqa: S608
+    assert database.query(sql) == [(account_id, 3) for account_id in sorted([well.id, refused.id])]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -26,11 +27,14 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
+from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
+from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.source import empty_tables
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_dict
 from cf_invoice_source.warehouse.documents import DocumentQueries
-from cf_invoice_source.warehouse.reader import StatusQueries
+from cf_invoice_source.warehouse.questions import Question
 from cf_invoice_source.warehouse.staging import separate_staging
 from cf_invoice_source.warehouse.stored import StoredRows
 
@@ -342,14 +346,50 @@ def test_names_are_short_enough_and_stay_different_in_the_databases_own_case(con
         assert len(set(map(str.lower, names))) == len(names)
 
 
+MOST_ACCOUNTS = {"redshift": 800}
+"""How many accounts one pipeline can load at least, where that is not 10,000."""
+
+
+def test_the_state_of_so_many_accounts_fits_into_a_row_and_more_are_refused_first(contract: Contract) -> None:
+    stored = StoredRows(contract.pipeline)
+    most = MOST_ACCOUNTS.get(contract.name, 10_000)
+    account_ids = [sha256(bytes([*divmod(number, 256)])).hexdigest()[:32] for number in range(2 * most)]
+
+    stored.check_state({}, account_ids[:most])
+
+    if contract.name in MOST_ACCOUNTS:
+        with pytest.raises(SettingsError, match="1,600 accounts takes 97,") as caught:
+            stored.check_state({}, account_ids)
+        assert "at most 65,535 bytes" in caught.value.cause
+        assert "3 shares" in caught.value.remedy
+
+
+def test_the_state_of_an_account_with_so_many_unsettled_invoices_fits_into_a_row(contract: Contract) -> None:
+    stored = StoredRows(contract.pipeline)
+    keys = {number: f"in_1{sha256(b'%d' % number).hexdigest()[:36]}" for number in range(1, 4_001)}
+
+    def bookmarks(unsettled: int) -> dict[str, Any]:
+        some = {number: keys[number] for number in range(1, unsettled + 1)}
+        return {"a" * 32: to_dict(Bookmark(mark=HighWaterMark(unsettled, keys[unsettled], some)))}
+
+    stored.check_state(bookmarks(1_800))
+
+    if contract.name == "redshift":
+        with pytest.raises(SettingsError, match="1 account takes") as caught:
+            stored.check_state(bookmarks(4_000))
+        assert "longer texts" in caught.value.remedy
+
+
 def test_pipelines_have_staging_tables_of_their_own(contract: Contract) -> None:
     assert re.fullmatch(
         "cf_invoices_staging_[0-9a-f]{8}", contract.client.sql_client.staging_dataset_name.lower()
     )
 
 
-IDS = [f"anonymous:{number:064x}:1" for number in range(1_500)]
+IDS = {f"anonymous:{number:064x}:1" for number in range(1_500)}
 """The longest that we make, and more than go into one query."""
+
+SOME = {f"in_{number}" for number in range(5)}
 
 
 def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
@@ -370,20 +410,26 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         stored.check_type("all")
         stored.sync_numbers()
         stored.stored_states()
-        stored.stored("a", IDS)
+        stored.held([Question("a", IDS), *(Question(f"{each:032x}", SOME) for each in range(1_500))])
+        stored.held([Question("a", IDS, lambda _: True, lambda _: True, needs_rejects=True)])
         stored.rows("a", IDS)
         stored.accounts()
-        list(stored.ids("a"))
         stored.reject_rows("a", keys)
-        stored.rejects("a")
         stored.counts()
-    queries = StatusQueries(contract.pipeline.dataset())
+    queries = ReportQueries(contract.pipeline.dataset())
     queries.newest()
     list(queries.open_amounts())
     queries.last_syncs()
     queries.last_full_syncs()
     queries.last_verified_syncs()
     queries.unbalanced()
+    queries.check_columns()
+    list(queries.invoices(()))
+    list(queries.versions(()))
+    queries.first_seen()
+    list(queries.syncs((), every=False))
+    list(queries.syncs((), every=True))
+    queries.last_numbers()
     monkeypatch.setattr(DocumentQueries, "has_documents", lambda _self: True)
     documents = DocumentQueries(contract.pipeline.dataset())
     documents.undocumented()
@@ -414,7 +460,7 @@ def test_what_we_ask_is_good_sql_there_with_a_place_for_each_value(
     for sql, parameters in queries:
         text = written(contract, sql, parameters)
         (query,) = sqlglot.parse(text, dialect=contract.dialect)
-        assert isinstance(query, exp.Select), text
+        assert isinstance(query, exp.Query), text
         assert len(text.encode()) <= contract.caps.max_query_length
         assert len(parameters or ()) <= PARAMETERS.get(contract.name, len(IDS))
 

@@ -25,6 +25,7 @@ def run(folder: str) -> dict[str, Any]:
         summaries = [each.value for each in xcoms if each.task_id == "summarise"]
     return {
         "errors": {path: str(error) for path, error in bag.import_errors.items()},
+        "dags": sorted(bag.dags),
         "imported": imported,
         "state": dag_run.state,
         "tasks": [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +13,7 @@ from cf_invoice_source.invoices.record import FINAL_STATUSES
 from cf_invoice_source.invoices.tables import TABLES
 from cf_invoice_source.loading.account import RowBatch
 from cf_invoice_source.schema.capabilities import EVERYTHING
+from cf_invoice_source.warehouse.questions import Held, Question
 from cf_invoice_source.warehouse.stored import StoredRows
 
 ACCOUNT = "a" * 32
@@ -41,6 +44,9 @@ class MemoryRows(StoredRows):
     def purge_deleted(self) -> None:
         pass
 
+    def check_state(self, *_: Any) -> None:
+        pass
+
     def missing_schema(self) -> str:
         return ""
 
@@ -61,16 +67,14 @@ class MemoryRows(StoredRows):
         return {row["account_id"] for name in tables for row in self.tables[name].values()}
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        return {ACCOUNT: (len(self.tables["invoices"]), len(self.rejects(ACCOUNT)))}
+        return defaultdict(lambda: (0, 0), {ACCOUNT: (len(self.tables["invoices"]), len(self.rejects()))})
 
-    def stored(
-        self,
-        account_id: str,
-        ids: Collection[str],
-        is_as_listed: Callable[[Mapping[str, Any]], bool] | None = None,
-    ) -> dict[str, Stored]:
-        found = {}
-        for key in ids:
+    def held(self, questions: Sequence[Question]) -> dict[str, Held]:
+        return {each.account_id: self._held(each) for each in questions}
+
+    def _held(self, question: Question) -> Held:
+        account_id, is_as_listed, found = question.account_id, question.is_as_listed, {}
+        for key in question.keys:
             row = self.tables["invoices"].get((account_id, key))
             change = self._latest(account_id, key)
             if row or change:
@@ -82,24 +86,26 @@ class MemoryRows(StoredRows):
                     change["row_hash"] if change and live else None,
                     row is not None and row["status"] in FINAL_STATUSES,
                 )
-        return found
+        is_listed = question.is_listed
+        unlisted = {key for key in self._ids(account_id) if not is_listed(key)} if is_listed else set()
+        return Held(found, self.rejects() if question.needs_rejects else set(), unlisted)
 
-    def rows(self, account_id: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    def rows(self, account_id: str, ids: AbstractSet[str]) -> dict[str, dict[str, Any]]:
         rows = self.tables["invoices"]
         return {key: rows[account_id, key] for key in ids if (account_id, key) in rows}
 
-    def ids(self, account_id: str) -> Iterator[str]:
+    def _ids(self, account_id: str) -> set[str]:
         live = {
             key
             for _, key, _ in self.tables["invoice_changes"]
             if (change := self._latest(account_id, key)) and change["change"] != "deleted"
         }
-        return iter(live | {key for _, key in self.tables["invoices"]})
+        return live | {key for _, key in self.tables["invoices"]}
 
-    def rejects(self, account_id: str) -> set[str]:
+    def rejects(self) -> set[str]:
         return {f"{row['record_hash']}:{row['occurrence']}" for row in self._current()}
 
-    def reject_rows(self, account_id: str, keys: Collection[str]) -> list[dict[str, Any]]:
+    def reject_rows(self, account_id: str, keys: AbstractSet[str]) -> list[dict[str, Any]]:
         return [row for row in self._current() if f"{row['record_hash']}:{row['occurrence']}" in keys]
 
     def replayed(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ PAGES = (
     "cf_invoice_source/README.md",
     "cf_invoice_source/warehouse/README.md",
     "pipelines/README.md",
+    "pipelines/dbt/README.md",
     "tests/README.md",
     "tests/benchmarks/README.md",
     ".github/CONTRIBUTING.md",
@@ -80,6 +81,10 @@ class Shell:
         make = f'mkdir -p "$3" && ln -sfn {self.programs} "$3/bin"'
         self._write("python3", f'if [ "$1 $2" = "-m venv" ]; then {make}; else exec {python} "$@"; fi')
 
+    def offer(self, program: Path) -> None:
+        """Let blocks run a program of another environment."""
+        self._write(program.name, f'exec {program} "$@"')
+
     def start(self, text: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["/bin/bash", "-euo", "pipefail", "-c", text],
@@ -107,4 +112,4 @@ class Shell:
 def without_moments(text: str) -> str:
     """Dates and times differ from run to run, and so does the place."""
     text = re.sub(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
-    return re.sub(r"/\S*/(?=[\w.]+\.duckdb)", "/DIRECTORY/", text)
+    return re.sub(r"/\S*/(?=[\w.]+\.(?:duckdb|html))", "/DIRECTORY/", text)

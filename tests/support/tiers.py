@@ -13,7 +13,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-SLOW_ROOMS = {"crashes", "destinations", "orchestrators"}
+SLOW_ROOMS = {"crashes", "dbt", "destinations", "orchestrators"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

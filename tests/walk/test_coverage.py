@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cf_invoice_source.walk.coverage import Coverage, pages_covering
+from cf_invoice_source.walk.coverage import Coverage, Seen, pages_covering
+
+
+def seen_ones(*ordinals: int) -> Seen:
+    seen = Seen()
+    for ordinal in ordinals:
+        seen.add(ordinal, ordinal)
+    return seen
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 8))))
+def test_the_next_ordinal_that_no_page_has_shown(pages: list[tuple[int, int]]) -> None:
+    seen, shown = Seen(), set[int]()
+    for first, more in pages:
+        seen.add(first, first + more)
+        shown |= set(range(first, first + more + 1))
+
+    for ordinal in range(1, 41):
+        assert seen.next_unseen(ordinal) == next(each for each in count(ordinal) if each not in shown)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +47,7 @@ from cf_invoice_source.walk.coverage import Coverage, pages_covering
 def test_the_lowest_ordinal_that_is_needed_and_not_seen(
     seen: Sequence[int], lowest: int, missing: list[int]
 ) -> None:
-    coverage = Coverage(dict.fromkeys(seen, "in_x"), total=9, checks=[5, 2], first=8)
+    coverage = Coverage(seen_ones(*seen), total=9, checks=[5, 2], first=8)
 
     assert coverage.lowest() == lowest
     assert list(coverage.missing()) == missing

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cf_invoice_source.invoices.record import Invoice, Item, Reject, read_record
 from cf_invoice_source.walk.bookmark import NOTHING, Equal, HighWaterMark, Rejected
-from cf_invoice_source.walk.coverage import Coverage, pages_covering
+from cf_invoice_source.walk.coverage import Coverage, Seen, pages_covering
 from cf_invoice_source.walk.ordinals import Trouble, Walk, distrust
 from cf_invoice_source.walk.page import Page
 from tests.support.make import CREATED_S, make_invoice, make_page
@@ -466,12 +466,22 @@ def test_pages_are_named_without_a_look_at_everything_that_may_have_changed() ->
     assert seen.looks < 500
 
 
-class _Looked(dict[int, str]):
+def test_pages_are_named_without_a_look_at_everything_that_was_seen_before_a_check_failed() -> None:
+    seen = _Looked()
+    seen.add(51, 500_000)
+    seen.add(500_051, 1_000_000)
+    coverage = Coverage(seen, 1_000_000, (), 1)
+
+    assert pages_covering(coverage.missing(), 8, 1_000_000, 50) == [20_000, 10_000]
+    assert seen.looks < 500
+
+
+class _Looked(Seen):
     looks = 0
 
-    def __contains__(self, ordinal: object) -> bool:
+    def next_unseen(self, ordinal: int) -> int:
         self.looks += 1
-        return super().__contains__(ordinal)
+        return super().next_unseen(ordinal)
 
 
 def overtaken(mark: HighWaterMark) -> Walk[Item]:
