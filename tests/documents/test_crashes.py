@@ -21,6 +21,7 @@ from cf_invoice_source.simulator.faults import body, encoded
 from tests.conftest import Command, Warehouse, run_warm, tree
 from tests.support.full_disk import FULL_DISK
 from tests.support.make import make_invoice, make_invoices
+from tests.support.mariadb import MariaDB
 from tests.support.postgres import Database
 from tests.support.s3 import S3, running
 
@@ -212,7 +213,7 @@ def test_a_bucket_that_is_not_there_is_one_error(
     assert "made-up" not in ended.stderr
 
 
-HOMES = ("postgres", "sqlite", "delta", "iceberg", "parquet", "jsonl")
+HOMES = ("postgres", "mariadb", "sqlite", "delta", "iceberg", "parquet", "jsonl")
 
 
 @pytest.mark.parametrize("home", HOMES)
@@ -228,6 +229,9 @@ def test_every_kind_of_destination_has_the_table(
     if home == "postgres":
         database: Database = request.getfixturevalue("database")
         destination: Any = dlt.destinations.postgres(database.dsn)
+    elif home == "mariadb":
+        server: MariaDB = request.getfixturevalue("mariadb")
+        destination = dlt.destinations.sqlalchemy(server.exact_dsn())
     elif home == "sqlite":
         destination = dlt.destinations.sqlalchemy(f"sqlite:///{place / 'invoices.db'}")
     else:
