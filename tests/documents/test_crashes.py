@@ -80,6 +80,25 @@ def test_after_a_full_disk_the_next_run_is_exact(
     assert_whole(warehouse, place / "archive")
 
 
+def test_what_was_stored_before_an_error_is_noted(
+    dlt_here: None, listed: Account, simulator: Simulator, command: Command, warehouse: Warehouse, place: Path
+) -> None:
+    other = simulator.world.add_account("Other")
+    other.records += make_invoices(2)
+    first, second = sorted([listed, other], key=lambda account: account.id)
+    accounts = {"CLOUDFLARE_ACCOUNT_ID": f"{first.id},{second.id}"}
+    command("load", env=accounts)
+    (place / "archive").mkdir()
+    (place / "archive" / second.id).write_text("in the way")
+
+    ended = command("documents", "--to", "archive", env=accounts)
+
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("Error: The archive ")
+    noted = [row["account_id"] for row in warehouse.rows("invoice_documents")]
+    assert noted == [first.id] * len(first.records)
+
+
 def test_no_room_for_the_table_leaves_the_files_and_the_next_run_notes_them(
     dlt_here: None, listed: Account, command: Command, warehouse: Warehouse, place: Path
 ) -> None:
