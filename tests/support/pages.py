@@ -112,4 +112,4 @@ class Shell:
 def without_moments(text: str) -> str:
     """Dates and times differ from run to run, and so does the place."""
     text = re.sub(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
-    return re.sub(r"/\S*/(?=[\w.]+\.(?:duckdb|html))", "/DIRECTORY/", text)
+    return re.sub(r"/\S*/(?=[\w.]+\.(?:duckdb|html)|invoices,)", "/DIRECTORY/", text)
