@@ -28,7 +28,7 @@ def create_private(path: Path) -> int:
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[TextIO]:
-    """Write a text file that gets its name once it is whole. It replaces one of that name, and keeps its mode.
+    """Write a text file that gets its name when it is whole. It replaces one of that name and keeps its mode.
 
     Raises:
         OSError: It cannot be written. What was there before stays.
