@@ -7,14 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from tempfile import SpooledTemporaryFile
 from threading import local
 from typing import IO, Any, Literal, cast
 from urllib.parse import urljoin, urlsplit
 
 from dlt.sources.helpers import requests
-from requests.cookies import RequestsCookieJar
 
 from cf_invoice_source.cloudflare.client import environment_of
 from cf_invoice_source.cloudflare.transport import REDIRECTED_TO, BoundedAdapter, TooLargeError
@@ -119,7 +117,6 @@ class DocumentFetcher:
         if host not in self._clients:
             session = {
                 **environment_of(url),
-                "cookies": RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 "get_adapter": lambda **_url: self._adapter,
             }
             self._clients[host] = requests.Client(

@@ -10,7 +10,6 @@ _DIGITS = 16
 
 _LONGEST = 80
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
-_PATH = re.compile(rf"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+_[0-9a-f]{{{_DIGITS}}}\.pdf")
 
 
 def path_of(account_id: str, invoice_id: str, created: datetime | None, sha256: str) -> str:
@@ -26,11 +25,6 @@ def path_of(account_id: str, invoice_id: str, created: datetime | None, sha256: 
 def folder_of(account_id: str) -> str:
     """Name the folder of an account."""
     return _plain(account_id)
-
-
-def is_path(path: str) -> bool:
-    """Whether a path can be one that `path_of` gave."""
-    return bool(_PATH.fullmatch(path))
 
 
 def is_counted(path: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import dlt
@@ -21,7 +19,7 @@ from cf_invoice_source.documents.fetcher import DocumentFetcher
 from cf_invoice_source.documents.ledger import Wanted
 from cf_invoice_source.documents.links import read_hosts
 from cf_invoice_source.documents.manifest import manifest_of
-from cf_invoice_source.documents.naming import folder_of, is_path
+from cf_invoice_source.documents.naming import folder_of
 from cf_invoice_source.documents.report import DocumentReport, Verification, compare
 from cf_invoice_source.documents.store import Store, open_store
 from cf_invoice_source.documents.tables import Tables
@@ -36,7 +34,7 @@ from cf_invoice_source.warehouse.dlt_errors import translated_errors
 from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.locks import pipeline_lock
 from cf_invoice_source.warehouse.staging import dataset_name_in
-from cf_invoice_source.warehouse.umask import create_private
+from cf_invoice_source.warehouse.umask import written_whole
 
 
 def archive_documents(  # noqa: PLR0913 - each is a choice
@@ -164,8 +162,7 @@ def verify(ref: DatasetRef, to: str, account_ids: str | Sequence[str] | None = N
         folders = {folder_of(account_id) for account_id in wanted}
         there = {path for path in store.paths() if not folders or path.partition("/")[0] in folders}
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            # A path that is none of ours, such as one that leads out of the archive, is not opened.
-            paths = [path for path in known.keys() & there if is_path(path)]
+            paths = list(known.keys() & there)  # one that leads out of the archive is not there
             hashed = dict(zip(paths, pool.map(store.digest, paths), strict=True))
         changed, missing, unknown = compare(known, dict.fromkeys(there) | hashed)
         intact = len(known) - len(changed) - len(missing)
@@ -197,17 +194,12 @@ def _reading(ref: DatasetRef) -> Iterator[DocumentQueries]:
 
 def _write_whole(file: Path, lines: Iterator[str]) -> int:
     """Write a text file as a whole or not at all; return how many lines follow its head."""
-    partial = file.with_name(f".{file.name}.{token_hex(4)}.partial")
+    count = -1
     try:
-        try:
-            count = -1
-            with os.fdopen(create_private(partial), "w", encoding="utf-8", newline="") as written:
-                for line in lines:
-                    written.write(line)
-                    count += 1
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+        with written_whole(file) as written:
+            for line in lines:
+                written.write(line)
+                count += 1
     except InvoiceSourceError:
         raise
     except OSError as error:

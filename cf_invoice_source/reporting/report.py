@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import date, datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import mkstemp
 
 import dlt
 
@@ -18,7 +17,7 @@ from cf_invoice_source.reporting.figures import Figures
 from cf_invoice_source.reporting.reading import Question, read_figures
 from cf_invoice_source.settings import MONTHS
 from cf_invoice_source.warehouse.dataset_ref import DatasetRef
-from cf_invoice_source.warehouse.umask import private_umask
+from cf_invoice_source.warehouse.umask import written_whole
 
 
 def report(
@@ -60,7 +59,9 @@ def report_of(
         return figures
     from cf_invoice_source.reporting.page import html_of
 
-    write_whole(target, html_of(figures, now, is_demo=is_demo))
+    page_text = html_of(figures, now, is_demo=is_demo)
+    with _told(target), written_whole(target) as file:
+        file.write(page_text)
     return replace(figures, page=str(target))
 
 
@@ -82,23 +83,6 @@ def check_target(page: Path) -> Path:
 
 
 _ELSEWHERE = "name another file, with --output"
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a file as a whole or not at all; a new one is for this user only, if no umask says otherwise."""
-    with _told(target):
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~private_umask()
-        descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-        written = Path(name)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            written.chmod(mode)
-            written.replace(target)
-        finally:
-            written.unlink(missing_ok=True)
 
 
 @contextmanager

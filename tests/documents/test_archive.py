@@ -340,9 +340,13 @@ def test_verification_opens_nothing_outside_the_archive(loaded: Loaded, archive:
 
 def test_a_manifest_matches_the_invoices_to_the_cent(loaded: Loaded, archive: Path) -> None:
     file = archive / "manifest.csv"
+    first = write_manifest(loaded.pipeline, file)
+    modes = [stat.S_IMODE(file.stat().st_mode)]
     file.write_text("an older one")
+    file.chmod(0o640)
 
     count = write_manifest(loaded.pipeline, file)
+    modes.append(stat.S_IMODE(file.stat().st_mode))
 
     with file.open(newline="", encoding="utf-8") as written:
         lines = list(csv.DictReader(written))
@@ -351,7 +355,8 @@ def test_a_manifest_matches_the_invoices_to_the_cent(loaded: Loaded, archive: Pa
     assert documents.keys() == {path.relative_to(archive).as_posix() for path in pdfs(archive)}
     total = sum(row["amount_due"] for row in loaded.warehouse.rows() if row["status"] != "draft")
     assert sum(Decimal(line["amount"] or 0) for line in lines) == total / 100
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert first == count
+    assert modes == [0o600, 0o640]  # a mode given later is kept
     assert loaded.verify(archive).is_verified
 
 

@@ -302,6 +302,10 @@ def test_a_load_goes_on_beside_it_and_knows_nothing_of_it(
     assert loads == [0]
     assert report.is_verified
     assert dlt.pipeline().pipeline_name == pipeline.pipeline_name
+    staging = (
+        "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'cf_invoices_staging%'"
+    )
+    assert len(warehouse.query(staging)) == 2
     again = load(pipeline)
     assert again.is_verified
     assert [account.requests for account in again.accounts] == [1]

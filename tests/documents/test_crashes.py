@@ -21,6 +21,7 @@ from cf_invoice_source.simulator.faults import body, encoded
 from tests.conftest import Command, Warehouse, run_warm, tree
 from tests.support.full_disk import FULL_DISK
 from tests.support.make import make_invoice, make_invoices
+from tests.support.mariadb import MariaDB
 from tests.support.postgres import Database
 from tests.support.s3 import S3, running
 
@@ -78,6 +79,25 @@ def test_after_a_full_disk_the_next_run_is_exact(
     assert left == []
     assert healthy.exit_code == 0, healthy.output
     assert_whole(warehouse, place / "archive")
+
+
+def test_what_was_stored_before_an_error_is_noted(
+    dlt_here: None, listed: Account, simulator: Simulator, command: Command, warehouse: Warehouse, place: Path
+) -> None:
+    other = simulator.world.add_account("Other")
+    other.records += make_invoices(2)
+    first, second = sorted([listed, other], key=lambda account: account.id)
+    accounts = {"CLOUDFLARE_ACCOUNT_ID": f"{first.id},{second.id}"}
+    command("load", env=accounts)
+    (place / "archive").mkdir()
+    (place / "archive" / second.id).write_text("in the way")
+
+    ended = command("documents", "--to", "archive", env=accounts)
+
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("Error: The archive ")
+    noted = [row["account_id"] for row in warehouse.rows("invoice_documents")]
+    assert noted == [first.id] * len(first.records)
 
 
 def test_no_room_for_the_table_leaves_the_files_and_the_next_run_notes_them(
@@ -193,7 +213,7 @@ def test_a_bucket_that_is_not_there_is_one_error(
     assert "made-up" not in ended.stderr
 
 
-HOMES = ("postgres", "sqlite", "delta", "iceberg", "parquet", "jsonl")
+HOMES = ("postgres", "mariadb", "sqlite", "delta", "iceberg", "parquet", "jsonl")
 
 
 @pytest.mark.parametrize("home", HOMES)
@@ -209,6 +229,9 @@ def test_every_kind_of_destination_has_the_table(
     if home == "postgres":
         database: Database = request.getfixturevalue("database")
         destination: Any = dlt.destinations.postgres(database.dsn)
+    elif home == "mariadb":
+        server: MariaDB = request.getfixturevalue("mariadb")
+        destination = dlt.destinations.sqlalchemy(server.exact_dsn())
     elif home == "sqlite":
         destination = dlt.destinations.sqlalchemy(f"sqlite:///{place / 'invoices.db'}")
     else:

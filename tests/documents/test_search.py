@@ -91,6 +91,15 @@ def test_a_list_that_has_grown_costs_one_page_more_at_most() -> None:
     assert sorted(listed.asked) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_what_is_new_is_counted_once_a_page_has_told() -> None:
+    known = RECORDS[200:]
+    listed = List(RECORDS)
+    held = [each for each in held_of(known) if each.id == "in_5"]
+
+    assert listed.find(held, len(known)) == ({"in_5"}, set())
+    assert listed.asked == [4, 8]
+
+
 def test_a_server_with_smaller_pages_is_believed() -> None:
     listed = List(RECORDS, per_page=20)
     held = [each for each in held_of(RECORDS) if each.id in {"in_400", "in_30"}]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber, decode, encode
+from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber, TooManyValuesError, decode, encode
 
 
 @given(
@@ -112,3 +112,12 @@ def test_a_long_document_is_not_a_deep_one() -> None:
 
 def test_brackets_in_a_text_are_no_levels() -> None:
     assert decode(b'"' + b"[{" * 1_000 + b'"') == "[{" * 1_000
+
+
+def test_a_document_may_have_100_000_values() -> None:
+    """Counted by brackets and commas."""
+    most = b"[0" + b",0" * 99_999 + b"]"
+
+    assert len(decode(most)) == 100_000
+    with pytest.raises(TooManyValuesError, match="more than 100,000 values"):
+        decode(most[:-1] + b",0]")

@@ -172,6 +172,7 @@ def test_a_row_is_the_same_as_the_invoice_of_which_it_was_made() -> None:
         ({}, {"created": datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))}),
         ({}, {"attempted": 1}),
         ({"created": None, "status": None}, {"created": None, "status": None}),
+        ({"created": None}, {"created": None, "amount_due": "2178.0"}),
     ],
     ids=repr,
 )
