@@ -441,6 +441,7 @@ def test_a_destination_of_files_says_where_its_dataset_lies(tmp_path: Path) -> N
     client.fs_client.rm_file(f"{tmp_path}/scratch")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("dlt_here")
 def test_the_sql_of_files_asks_its_hooks_for_a_table(tmp_path: Path) -> None:
     """`warehouse.open_tables.OpenTables`, which overrides both."""
@@ -600,6 +601,7 @@ def test_a_file_that_is_opened_to_be_read_is_not_written(dlt_here: None, warehou
             opened.execute_sql("CREATE TABLE u AS SELECT 1 AS id")
 
 
+@pytest.mark.slow
 def test_what_lacks_in_a_database_is_made_again_and_the_rest_stays(
     loaded: dlt.Pipeline, warehouse: Warehouse
 ) -> None:
@@ -616,6 +618,7 @@ def test_what_lacks_in_a_database_is_made_again_and_the_rest_stays(
     assert warehouse.rows("things") == [{"id": 1, "name": None}]
 
 
+@pytest.mark.slow
 def test_another_pipeline_finds_the_schema_that_is_stored_with_the_tables(loaded: dlt.Pipeline) -> None:
     """`warehouse.stored.StoredRows._stored_schema`."""
     other = dlt.pipeline("other", destination="duckdb", dataset_name="cf_invoices")
@@ -665,6 +668,7 @@ def bookmarks(state: Any) -> Any:
     return state["sources"]["mine"]["resources"]["things"]["bookmarks"]
 
 
+@pytest.mark.slow
 def test_the_version_of_the_state_goes_up_with_each_change_here_and_in_the_destination(
     pipeline: dlt.Pipeline,
 ) -> None:
@@ -720,6 +724,7 @@ def test_a_pipeline_knows_whether_it_takes_its_state_from_the_destination(
 # Rows
 
 
+@pytest.mark.slow
 def test_a_row_takes_the_place_of_the_one_with_its_key(loaded: dlt.Pipeline, warehouse: Warehouse) -> None:
     """`schema.hints`: every table is merged, with no strategy named; what a row lacks is empty afterwards."""
     load(loaded, [{"id": 1}, {"id": 2, "name": "b"}])
@@ -727,6 +732,7 @@ def test_a_row_takes_the_place_of_the_one_with_its_key(loaded: dlt.Pipeline, war
     assert warehouse.rows("things") == [{"id": 1, "name": None}, {"id": 2, "name": "b"}]
 
 
+@pytest.mark.slow
 def test_a_key_and_a_mark_are_enough_to_delete_a_row(pipeline: dlt.Pipeline, warehouse: Warehouse) -> None:
     """`schema.hints`: `hard_delete` on the column `deleted`."""
     columns = {"deleted": {"data_type": "bool", "hard_delete": True}, "name": {"data_type": "text"}}
@@ -759,6 +765,7 @@ def run(pipeline: dlt.Pipeline, *items: Any) -> None:
     pipeline.run(things())
 
 
+@pytest.mark.slow
 def test_one_resource_fills_several_tables_each_with_its_own_key(
     pipeline: dlt.Pipeline, warehouse: Warehouse
 ) -> None:
@@ -808,6 +815,7 @@ DLTS_COLUMNS = {
 }
 
 
+@pytest.mark.slow
 def test_a_file_of_rows_is_taken_as_it_is(
     pipeline: dlt.Pipeline, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -856,6 +864,7 @@ def test_a_file_without_data_is_passed_over(pipeline: dlt.Pipeline, tmp_path: Pa
     assert (imported_with(None), imported_with([])) == (False, True)
 
 
+@pytest.mark.slow
 def test_a_table_is_made_without_a_row(pipeline: dlt.Pipeline, warehouse: Warehouse) -> None:
     """`loading.delivery.missing_tables`."""
     empty = dlt.mark.materialize_table_schema()
@@ -1086,6 +1095,7 @@ def test_a_pipeline_and_its_directory_know_what_is_pending(pipeline: dlt.Pipelin
     assert on_disk == [(1, 0), (0, 1), (0, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_normalized", [False, True])
 def test_a_package_that_is_aborted_goes_with_its_rows_and_its_state(
     pipeline: dlt.Pipeline, warehouse: Warehouse, is_normalized: bool
@@ -1225,6 +1235,7 @@ def test_the_name_of_a_new_pipeline_is_that_of_its_schema_until_a_source_brings_
     assert pipeline.destination_client().schema.name == "things"
 
 
+@pytest.mark.slow
 def test_a_collector_is_told_each_step_and_the_rows_of_each_table(
     dlt_here: None, warehouse: Warehouse
 ) -> None:

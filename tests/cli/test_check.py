@@ -88,6 +88,7 @@ def test_the_document_says_what_was_found_value_for_value(
     }
 
 
+@pytest.mark.slow
 def test_the_screen_has_a_tick_for_each(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command
 ) -> None:
@@ -502,7 +503,7 @@ def test_a_dataset_that_is_loaded_stays_as_it_is_to_the_byte(
     assert tree(tmp_path) == before
 
 
-@pytest.mark.quick("a table of the user's")
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["no dataset", "an empty dataset", "a table of the user's"])
 def test_a_database_of_others_stays_as_it_is(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, tmp_path: Path, there: str
@@ -714,6 +715,7 @@ def test_somebody_who_may_only_read_gets_a_cross(loaded: Database, command: Comm
     assert objects(loaded) == before
 
 
+@pytest.mark.slow
 def test_rights_on_the_two_datasets_alone_are_enough(loaded: Database, command: Command) -> None:
     schemas = loaded.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'cf_invoices%'")
     rights = ("ALL ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA")
@@ -765,6 +767,7 @@ def test_a_restricted_role_is_told_the_sql_that_makes_both_schemas(
     assert command(command_line, "--json", *TO_POSTGRES, env=env).exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_dataset_is_named_as_it_is_in_the_database(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -789,6 +792,7 @@ def test_the_staging_dataset_is_tried_too_where_it_is_missing(loaded: Database, 
     assert "permission denied for database" in destination_cross(ended)
 
 
+@pytest.mark.slow
 def test_status_reads_a_server_database_as_somebody_who_may_only_read(
     loaded: Database, command: Command
 ) -> None:

@@ -107,6 +107,7 @@ def test_on_a_narrow_screen_accounts_are_shortened_and_the_verdict_stays(
     assert max(map(len, ended.stdout.splitlines()[:-1])) <= columns
 
 
+@pytest.mark.slow
 def test_the_default_file_lies_in_the_working_directory_under_a_name_that_duckdb_can_tell_apart(
     simulator: Simulator, account: Account, place: Path, command: Command
 ) -> None:
@@ -483,7 +484,7 @@ def files_with(secret: str, folder: Path) -> list[Path]:
     return [path for path in files if secret.encode() in path.read_bytes()]
 
 
-@pytest.mark.quick("check-ascii")
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 @pytest.mark.parametrize("name", ["load", "status", "check"])
 def test_a_terminal_that_cannot_show_every_character_gets_its_answer(
@@ -552,7 +553,7 @@ def test_each_line_on_stderr_is_a_json_document_without_a_secret(
         assert json.loads(ended.stdout)["verified"] is True
 
 
-@pytest.mark.quick("INFO")
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["INFO", None])
 def test_an_error_is_one_line_of_the_log_with_what_the_screen_would_say(
     simulator: Simulator, account: Account, warehouse: Warehouse, process: Command, level: str | None
@@ -765,6 +766,7 @@ def test_the_demo_does_not_share_a_file_with_real_invoices_even_if_told_to(
     assert [path.name for path in place.glob("*.duckdb")] == ["cloudflare_invoices_demo.duckdb"]
 
 
+@pytest.mark.slow
 def test_what_stays_on_this_machine_takes_no_proxy(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:

@@ -207,6 +207,7 @@ def test_python_that_cannot_begin_makes_no_database(
     assert not warehouse.path.with_name("other.duckdb.lock").exists()
 
 
+@pytest.mark.slow
 def test_the_database_of_a_script_is_where_it_runs_though_a_command_failed_elsewhere(
     simulator: Simulator, account: Account, command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_off_a_terminal_a_line_now_and_then_says_how_far_the_load_has_come(
     assert all(line.startswith(("Asking Cloudflare: ", "Preparing rows: ", "Loading: ")) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_short_load_prints_no_progress_off_a_terminal(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_quiet_one_never_does(
     assert command("load", "--quiet").output == ""
 
 
+@pytest.mark.slow
 def test_an_incremental_sync_counts_the_pages_that_it_needs(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, impatient: None
 ) -> None:

@@ -279,7 +279,7 @@ def test_a_database_without_the_dataset_has_nothing_loaded(
     assert ended.stderr.startswith("Nothing is loaded yet.")
 
 
-@pytest.mark.quick("invoices-*")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "invoices", "reason"),
     [

@@ -276,7 +276,7 @@ def test_no_redirect_is_followed_with_a_credential(
     assert len(simulator.requests) == 1
 
 
-@pytest.mark.quick("http://user:s3cr3t-value@127.0.0.1:9")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "proxy",
     [

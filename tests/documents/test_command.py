@@ -211,6 +211,7 @@ def test_hosts_are_a_setting(
     assert "its host did not answer" in allowed.stderr
 
 
+@pytest.mark.slow
 def test_another_archive_is_filled_by_itself(command: Command, listed: Account, place: Path) -> None:
     command("load")
     command("documents", "--to", "one")

@@ -255,6 +255,7 @@ def test_an_account_that_is_just_not_named_is_not_mentioned(
 # Side by side
 
 
+@pytest.mark.slow
 def test_as_many_requests_as_allowed_are_in_flight_at_once_and_no_more(
     load: Load, simulator: Simulator, world: World, others: list[Account]
 ) -> None:
@@ -282,6 +283,7 @@ def test_as_many_requests_as_allowed_are_in_flight_at_once_and_no_more(
     assert len(invoice_requests(simulator)) == len(world.accounts)
 
 
+@pytest.mark.slow
 def test_a_slow_account_does_not_hold_up_the_others(
     load: Load, simulator: Simulator, world: World, others: list[Account]
 ) -> None:
@@ -329,6 +331,7 @@ def test_an_account_that_is_refused_or_broken_does_not_stop_the_others(
     )
 
 
+@pytest.mark.slow
 def test_trouble_is_counted_for_the_account_that_had_it(
     load: Load, simulator: Simulator, others: list[Account], warehouse: Warehouse
 ) -> None:
@@ -362,6 +365,7 @@ def left_of(before: set[threading.Thread]) -> set[threading.Thread]:
     return {thread for thread in left if thread.is_alive()}
 
 
+@pytest.mark.slow
 def test_a_load_leaves_no_thread_behind(load: Load, others: list[Account]) -> None:
     before = set(threading.enumerate())
     load()

@@ -82,6 +82,7 @@ def test_a_load_leaves_no_file_of_rows_behind(load: Load, account: Account) -> N
     assert [file.name for file in working_dir.iterdir() if file.suffix == ".jsonl"] == []
 
 
+@pytest.mark.slow
 def test_what_a_user_does_to_the_rows_by_dlts_means_is_done(
     dlt_here: None, simulator: Simulator, warehouse: Warehouse, account: Account
 ) -> None:
@@ -94,6 +95,7 @@ def test_what_a_user_does_to_the_rows_by_dlts_means_is_done(
     assert [row["description"] for row in warehouse.rows()] == ["***"] * 3
 
 
+@pytest.mark.slow
 def test_rows_that_nobody_took_have_no_bookmark(
     dlt_here: None, warehouse: Warehouse, account: Account, load: Load
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_full_walk_over_thousands_finds_each_change_wherever_it_is(
     assert_exact(warehouse.query, account)
 
 
+@pytest.mark.slow
 def test_ids_are_looked_up_to_the_letter(warehouse: Warehouse, account: Account, load: Load) -> None:
     """Whole packages of them go into one question."""
     ids = ['in_"1"', "in_'2'", "in_3,in_4", "in_\\5", "in_\n6", "in_\u00fc\U0001f9fe7", "[]", " "]

@@ -189,8 +189,8 @@ STORED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("simulator")
-@pytest.mark.quick("no JSON")
 @pytest.mark.parametrize("change", STORED.values(), ids=STORED)
 def test_what_dlt_stored_and_cannot_be_read_is_told_with_what_to_delete(
     process: Command, account: Account, warehouse: Warehouse, tmp_path: Path, change: str

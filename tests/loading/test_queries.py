@@ -148,7 +148,7 @@ def lists_or_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr("cf_invoice_source.warehouse.stored._MOST_VALUES", 7)
 
 
-@pytest.mark.quick("pieces*-100")
+@pytest.mark.slow
 @pytest.mark.usefixtures("lists_or_pieces")
 @pytest.mark.parametrize("package_rows", [4, 100])
 def test_the_same_ids_in_other_accounts_are_other_invoices(
@@ -182,6 +182,7 @@ def test_the_same_ids_in_other_accounts_are_other_invoices(
     assert changes_of(load(account_id=account_ids, full=True, package_rows=package_rows)) == 0
 
 
+@pytest.mark.slow
 def test_an_account_whose_rows_cannot_be_read_does_not_stop_the_others(
     load: Load, world: World, warehouse: Warehouse, held: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_script_ends_with_an_error_where_an_account_is_not_verified(
     assert "run cf-invoices load again" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_the_reasons_of_rejected_records_are_those_of_now(
     simulator: Simulator, account: Account, load: Load
 ) -> None:
@@ -64,6 +65,7 @@ def test_the_reasons_of_rejected_records_are_those_of_now(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rejecting", [True, False])
 def test_a_plain_run_tells_of_rejected_records_in_dlts_log(
     simulator: Simulator, account: Account, warehouse: Warehouse, rejecting: bool
@@ -79,6 +81,7 @@ def test_a_plain_run_tells_of_rejected_records_in_dlts_log(
     assert (told in ended.stderr) is rejecting
 
 
+@pytest.mark.slow
 def test_a_plain_run_tells_of_a_sync_that_is_not_verified_in_dlts_log(
     simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:

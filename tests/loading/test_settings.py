@@ -183,6 +183,7 @@ EVERYTHING_FOREIGN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("actor", ["load", "check", "python", "plain", "list_accounts"])
 def test_nothing_of_other_tools_counts_whoever_looks(
     simulator: Simulator,
@@ -283,6 +284,7 @@ def test_a_base_url_of_a_file_gets_no_token_of_the_environment(
     assert elsewhere.requests == simulator.requests == []
 
 
+@pytest.mark.slow
 def test_a_base_url_of_a_file_gets_the_token_of_the_file_beside_it_and_is_told(
     simulator: Simulator, account: Account, place: Path, monkeypatch: pytest.MonkeyPatch, command_at: Command
 ) -> None:

@@ -83,6 +83,7 @@ def test_an_account_without_invoices_has_all_tables_with_their_types_and_only_th
 # Paging
 
 
+@pytest.mark.slow
 def test_a_first_load_asks_for_the_pages_of_fifty_there_are_and_for_page_1_again(
     load: Load, simulator: Simulator, world: World
 ) -> None:

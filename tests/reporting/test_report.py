@@ -544,6 +544,7 @@ def test_an_earlier_day_is_said_and_has_its_own_verdict(
 # The file
 
 
+@pytest.mark.slow
 def test_the_page_is_for_one_user_and_a_mode_given_later_is_kept(
     days: Days, command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -687,6 +688,7 @@ def test_a_table_that_lacks_a_column_is_not_read_as_empty(
     assert not (place / "invoices.html").exists()
 
 
+@pytest.mark.slow
 def test_fields_that_are_left_out_leave_the_rest_of_the_report(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command
 ) -> None:

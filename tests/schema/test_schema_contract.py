@@ -151,7 +151,7 @@ def test_a_copy_without_the_discarded_values_is_verified_and_stays_quiet(
     assert len(warehouse.rows("invoice_changes")) == 3
 
 
-@pytest.mark.quick("run")
+@pytest.mark.slow
 @WAYS
 def test_a_contract_that_would_drop_invoices_is_refused(
     loaded: Account, warehouse: Warehouse, simulator: Simulator, way: str
@@ -167,7 +167,7 @@ def test_a_contract_that_would_drop_invoices_is_refused(
     assert warehouse.ids() == ["in_1", "in_2", "in_3"]
 
 
-@pytest.mark.quick("freeze")
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["freeze", "discard_value", "discard_row"])
 def test_without_new_tables_a_first_load_says_how_to_make_them(
     load: Load, account: Account, warehouse: Warehouse, simulator: Simulator, mode: str
@@ -194,6 +194,7 @@ def test_a_contract_that_dlt_does_not_know_is_refused(load: Load, contract: Any)
     assert "each to evolve, discard_value, freeze, discard_row" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_the_contract_may_come_from_the_environment(
     command: Command, loaded: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

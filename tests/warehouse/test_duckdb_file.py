@@ -102,6 +102,7 @@ def test_rows_that_need_more_memory_get_it(
     assert_exact(warehouse.query, account)
 
 
+@pytest.mark.slow
 def test_a_database_that_breaks_down_is_opened_anew(
     monkeypatch: pytest.MonkeyPatch, warehouse: Warehouse, account: Account, load: Load, held: Database
 ) -> None:

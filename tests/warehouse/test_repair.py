@@ -81,7 +81,7 @@ def test_damage_is_repaired_in_the_same_run_and_doubles_no_change(
     assert why(report) != ""
 
 
-@pytest.mark.quick("its column dropped")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     ["ALTER TABLE cf_invoices.invoices DROP COLUMN tax", "DROP TABLE cf_invoices.invoices__lines"],
@@ -122,6 +122,7 @@ def test_changes_that_were_dropped_begin_anew_with_what_is_there(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_changes_that_were_emptied_by_hand_come_back_with_the_next_full_walk(
     load: Load, listed: Account, warehouse: Warehouse, held: duckdb.DuckDBPyConnection
 ) -> None:
@@ -333,6 +334,7 @@ def test_a_range_leaves_the_bookmark_as_it_was(
     assert report.is_verified
 
 
+@pytest.mark.slow
 def test_a_range_proves_nothing_and_a_load_after_it_completes_the_copy(
     load: Load, listed: Account, warehouse: Warehouse
 ) -> None:
