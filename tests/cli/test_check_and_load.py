@@ -158,7 +158,7 @@ ODD: dict[str, tuple[Prepare, list[str], bool]] = {
 """What is odd, with which arguments, and whether a load works all the same."""
 
 
-@pytest.mark.quick("a pipeline with a hyphen", "a file named like the dataset", "a table of somebody else")
+@pytest.mark.quick("a table of somebody else")
 @pytest.mark.parametrize(("prepare", "arguments", "works"), ODD.values(), ids=ODD)
 def test_where_check_is_green_load_does_not_fail_for_its_settings(
     simulator: Simulator,

@@ -105,7 +105,7 @@ def closed_pipe() -> Iterator[IO[bytes]]:
         yield stream
 
 
-@pytest.mark.quick("full disk-load --json", "closed pipe-load")
+@pytest.mark.quick("full disk-load --json")
 @pytest.mark.parametrize(
     "arguments", ["load", "load --json", "status", "report", "check", "check --json", "--help"]
 )

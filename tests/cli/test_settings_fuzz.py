@@ -17,7 +17,7 @@ from cf_invoice_source.simulator import Account, Simulator, World
 from tests.conftest import Command
 from tests.support.make import make_invoices
 
-EXAMPLES = int(os.environ.get("FUZZ", "100"))
+EXAMPLES = int(os.environ.get("FUZZ", "50"))
 OWN = "sources.cf_invoice_source"
 IN_FILE = "s3cr3t-of-a-file-that-nobody-may-see-or-g"
 PASSWORD = "s3cr3t-password"

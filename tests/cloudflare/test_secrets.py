@@ -84,7 +84,7 @@ RUNS: dict[str, tuple[Callable[[Simulator], object], str, int]] = {
 }
 
 
-@pytest.mark.quick("token-a success", "key-refused")
+@pytest.mark.quick("key-refused")
 @pytest.mark.parametrize(("prepare", "stage", "exit_code"), RUNS.values(), ids=RUNS)
 def test_the_loudest_run_leaves_no_secret_in_any_output_file_or_table(
     simulator: Simulator,

@@ -136,7 +136,7 @@ def run(simulator: Simulator, elsewhere: Simulator, request: pytest.FixtureReque
 
 
 @pytest.mark.quick(
-    "*E our section", "credentials-T our*", "base_url-*T*", "credentials-*bare*", "type-T the top"
+    "account_id-E our section", "credentials-[ET] our section*", "base_url-*T*", "credentials-*bare*"
 )
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("setting", SETTINGS)
