@@ -60,3 +60,7 @@ def test_parts_that_were_given_count_towards_their_package(
     assert some.enough() is end
     taken(some)
     assert some.enough() is None
+
+
+def test_before_a_walk_has_begun_its_figures_are_those_of_nothing() -> None:
+    assert WalkFigures() == WalkFigures("full", "", total_count=0, records_read=0, rejected=0)

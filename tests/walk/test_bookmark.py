@@ -215,6 +215,12 @@ def test_where_nothing_was_stored_nothing_is_lost(stored: Any) -> None:
     assert from_dict(stored).lost == ""
 
 
+def test_the_last_second_of_the_calendar_is_read() -> None:
+    stored = to_dict(BOOKMARK) | {"full_sync_at": 253_402_300_799}
+
+    assert from_dict(stored).full_sync_at == 253_402_300_799
+
+
 @pytest.mark.parametrize("version", [0, VERSION + 1])
 def test_another_version_reads_as_none_and_says_so(version: int) -> None:
     read = from_dict({"version": version, "shape": "of another time"})
@@ -257,6 +263,7 @@ def test_a_mark_that_lacks_a_part_reads_as_none(name: str) -> None:
         pytest.param({"rejects": True}, id="rejects true"),
         pytest.param({"full_sync_at": 1.5}, id="a time in fractions"),
         pytest.param({"full_sync_at": 10**15}, id="a time that no calendar has"),
+        pytest.param({"full_sync_at": 253_402_300_800}, id="a second that no calendar has"),
         pytest.param({"full_sync_at": -1}, id="a time before all times"),
         pytest.param({"unfinished_since": 10**12}, id="a beginning that no calendar has"),
         pytest.param({"version": True}, id="version true"),
