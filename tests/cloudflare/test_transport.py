@@ -89,7 +89,7 @@ TOO_LONG: dict[str, Fault] = {
 }
 
 
-@pytest.mark.quick("nothing", "a header that drips", "a body that drips", "chunks, as fast as they go")
+@pytest.mark.quick("nothing", "a header that drips", "a body that drips", "chunks that drip")
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
 def test_an_attempt_ends_at_its_deadline(ask: Any, simulator: Simulator, fault: Fault) -> None:
     simulator.faults.append(fault.only(times=1))
