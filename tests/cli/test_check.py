@@ -353,6 +353,7 @@ CROSSES: dict[str, tuple[Break, dict[str, str], str, str]] = {
 """What to break; what becomes of it, all else being well; cause and remedy."""
 
 
+@pytest.mark.quick("no token", "wrong token", "the edge is down", "denied account", "no such type")
 @pytest.mark.parametrize(("break_it", "became", "cause", "remedy"), CROSSES.values(), ids=CROSSES)
 def test_a_cross_has_its_cause_and_remedy_and_does_not_hide_the_next(
     simulator: Simulator,
@@ -705,6 +706,7 @@ def test_a_database_that_was_loaded_is_tried_and_left_as_it_was(loaded: Database
     assert ended.exit_code == 0
 
 
+@pytest.mark.slow
 def test_somebody_who_may_only_read_gets_a_cross(loaded: Database, command: Command) -> None:
     env = as_role(loaded, "USAGE ON SCHEMA cf_invoices", "SELECT ON ALL TABLES IN SCHEMA cf_invoices")
     before = objects(loaded)

@@ -53,6 +53,7 @@ def test_a_short_load_prints_no_progress_off_a_terminal(
     assert command("load").stderr == ""
 
 
+@pytest.mark.slow
 def test_a_quiet_one_never_does(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, impatient: None
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_changed_invoice_gets_a_second_document_and_the_first_one_stays(
     assert len(warehouse.rows("_dlt_pipeline_state")) == 2
 
 
+@pytest.mark.slow
 def test_one_json_document_says_what_was_done(
     command: Command, listed: Account, simulator: Simulator, warehouse: Warehouse, place: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_change_of_a_field_that_is_left_out_is_a_change(
     assert len(set(hashes)) == 2
 
 
+@pytest.mark.slow
 def test_what_was_loaded_before_is_nulled_by_a_full_walk_but_not_in_the_audit_trail(
     load: Load, listed: Account, warehouse: Warehouse
 ) -> None:

@@ -17,6 +17,7 @@ pipeline.run(cf_invoice_source())
 """
 
 
+@pytest.mark.slow
 def test_a_script_ends_with_an_error_where_an_account_failed_or_has_rejected_records(
     simulator: Simulator, world: World, account: Account, load: Load
 ) -> None:

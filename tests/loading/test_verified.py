@@ -54,6 +54,7 @@ def empty(document: Any) -> None:
     document["result_info"].update(facts)
 
 
+@pytest.mark.slow
 def test_a_list_that_is_suddenly_empty_takes_nothing_away_and_is_not_verified(
     load: Load, simulator: Simulator, listed: Account, warehouse: Warehouse
 ) -> None:

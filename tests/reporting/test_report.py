@@ -709,6 +709,7 @@ def test_fields_that_are_left_out_leave_the_rest_of_the_report(
 # From Python, and the demo
 
 
+@pytest.mark.slow
 def test_python_gets_the_figures_and_can_load_afterwards(
     simulator: Simulator, account: Account, dlt_here: None, place: Path
 ) -> None:

@@ -451,6 +451,7 @@ def written(contract: Contract, sql: str, parameters: Any) -> str:
     return sql % tuple(f"'{value}'" for value in values)
 
 
+@pytest.mark.quick("bigquery", "snowflake")
 def test_what_we_ask_is_good_sql_there_with_a_place_for_each_value(
     contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,6 +466,7 @@ def test_what_we_ask_is_good_sql_there_with_a_place_for_each_value(
         assert len(parameters or ()) <= PARAMETERS.get(contract.name, len(IDS))
 
 
+@pytest.mark.quick("bigquery", "snowflake")
 def test_what_we_ask_needs_nothing_that_some_database_lacks(
     contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,7 @@ def refuse_links(warehouse: Warehouse) -> None:
     warehouse.query("ALTER TABLE cf_invoices.invoices ADD COLUMN invoice_pdf BIGINT")
 
 
+@pytest.mark.slow
 def test_a_link_that_the_driver_quotes_is_shown_and_kept_nowhere(
     simulator: Simulator, account: Account, warehouse: Warehouse, command: Command, tmp_path: Path
 ) -> None:
