@@ -95,15 +95,23 @@ def lease(system: AbstractFileSystem, directory: str, *, wait_s: float) -> Itera
     ended = Event()
     beating = Thread(target=_beat, args=(files, number, ended), daemon=True)
     beating.start()
-    try:
-        yield
-    finally:
+
+    def end() -> bool:
+        """Note the end, and say whether nobody has taken over."""
         ended.set()
         beating.join()
         is_ours = files.newest() == number
         if is_ours:
             files.write(number, _ENDED)
-    if not is_ours:
+        return is_ours
+
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the error of the load is the one to tell
+            end()
+        raise
+    if not end():
         raise DestinationError(
             f"This load was silent for over {SILENT_S:,.0f} seconds, and another took {directory} over.",
             remedy="run cf-invoices load again with --full: it compares every row",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import rmtree
 from threading import Barrier, Thread
 
 import pytest
@@ -48,6 +49,18 @@ def test_a_load_that_fails_has_ended_too(tmp_path: Path, waits: Naps) -> None:
     with lease(SYSTEM, str(tmp_path), wait_s=0):
         pass
     assert waits == []
+
+
+def test_the_error_of_a_load_counts_although_its_end_cannot_be_noted(tmp_path: Path, waits: Naps) -> None:
+    place = tmp_path / "dataset"
+    place.mkdir()
+
+    def load_that_fails() -> None:
+        rmtree(place)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), lease(SYSTEM, str(place), wait_s=0):
+        load_that_fails()
 
 
 def test_a_second_load_is_told_to_come_back_when_the_first_goes_on(tmp_path: Path, waits: Naps) -> None:
