@@ -362,17 +362,20 @@ def test_several_pipelines_at_once_do_what_the_page_says(
 def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
     world: World, simulator: Simulator, place: Path
 ) -> None:
+    """The tables are there: of two loads that make the catalog itself at once, DuckLake lets one fail."""
     accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(2)]
     catalog = {
         "DUCKLAKE_NAME": "lake",
         "CATALOG": f"sqlite:///{place}/lake.sqlite",
-        "STORAGE": Path(place, "lake").as_uri(),
+        "STORAGE__BUCKET_URL": Path(place, "lake").as_uri(),
     }
     settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
     env = {**os.environ, **with_ducklake(place), **settings}
     ducklake = "from tests.destinations.homes import HOMES; ducklake, at = HOMES['ducklake'], {!r}; "
     here = ducklake.format(str(place))
-    subprocess.run([sys.executable, "-c", f"{here}ducklake.connect(at)"], env=env, check=True)
+    pipeline = "dlt.pipeline('tables', destination=ducklake.connect(at), dataset_name='cf_invoices')"
+    tables = f"import dlt; from cf_invoice_source import create_tables; {here}create_tables({pipeline})"
+    subprocess.run([sys.executable, "-c", tables], env=env, check=True)
     command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "ducklake", "--quiet")
 
     begun = [
