@@ -530,6 +530,20 @@ def test_a_list_that_did_shrink_meanwhile_is_found_by_that_confirmation(
     assert walk.why_troubled == "the list shrank from 7 to 6 during the walk"
 
 
+def test_a_list_that_shrinks_during_the_second_look_has_moved_although_its_page_was_asked_for_before() -> (
+    None
+):
+    walk = walk_of("fedcba")
+    walk.take(page_of("fedcba", asked=1))
+    assert walk.wanted(9) == [3, 2]
+    walk.take(page_of("yxfedcba", asked=3))
+    walk.take(page_of("yxfedcba", asked=4))
+
+    assert walk.wanted(9) == [2]
+    assert walk.take(page_of("xfedcba", asked=2)) is Trouble.MOVED
+    assert walk.why_troubled == "the list shrank from 8 to 7 during the walk"
+
+
 def test_an_answer_that_is_as_old_as_the_one_in_doubt_does_not_confirm_the_length() -> None:
     """It was asked for before that one came: a draft may have been deleted since."""
     walk = walk_of("hgfedcba", HighWaterMark(8, "h", {2: "b", 4: "d", 6: "f"}))
