@@ -305,6 +305,15 @@ def test_the_frontier_must_stand_at_its_ordinal() -> None:
     assert walk.why_troubled == "x is no longer where it was in the list"
 
 
+def test_an_id_is_named_with_100_characters_at_most_and_may_be_any_text() -> None:
+    page = page_of("dcba")
+    walk = Walk(page, HighWaterMark(3, "ü" + 110 * "x"))
+
+    walk.take(page)
+
+    assert walk.why_troubled == f"\\xfc{99 * 'x'} is no longer where it was in the list"
+
+
 def test_an_unsettled_invoice_must_stand_at_its_ordinal() -> None:
     walk = walk_of("dcBa", HighWaterMark(4, "d", {2: "x"}))
 
