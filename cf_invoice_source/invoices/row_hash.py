@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
 from typing import Any
@@ -27,11 +28,13 @@ def row_hash_of(value: Any) -> str:
 
 
 def _written(value: Any) -> bytes:
-    """Write a value as JSON, equal ones alike."""
-    try:
-        return orjson.dumps(value, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
-    except TypeError:  # a whole number of more than 64 bits, or half of a pair in a text
-        return _JSON.encode(value).encode()
+    """Write a value as JSON in ASCII, equal ones alike."""
+    # orjson takes a quarter of the time. It has no whole numbers of more than 64 bits, and writes UTF-8.
+    with suppress(TypeError):
+        written = orjson.dumps(value, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
+        if written.isascii():
+            return written
+    return _JSON.encode(value).encode()
 
 
 def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:

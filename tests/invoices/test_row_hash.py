@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.row_hash import row_hash_of
@@ -92,3 +96,17 @@ def test_the_same_written_otherwise_has_the_same_hash(one: Any, other: Any) -> N
 )
 def test_the_hash_stays_the_same_between_versions_of_this_package(value: Any, digest: str) -> None:
     assert row_hash_of(value) == digest
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=JSON)
+def test_the_hash_is_that_of_pythons_json_in_ascii_however_it_is_written(value: Any) -> None:
+    written = json.dumps([value], sort_keys=True, separators=(",", ":"))
+
+    assert row_hash_of([value]) == sha256(written.encode()).hexdigest()[:32]
