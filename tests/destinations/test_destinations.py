@@ -369,12 +369,13 @@ def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
     }
     settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
     env = {**os.environ, **with_ducklake(place), **settings}
-    ducklake = "from tests.destinations.homes import HOMES; ducklake, at = HOMES['ducklake'], {!r}; "
-    here = ducklake.format(str(place))
+    here = "from tests.destinations.homes import HOMES, trust_extensions; trust_extensions(); "
+    here += f"ducklake, at = HOMES['ducklake'], {str(place)!r}; "
     pipeline = "dlt.pipeline('tables', destination=ducklake.connect(at), dataset_name='cf_invoices')"
     tables = f"import dlt; from cf_invoice_source import create_tables; {here}create_tables({pipeline})"
     subprocess.run([sys.executable, "-c", tables], env=env, check=True)
-    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "ducklake", "--quiet")
+    main = f"from cf_invoice_source.cli.main import main; {here}main()"
+    command = (sys.executable, "-c", main, "load", "--destination", "ducklake", "--quiet")
 
     begun = [
         subprocess.Popen(
