@@ -273,7 +273,7 @@ except SystemExit as ended:
 """
 
 
-def test_a_thousand_documents_take_no_more_memory_than_a_few(
+def test_hundreds_of_documents_take_no_more_memory_than_a_few(
     dlt_here: None,
     simulator: Simulator,
     account: Account,
@@ -281,9 +281,9 @@ def test_a_thousand_documents_take_no_more_memory_than_a_few(
     warehouse: Warehouse,
     place: Path,
 ) -> None:
-    """Each of 1 MiB: all of them together would take a gigabyte."""
+    """Each of 1 MiB: all of them together would take 300 MiB more."""
     simulator.serve_pdfs()
-    account.records += make_invoices(1_000)
+    account.records += make_invoices(300)
     command("load")
     simulator.faults.append(encoded(lambda pdf: pdf[:-6] + bytes(2**20) + pdf[-6:], None).only(path="/pdf"))
 
@@ -293,5 +293,5 @@ def test_a_thousand_documents_take_no_more_memory_than_a_few(
 
     exit_code, peak_mib = map(int, ended.stdout.split())
     assert exit_code == 0, ended.stderr
-    assert_whole(warehouse, place / "archive", 1_000)
+    assert_whole(warehouse, place / "archive", 300)
     assert peak_mib < 220  # 139 with 30 of 1 kB, 153 measured here
