@@ -502,11 +502,12 @@ def trust_extensions() -> None:
     """Have DuckDB not check 70 MB of extensions with each connection, which takes a quarter of a second."""
     import duckdb
 
-    unchecked = {"allow_unsigned_extensions": "true"}
-    connect = duckdb.connect
-    duckdb.connect = lambda *args, config=None, **more: connect(
-        *args, config={**(config or {}), **unchecked}, **more
-    )
+    connect: Any = duckdb.connect
+
+    def connect_trusting(*args: Any, config: Any = None, **more: Any) -> Any:
+        return connect(*args, config={**(config or {}), "allow_unsigned_extensions": "true"}, **more)
+
+    duckdb.connect = connect_trusting
 
 
 def main() -> None:
