@@ -22,6 +22,7 @@ _FORKS.set_forkserver_preload(
         "cf_invoice_source.runner",
         "dlt.destinations.impl.duckdb.duck",
         "dlt.destinations.impl.postgres.postgres",
+        "tests.support.hints",
     ]
 )
 
