@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
-from iso4217 import Currency
-
 STRIPE_EXPONENTS: Mapping[str, int] = {"ISK": 2, "MGA": 0, "UGX": 2}
 """Currencies whose minor unit at Stripe is not that of ISO 4217.
 
@@ -36,6 +34,8 @@ def money_of(currency: str, minor: Iterable[Decimal]) -> Money:
 
 def exponent_of(currency: str) -> int | None:
     """Say how many decimals a currency has at Stripe; None if ISO 4217 does not know it."""
+    from iso4217 import Currency
+
     code = currency.upper()
     try:
         return STRIPE_EXPONENTS.get(code, Currency(code).exponent)

@@ -97,10 +97,9 @@ def read_record(record: Any, digits: int | None = None) -> Item:
     `digits` is how many significant digits of a number the destination keeps; None for no limit.
     """
     try:
-        row = _row_of(record, digits)
+        row, said = _row_of(record, digits)
     except UnstorableValue as reason:
         return Reject(_id_of(record), record, row_hash_of(record), str(reason))
-    said = _as_read(record, row)
     invoice_id = row.pop("id") or None
     identity = invoice_id or "anonymous:" + row_hash_of([said.get(name) for name in _NEVER_CHANGES])
     return Invoice(
@@ -124,33 +123,48 @@ def _id_of(record: Any) -> str | None:
         return None
 
 
-def _row_of(record: Any, digits: int | None) -> dict[str, Any]:
-    """Read the documented fields, and add the unknown ones.
+def _row_of(record: Any, digits: int | None) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Read the documented fields, and add the unknown ones. Give the row, and what the record says.
 
-    A field that cannot be read is kept in `more_fields` as it was sent. If it is an amount or the currency,
-    the record is refused with `UnstorableValue`.
+    What it says has each field in its usual JSON type, so that "1999" for 1999 is not a change. A field that
+    cannot be read is kept in `more_fields` as it was sent. If it is an amount or the currency, the record is
+    refused with `UnstorableValue`.
     """
     if isinstance(record, DuplicateKeys):
         raise UnstorableValue(f"the record has the field {values.printable(record.name)} twice")
     if not isinstance(record, dict):
         raise UnstorableValue("the record is not an object")
-    row: dict[str, Any] = {}
-    unread: dict[str, Any] = {}
-    for name, field in FIELDS.items():
-        given = record.get(name)
-        try:
-            value = field.read(name, given)
-            row[name] = value if digits is None else _fitting(name, value, digits)
-        except UnstorableValue:
-            if name in _REQUIRED:
-                raise
-            row[name], unread[name] = None, given
+    row, unread, said = _read_fields(record, digits)
     unknown = record.keys() - FIELDS.keys()
     if unknown:
         _take_over({name: record[name] for name in sorted(unknown)}, digits, row, unread)
     if unread:
         row[MORE_FIELDS] = unread
-    return row
+    return row, {**record, **said} if said else record
+
+
+def _read_fields(
+    record: Mapping[str, Any], digits: int | None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Read the documented fields: give the values, what cannot be read, and what is said in another type."""
+    row: dict[str, Any] = {}
+    unread: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+    for name, read, usual in _READERS:
+        given = record.get(name)
+        try:
+            row[name] = value = _fitting(name, read(name, given), digits)
+        except UnstorableValue:
+            if name in _REQUIRED:
+                raise
+            row[name], unread[name] = None, given
+        else:
+            if value is not given and type(given) not in usual:
+                said[name] = value
+    sent, created = record.get("created"), row["created"]
+    if created and not (type(sent) is int and sent < values.MILLISECONDS_FROM):
+        said["created"] = Decimal((created - values.EPOCH) // values.MICROSECOND) / 1_000_000
+    return row, unread, said
 
 
 def _take_over(
@@ -187,27 +201,15 @@ def _fitting(name: str, value: Any, digits: int | None) -> Any:
     return value
 
 
-def _as_read(record: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a record with its fields in their usual JSON types, so that "1999" for 1999 is not a change."""
-    said = {
-        name: row[name]
-        for name, kinds in _USUAL.items()
-        if type(record.get(name)) not in kinds and row[name] is not None
-    }
-    sent, created = record.get("created"), row["created"]
-    if created and not (type(sent) is int and sent < values.MILLISECONDS_FROM):
-        said["created"] = Decimal((created - values.EPOCH) // values.MICROSECOND) / 1_000_000
-    return {**record, **said} if said else record
-
-
 _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
     "decimal": (int, Decimal),
     "bigint": (int, Decimal),
     "bool": (bool,),
+    "timestamp": (int, Decimal, str),  # which of them it was, `_read_fields` looks at apart
 }
-_USUAL = {name: _JSON_TYPES[field.type] for name, field in FIELDS.items() if name != "created"}
-"""The JSON types in which a field is usually sent; `created` has more of them, and is handled apart."""
+_READERS = tuple((name, field.read, _JSON_TYPES[field.type]) for name, field in FIELDS.items())
+"""By field: what reads it, and the JSON types in which it is usually sent."""
 
 
 def _checked(name: str, value: Any, depth: int) -> Any:

@@ -8,6 +8,8 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
 from cf_invoice_source.invoices.values import INTEGER_DIGITS, WIDE
 
@@ -21,7 +23,15 @@ def row_hash_of(value: Any) -> str:
         value = {name: item for name, item in value.items() if item is not None and name != "invoice_pdf"}
     if isinstance(value, DuplicateKeys):
         value = DuplicateKeys(tuple(pair for pair in value.pairs if pair[0] != "invoice_pdf"))
-    return sha256(_JSON.encode(value).encode()).hexdigest()[:32]
+    return sha256(_written(value)).hexdigest()[:32]
+
+
+def _written(value: Any) -> bytes:
+    """Write a value as JSON, equal ones alike."""
+    try:
+        return orjson.dumps(value, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError:  # a whole number of more than 64 bits, or half of a pair in a text
+        return _JSON.encode(value).encode()
 
 
 def _plain(value: Decimal | DuplicateKeys | HugeNumber) -> Any:

@@ -32,9 +32,11 @@ class RowFile:
     def add(self, rows: Rows) -> None:
         """Write rows; the file may have at most `MOST_ROWS`."""
         line = b'%b,"_dlt_load_id":"%b","_dlt_id":"%b"}\n'
+        lines = []
         for row, dlt_id in zip(rows, generate_dlt_ids(len(rows)), strict=True):
             self._decide(row)
-            self._lines.write(line % (json.dumpb(row)[:-1], self._load_id, dlt_id.encode()))
+            lines.append(line % (json.dumpb(row)[:-1], self._load_id, dlt_id.encode()))
+        self._lines.write(b"".join(lines))  # at once: after each write this thread waits for those that fetch
         self.rows += len(rows)
 
     def close(self) -> bool:

@@ -645,7 +645,7 @@ def test_help_and_usage_errors_do_not_import_dlt(arguments: list[str], exit_code
 
 
 @pytest.mark.slow
-def test_a_load_imports_neither_pandas_nor_arrow(
+def test_a_load_imports_neither_pandas_nor_arrow_nor_the_table_of_currencies(
     simulator: Simulator, account: Account, warehouse: Warehouse
 ) -> None:
     """They cost start-up and memory. Nothing may even look for them: here they need not be installed."""
@@ -654,7 +654,7 @@ def test_a_load_imports_neither_pandas_nor_arrow(
         "import sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name in {'pandas', 'pyarrow'}: print('asked for', name)\n"
+        "        if name in {'pandas', 'pyarrow', 'iso4217'}: print('asked for', name)\n"
         "sys.meta_path.insert(0, Watch())\n"
         "from cf_invoice_source.cli.main import main; main()"
     )

@@ -215,6 +215,11 @@ def test_where_nothing_was_stored_nothing_is_lost(stored: Any) -> None:
     assert from_dict(stored).lost == ""
 
 
+def test_a_number_is_read_up_to_what_any_column_holds() -> None:
+    assert from_dict(to_dict(BOOKMARK) | {"unlisted": 10**15}).unlisted == 10**15
+    assert from_dict(to_dict(BOOKMARK) | {"unlisted": 10**15 + 1}).lost == "the bookmark cannot be read"
+
+
 def test_the_last_second_of_the_calendar_is_read() -> None:
     stored = to_dict(BOOKMARK) | {"full_sync_at": 253_402_300_799}
 

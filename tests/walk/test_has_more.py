@@ -397,6 +397,18 @@ def make(kind: str, number: int) -> Any:
     return make_invoice(id=f"in_{number}" if kind == "id" else None, created=number // 2)
 
 
+def test_the_count_covers_a_record_without_id_down_to_the_oldest() -> None:
+    """The fourth of three records on a page 2 of two each would have the ordinal 0."""
+    listing = Listing[Item]()
+    listing.take(make_page(make_invoice(id="in_3"), make_invoice(id="in_2"), per_page=2, total_count=3))
+
+    page = make_page(
+        make_invoice(id=None, created=1), make_invoice(id=None, created=0), asked=2, per_page=2, total_count=3
+    )
+
+    assert listing.take(page).new == 1
+
+
 @pytest.mark.parametrize(("asked", "new"), [(1, 2), (2, 0)])
 def test_records_without_id_that_the_count_does_not_cover_are_taken_from_page_1_alone(
     asked: int, new: int

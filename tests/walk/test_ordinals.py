@@ -305,6 +305,15 @@ def test_the_frontier_must_stand_at_its_ordinal() -> None:
     assert walk.why_troubled == "x is no longer where it was in the list"
 
 
+def test_an_id_is_named_with_100_characters_at_most_and_may_be_any_text() -> None:
+    page = page_of("dcba")
+    walk = Walk(page, HighWaterMark(3, "ü" + 110 * "x"))
+
+    walk.take(page)
+
+    assert walk.why_troubled == f"\\xfc{99 * 'x'} is no longer where it was in the list"
+
+
 def test_an_unsettled_invoice_must_stand_at_its_ordinal() -> None:
     walk = walk_of("dcBa", HighWaterMark(4, "d", {2: "x"}))
 
@@ -528,6 +537,20 @@ def test_a_list_that_did_shrink_meanwhile_is_found_by_that_confirmation(
 
     assert walk.take(page_of("fedcba", asked=page)) is Trouble.MOVED
     assert walk.why_troubled == "the list shrank from 7 to 6 during the walk"
+
+
+def test_a_list_that_shrinks_during_the_second_look_has_moved_although_its_page_was_asked_for_before() -> (
+    None
+):
+    walk = walk_of("fedcba")
+    walk.take(page_of("fedcba", asked=1))
+    assert walk.wanted(9) == [3, 2]
+    walk.take(page_of("yxfedcba", asked=3))
+    walk.take(page_of("yxfedcba", asked=4))
+
+    assert walk.wanted(9) == [2]
+    assert walk.take(page_of("xfedcba", asked=2)) is Trouble.MOVED
+    assert walk.why_troubled == "the list shrank from 8 to 7 during the walk"
 
 
 def test_an_answer_that_is_as_old_as_the_one_in_doubt_does_not_confirm_the_length() -> None:
