@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from psycopg2.extensions import parse_dsn
+
+from tests.support.elsewhere import Elsewhere
 
 PROJECT = Path(__file__).parents[2] / "pipelines" / "dbt"
 
@@ -57,37 +57,19 @@ class Dbt:
             self.project / "target" / ("sources.json" if "freshness" in arguments else "run_results.json")
         )
         results.unlink(missing_ok=True)
-        said = self.project.with_name(f"{self.project.name}.said")
-        said.unlink(missing_ok=True)
-        exit_code = _ask(
-            arguments=["--no-use-colors", *arguments],
-            directory=str(self.project),
+        exit_code, said = _dbt().run(
+            *("--no-use-colors", *arguments),
+            directory=self.project,
             environment={**os.environ, **environment},
-            said=str(said),
         )
         found = json.loads(results.read_text())["results"] if results.exists() else []
         names = {each["unique_id"].split(".")[2]: each["status"] for each in found}
-        return Built(exit_code, said.read_text(encoding="utf-8"), names)
+        return Built(exit_code, said, names)
 
 
 @cache
-def _warm() -> subprocess.Popen[str]:
-    """Begin a process that ends with this one."""
-    return subprocess.Popen(
-        [dbt_programs() / "python", "-I", Path(__file__).with_name("dbt_warm.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _ask(**run: Any) -> int:
-    """Have it run dbt; give the exit code."""
-    warm = _warm()
-    assert warm.stdin
-    assert warm.stdout
-    print(json.dumps(run), file=warm.stdin, flush=True)
-    return int(warm.stdout.readline())
+def _dbt() -> Elsewhere:
+    return Elsewhere(dbt_programs() / "python", "dbt_run.py", os.environ)
 
 
 def copy_project(folder: Path) -> Dbt:
