@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 class Elsewhere:
-    """A process of another Python that has imported a program of this directory; it ends with this process."""
+    """A process of another Python that has imported a program of this directory."""
 
     def __init__(self, python: Path, program: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
