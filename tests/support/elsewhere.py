@@ -15,7 +15,7 @@ class Elsewhere:
 
     def __init__(self, python: Path, program: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [python, "-I", HERE / "fork_elsewhere.py", HERE / program],
+            [python, HERE / "fork_elsewhere.py", HERE / program],
             env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

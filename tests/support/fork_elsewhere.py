@@ -1,6 +1,6 @@
 """Runs a program in forks of one process, in its own Python: to import it takes longer than the rest.
 
-    python -I fork_elsewhere.py FILE
+    python fork_elsewhere.py FILE
 
 FILE is imported once. Each line on stdin is a run of its `main` in JSON: arguments, directory, environment,
 and the file of what it says. The answer is a line with the exit code.
@@ -30,6 +30,7 @@ def become(run: dict[str, Any]) -> None:
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # for what is said while FILE is imported
+    del sys.path[0]  # in this directory is a dbt, too
     program = runpy.run_path(sys.argv[1])["main"]
     for line in sys.stdin:
         child = os.fork()
