@@ -28,7 +28,7 @@ def load_demo(pipeline: dlt.Pipeline, out: Output, settings: dict[str, Any]) -> 
     stored = StoredRows(pipeline)
     account_id, invoice_id = _oldest()
     row = stored.rows(account_id, {invoice_id}).get(invoice_id)
-    runs = max(stored.sync_numbers().values(), default=0)
+    runs = max(stored.syncs_so_far().values(), default=0)
     with simulated(_world_after(runs, read_time(row["created"]) if row else None), out) as simulator:
         return load(pipeline, **simulator, **settings)
 
@@ -39,7 +39,7 @@ def world_loaded(ref: DatasetRef) -> World:
         if not dataset:
             return demo_world()
         queries = DocumentQueries(dataset)
-        runs = max(queries.sync_numbers(), default=0)
+        runs = max(queries.syncs_so_far().values(), default=0)
         _, invoice_id = _oldest()
         created = next((row["created"] for row in queries.invoices() if row["id"] == invoice_id), None)
         return _world_after(max(runs - 1, 0), created)

@@ -135,6 +135,7 @@ class Accounts:
         capabilities = self.stored.capabilities
         if capabilities.limit:
             notify(capabilities.limit)
+        numbers = self.stored.syncs_so_far(self.job.type)
         wrong, compare = self._examine()
         asked = "a range of created is loaded" if is_range else "asked for" * self.job.full
         account_ids = account_ids_of(self.job, self._client)
@@ -142,7 +143,6 @@ class Accounts:
         self.unlisted = ()
         if not self.job.account_ids:
             self.unlisted = tuple(sorted(bookmarks.keys() - set(account_ids)))
-        numbers = self.stored.sync_numbers()
         self.accounts = [self._account(each, numbers.get(each, 0) + 1) for each in account_ids]
         self._counters.begin(len(self.accounts))
         counts = self.stored.counts()
@@ -167,7 +167,6 @@ class Accounts:
 
     def _examine(self) -> tuple[str, Compare]:
         """Return why every account needs a full walk (empty if it does not), and how to compare rows."""
-        self.stored.check_type(self.job.type)
         missing = self.stored.missing_schema()
         if missing:
             self.stored.recreate_tables()  # all rows have to be written again, even if their hash is the same

@@ -94,10 +94,6 @@ class DocumentQueries(TableReader):
         types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
         return next((each for each in get_args(InvoiceType) if each in types), None)
 
-    def sync_numbers(self) -> list[int]:
-        """Give the number of each account's last sync."""
-        return [row[0] or 0 for row in self._query("SELECT max({sync_number}) FROM {invoice_syncs}")]
-
 
 def _knowing_documents(client: JobClientBase) -> JobClientBase:
     """Let a client of files know the table of documents, which is not in the schema of a load."""

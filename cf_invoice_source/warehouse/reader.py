@@ -29,6 +29,9 @@ from cf_invoice_source.warehouse.destination import destination_capabilities, sq
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, JobClientBase
 
+MOST = 2**63 - 1
+"""What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
+
 
 class TableReader:
     """Queries our tables; of each row the newest version counts. A missing table reads as empty."""
@@ -80,16 +83,23 @@ class TableReader:
 
         Take all rows before anything else is asked: on one connection, DuckDB has one answer at a time.
         """
+        with suppress(DestinationUndefinedEntity):
+            yield from self._ask(select, *args)
+
+    def _query_all(self, *selects: str) -> list[Any]:
+        """Give the rows of several SELECTs with the same columns: as one query, if all tables are there."""
+        try:
+            return list(self._ask(" UNION ALL ".join(selects)))
+        except DestinationUndefinedEntity:
+            return [row for select in selects for row in self._query(select)]
+
+    def _ask(self, select: str, *args: Any) -> Iterator[Any]:
         with self.connected() as client:
             if not client:
                 return
             query = select.format_map(self._names(client))
             # Some drivers fail at a row with a time that Python does not know.
-            with (
-                suppress(DestinationUndefinedEntity),
-                translated_driver_errors(),
-                client.execute_query(query, *args) as cursor,
-            ):
+            with translated_driver_errors(), client.execute_query(query, *args) as cursor:
                 for rows in cursor.iter_fetch(1_000):
                     yield from rows
 
@@ -111,12 +121,24 @@ class TableReader:
         names[PIPELINE_STATE_TABLE_NAME] = client.make_qualified_table_name(PIPELINE_STATE_TABLE_NAME)
         return names
 
-    def check_type(self, invoice_type: InvoiceType) -> None:
-        """Check that there are no invoices of another type."""
-        types = {row[0] for row in self._query("SELECT DISTINCT {type} FROM {invoice_syncs}")}
-        if others := types - {invoice_type, None}:
+    def syncs_so_far(self, invoice_type: InvoiceType | None = None) -> dict[str, int]:
+        """Give the number of the last sync of each account.
+
+        Raises:
+            MixedTypesError: There are invoices of another type than the one that is given.
+        """
+        by_type = "{account_id}, {type}"
+        syncs = self._query(
+            f"SELECT {by_type}, max({{sync_number}}) FROM {{invoice_syncs}} GROUP BY {by_type}"
+        )
+        others = {type_ for _, type_, _ in syncs} - {invoice_type, None} if invoice_type else ()
+        if others:
             cause = f"The dataset holds invoices of type {', '.join(sorted(others))}, not {invoice_type}."
             raise MixedTypesError(cause, remedy="load each type into a dataset of its own, with --dataset")
+        numbers = Counter[str]()
+        for account_id, _, number in syncs:
+            numbers[account_id] = max(numbers[account_id], min(number or 0, MOST - 1))
+        return numbers
 
     def check_owner(self, tables: Mapping[str, Table] = TABLES) -> None:
         """Check that no table of another program has the name of one of ours."""
@@ -136,13 +158,13 @@ class TableReader:
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
         """Count each account's invoices and current rejects."""
-        select = "SELECT {account_id}, count(*) FROM "
-        by_account = " GROUP BY {account_id}"
-        invoices = dict(self._query(select + "{invoices}" + by_account))
-        rejects = dict(self._query(select + "{invoice_rejects} WHERE {resolved_at} IS NULL" + by_account))
-        accounts = invoices.keys() | rejects.keys()
-        counts = {each: (invoices.get(each, 0), rejects.get(each, 0)) for each in accounts}
-        return defaultdict(lambda: (0, 0), counts)
+        invoices = "SELECT {account_id}, count(*), 0 FROM {invoices} GROUP BY {account_id}"
+        rejects = "SELECT {account_id}, 0, count(*) FROM {invoice_rejects} WHERE {resolved_at} IS NULL"
+        counts = defaultdict[str, tuple[int, int]](lambda: (0, 0))
+        for account_id, *more in self._query_all(invoices, rejects + " GROUP BY {account_id}"):
+            held, rejected = counts[account_id]
+            counts[account_id] = (held + more[0], rejected + more[1])
+        return counts
 
     def reject_reasons(self) -> Mapping[str, tuple[str, ...]]:
         """Say why records of each account are rejected now, each reason once."""

@@ -23,7 +23,7 @@ from cf_invoice_source.warehouse.dlt_names import FilesystemClient, JobClientBas
 from cf_invoice_source.warehouse.lease import lease
 from cf_invoice_source.warehouse.ownership import claim_dataset
 from cf_invoice_source.warehouse.questions import Held, Question
-from cf_invoice_source.warehouse.reader import TableReader, bookmarks_in, can_be_asked
+from cf_invoice_source.warehouse.reader import MOST, TableReader, bookmarks_in, can_be_asked
 from cf_invoice_source.warehouse.state import check_state
 
 _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
@@ -35,9 +35,6 @@ _AS_ONE_LIST: Mapping[str | None, tuple[str, Callable[[list[str]], Any]]] = {
 
 _MOST_VALUES, _MOST_IN_ONE_LIST = 1_000, 50_000
 """How many values one query gets, so that its text stays short; and where they are one list."""
-
-MOST = 2**63 - 1
-"""What a BIGINT holds: a number that was counted further by hand stays where it can be written."""
 
 
 class StoredRows(TableReader):
@@ -136,11 +133,6 @@ class StoredRows(TableReader):
         claim_dataset(client, self._pipeline.pipeline_name)
         return lease(client.fs_client, dataset_path_of(client), wait_s=wait_s)
 
-    def sync_numbers(self) -> dict[str, int]:
-        """Give the number of the last sync of each account."""
-        syncs = "SELECT {account_id}, max({sync_number}) FROM {invoice_syncs} GROUP BY {account_id}"
-        return {account_id: min(number or 0, MOST - 1) for account_id, number in self._query(syncs)}
-
     def held(self, questions: Sequence[Question]) -> dict[str, Held]:
         """Look up what is held of several accounts. The number of queries does not depend on how many."""
         invoices = self._invoices(questions)
@@ -160,7 +152,7 @@ class StoredRows(TableReader):
     def accounts(self) -> set[str]:
         """Name the accounts of which anything is held beside invoices."""
         selects = [f"SELECT DISTINCT {{account_id}} FROM {{{each}}}" for each in (CHANGES, REJECTS)]
-        return {row[0] for select in selects for row in self._query(select)}
+        return {row[0] for row in self._query_all(*selects)}
 
     def reject_rows(self, account_id: str, keys: AbstractSet[str]) -> list[dict[str, Any]]:
         """Fetch the rows of these current rejects."""

@@ -61,7 +61,7 @@ def test_these_are_the_currencies_whose_minor_unit_is_another_at_stripe() -> Non
 @pytest.mark.parametrize(
     ("currency", "minor", "money"),
     [
-        ("usd", ["1999", "1"], Money("USD", Decimal("20.00"))),
+        ("usd", ["1999", "1"], Money("USD", Decimal("20.00"), is_minor=False)),
         ("ISK", ["500"], Money("ISK", Decimal("5.00"))),
         ("jpy", [], Money("JPY", Decimal(0))),
         ("doge", ["1999", "1"], Money("doge", Decimal("2E+3"), is_minor=True)),

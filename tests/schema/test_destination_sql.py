@@ -407,8 +407,7 @@ def sent(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     keys = {"a:1"}
     with stored.connected():
         stored.missing_schema()
-        stored.check_type("all")
-        stored.sync_numbers()
+        stored.syncs_so_far("all")
         stored.stored_states()
         stored.held([Question("a", IDS), *(Question(f"{each:032x}", SOME) for each in range(1_500))])
         stored.held([Question("a", IDS, lambda _: True, lambda _: True, needs_rejects=True)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -675,6 +676,15 @@ def test_a_walk_that_begins_again_drops_what_it_has_seen() -> None:
     assert walked.rows == truth.invoices()
 
 
+def test_a_walk_that_begins_again_asks_again_for_pages_that_were_on_their_way() -> None:
+    truth = a_truth(12)
+    truth.records[4]["status"] = "draft"
+
+    walked = walk(truth, ahead=4, changes={4: delete_draft})
+
+    assert walked.asked == [1, 6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1]
+
+
 def test_a_walk_that_begins_again_does_not_go_on_where_its_own_package_ended() -> None:
     """What lies below that end may be what moved, so only a whole walk verifies something."""
     truth = a_truth(12)
@@ -885,6 +895,7 @@ def test_a_walk_by_has_more_is_cut_into_packages_that_claim_nothing() -> None:
     assert walked.ids == [["in_7", "in_6", "in_5", "in_4"], ["in_3", "in_2", "in_1"]]
     assert walked.batches[0].bookmark is None
     assert walked.batches[0].end is None
+    assert walked.batches[0].figures.records_read == 4
 
 
 def test_a_list_that_always_says_that_more_follow_is_loaded_but_not_verified() -> None:
@@ -935,6 +946,16 @@ def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ApiChangedError, match="does not end: 20 pages"):
         walk(truth, changes=dict.fromkeys(range(2, 100), then(arrive, arrive, arrive)))
+
+
+@pytest.mark.parametrize(("most", "ends"), [(5, True), (4, False)])
+def test_a_walk_may_ask_for_as_many_pages_as_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, most: int, ends: bool
+) -> None:
+    monkeypatch.setattr("cf_invoice_source.walk.walker.MAX_PAGES", most)
+
+    with nullcontext() if ends else pytest.raises(ApiChangedError, match="does not end: 4 pages"):
+        assert walk(a_truth(8)).asked == [1, 4, 3, 2, 1]
 
 
 def test_what_was_asked_for_before_the_rest_was_read_is_asked_for_again_to_confirm_it() -> None:
