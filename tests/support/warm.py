@@ -22,7 +22,6 @@ _FORKS.set_forkserver_preload(
         "cf_invoice_source.runner",
         "dlt.destinations.impl.duckdb.duck",
         "dlt.destinations.impl.postgres.postgres",
-        "tests.support.hints",
     ]
 )
 
@@ -69,6 +68,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
+    import tests.support.hints  # noqa: F401 - for what it does to dlt
+
     first, *rest = arguments
     sys.argv = rest if first in {"-m", "-c"} else [*arguments]
     if first == "-m":
