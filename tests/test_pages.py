@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -297,6 +297,7 @@ def test_the_shell_of_dagster_starts_its_page(beside: Path, told: Callable[[str]
             while not _is_served("http://127.0.0.1:3000/server_info"):
                 assert process.poll() is None
                 assert monotonic() < ends_at
+                sleep(0.2)  # it needs the processor
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
