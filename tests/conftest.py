@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, local
@@ -183,14 +183,21 @@ def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
     return database
 
 
-@pytest.fixture
-def mariadb() -> Iterator[MariaDB]:
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDB]:
     """A running MariaDB. Where it is not installed, its tests are skipped, but never in CI."""
     if not is_installed():
         missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with mariadb_running() as server:
         yield server
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDB) -> MariaDB:
+    """A MariaDB as it is after its installation: without a database, and with its usual collation."""
+    mariadb_server.begin_anew()
+    return mariadb_server
 
 
 class Load(Protocol):
@@ -277,7 +284,18 @@ def run_python(*arguments: str, env: Mapping[str, str | None] | None = None, tim
 
 def run_warm(*arguments: str, env: Mapping[str, str | None] | None = None) -> Ended:
     """Run Python as a process of its own that has dlt already: where what is imported does not matter."""
-    return Ended(*warm.run(arguments, _environment(env), timeout_s=60))
+    return Ended(*warm.begin(arguments, _environment(env)).end(timeout_s=60))
+
+
+def run_at_once(
+    commands: Iterable[Sequence[str]], environments: Iterable[Mapping[str, str | None]]
+) -> list[Ended]:
+    """Run `cf-invoices` with each of these arguments at the same time, in a process for each."""
+    begun = [
+        warm.begin(("-m", "cf_invoice_source", *arguments), _environment(env))
+        for arguments, env in zip(commands, environments, strict=True)
+    ]
+    return [Ended(*each.end(timeout_s=300)) for each in begun]
 
 
 def _environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_status_shows_characters_whatever_a_cell_holds(
 
 
 @pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cell=st.sampled_from([*CELLS]), text=texts)
 def test_status_shows_characters_whatever_a_cell_holds_by_chance(
     cells: Callable[[str, str], None], command: Command, cell: str, text: str
@@ -218,11 +218,12 @@ def test_a_command_shows_characters_and_asks_for_accounts_only_whatever_the_api_
 
     check_screen(ended)
     check_requests(simulator)
-    check_screen(command("status"))
+    if name == "load":
+        check_screen(command("status"))
 
 
 @pytest.mark.slow
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from([*FIELDS]), text=texts)
 def test_a_command_shows_characters_whatever_the_api_says_by_chance(
     simulator: Simulator,

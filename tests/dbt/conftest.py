@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -57,10 +58,22 @@ class Store:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+IN_DUCKDB = {"CF_INVOICES_DUCKDB_FILE": "../warehouse.duckdb"}
+"""The same for all: with another profile dbt would read the project anew."""
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, which dbt has read: that takes as long as to build the models."""
+    dbt = copy_project(tmp_path_factory.mktemp("parsed") / "dbt")
+    assert dbt.run("parse", **IN_DUCKDB).exit_code == 0
+    return dbt.project
+
+
 @pytest.fixture
-def in_duckdb(warehouse: Warehouse, dlt_here: None, tmp_path: Path) -> Store:
-    settings = {"CF_INVOICES_DUCKDB_FILE": str(warehouse.path)}
-    return Store("duckdb", warehouse.query, copy_project(tmp_path / "dbt"), settings)
+def in_duckdb(warehouse: Warehouse, dlt_here: None, parsed: Path, tmp_path: Path) -> Store:
+    shutil.copytree(parsed, tmp_path / "dbt")
+    return Store("duckdb", warehouse.query, Dbt(tmp_path / "dbt"), IN_DUCKDB)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ import pytest
 from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.warehouse.lease import lease, make_once
-from tests.conftest import Command, Ended, run_python
+from tests.conftest import Command, Ended, run_at_once, run_python
 from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.mariadb import MariaDB
@@ -330,31 +330,29 @@ def test_a_file_format_that_the_destination_does_not_take_is_a_setting_to_mend(
 def test_several_pipelines_at_once_do_what_the_page_says(
     name: str, world: World, simulator: Simulator, place: Path, request: pytest.FixtureRequest
 ) -> None:
-    accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(4)]
+    accounts = [world.add_account(f"Account {number}", invoices=30) for number in range(3)]
     home, at = HOMES[name], place_of(name, place, request)
     assert home.command
     destination, setting, value = home.command
     env = {
-        **os.environ,
         f"DESTINATION__{destination.upper()}__{setting}": value.format(at=at),
         **{f"SOURCES__CF_INVOICE_SOURCE__{name.upper()}": value for name, value in home.settings.items()},
     }
-    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", destination, "--quiet")
+    command = ("load", "--destination", destination, "--quiet")
 
-    begun = [
-        subprocess.Popen(
-            [*command, "--pipeline-name", f"p{number}", "--account", account.id],
-            env=env,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number, account in enumerate(accounts)
-    ]
-    ended = [(each.communicate(timeout=120)[1], each.returncode) for each in begun]
+    ended = run_at_once(
+        [
+            [*command, "--pipeline-name", f"p{number}", "--account", account.id]
+            for number, account in enumerate(accounts)
+        ],
+        [env] * 3,
+    )
 
     done = 3 if name in {"parquet", "jsonl"} else 0  # loaded, and never verified
-    loaded = [account for account, (_, code) in zip(accounts, ended, strict=True) if code == done]
-    assert len(loaded) == (1 if home.at_once == "refused" else 4), ended
+    loaded = [account for account, each in zip(accounts, ended, strict=True) if each.exit_code == done]
+    refused = [each for each in ended if each.exit_code == 1 and "takes no other one" in each.stderr]
+    assert len(refused) == (2 if home.at_once == "refused" else 0), ended
+    assert len(loaded) == 3 - len(refused), ended
     held = {(row["account_id"], row["id"]) for row in home.look(str(at), "invoices")}
     assert held == {(account.id, record["id"]) for account in loaded for record in account.records}
 
@@ -371,12 +369,13 @@ def test_two_pipelines_at_once_into_ducklake_do_what_the_page_says(
     }
     settings = {f"DESTINATION__DUCKLAKE__CREDENTIALS__{name}": value for name, value in catalog.items()}
     env = {**os.environ, **with_ducklake(place), **settings}
-    ducklake = "from tests.destinations.homes import HOMES; ducklake, at = HOMES['ducklake'], {!r}; "
-    here = ducklake.format(str(place))
+    here = "from tests.destinations.homes import HOMES, trust_extensions; trust_extensions(); "
+    here += f"ducklake, at = HOMES['ducklake'], {str(place)!r}; "
     pipeline = "dlt.pipeline('tables', destination=ducklake.connect(at), dataset_name='cf_invoices')"
     tables = f"import dlt; from cf_invoice_source import create_tables; {here}create_tables({pipeline})"
     subprocess.run([sys.executable, "-c", tables], env=env, check=True)
-    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "ducklake", "--quiet")
+    main = f"from cf_invoice_source.cli.main import main; {here}main()"
+    command = (sys.executable, "-c", main, "load", "--destination", "ducklake", "--quiet")
 
     begun = [
         subprocess.Popen(
@@ -416,49 +415,23 @@ def test_iceberg_tables_take_one_pipeline_and_say_so_before_anything_is_asked_fo
     assert told.rows("invoices") == told.truth()
 
 
-def test_of_pipelines_that_begin_with_iceberg_at_once_one_loads(
-    simulator: Simulator, account: Account, place: Path
-) -> None:
-    account.records += make_invoices(3)
-    env = {
-        **os.environ,
-        "DESTINATION__FILESYSTEM__BUCKET_URL": f"{place}/files",
-        "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "iceberg",
-    }
-    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "filesystem", "--quiet")
-
-    begun = [
-        subprocess.Popen([*command, "--pipeline-name", f"p{number}"], env=env, stderr=subprocess.PIPE)
-        for number in range(3)
-    ]
-    ended = [(each.communicate()[1], each.returncode) for each in begun]
-
-    assert sorted(code for _, code in ended) == [0, 1, 1]
-    assert sum(b"takes no other one" in said for said, _ in ended) == 2
-    assert len(HOMES["iceberg"].look(str(place), "invoices")) == 3
-
-
 def test_machines_that_load_iceberg_at_once_wait_for_each_other(
     simulator: Simulator, account: Account, place: Path
 ) -> None:
     """The same pipeline, each with a working directory of its own: no lock of the operating system helps."""
     account.records += make_invoices(30)
     env = {
-        **os.environ,
         "DESTINATION__FILESYSTEM__BUCKET_URL": f"{place}/files",
         "SOURCES__CF_INVOICE_SOURCE__TABLE_FORMAT": "iceberg",
     }
-    command = (sys.executable, "-m", "cf_invoice_source", "load", "--destination", "filesystem", "--json")
+    command = ("load", "--destination", "filesystem", "--json")
 
-    begun = [
-        subprocess.Popen(
-            command, env={**env, "DLT_DATA_DIR": f"{place}/machine_{number}"}, stdout=subprocess.PIPE
-        )
-        for number in range(3)
-    ]
-    said = [json.loads(each.communicate(timeout=300)[0]) for each in begun]
+    ended = run_at_once(
+        [command] * 3, [env | {"DLT_DATA_DIR": f"{place}/machine_{number}"} for number in range(3)]
+    )
 
-    assert [each.returncode for each in begun] == [0, 0, 0]
+    assert [each.exit_code for each in ended] == [0, 0, 0]
+    said = [json.loads(each.stdout) for each in ended]
     assert sorted(each["accounts"][0]["sync_number"] for each in said) == [1, 2, 3]
     assert sorted(each["accounts"][0]["new"] for each in said) == [0, 0, 30]
     held = [row["id"] for row in HOMES["iceberg"].look(str(place), "invoices")]

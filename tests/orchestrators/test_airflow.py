@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,11 @@ import pytest
 
 from cf_invoice_source.simulator import Simulator, World
 from tests.conftest import Warehouse
+from tests.support.elsewhere import Elsewhere
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES, make_fleet
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.postgres import Database
-
-RUN = Path(__file__).parents[1] / "support" / "airflow_run.py"
-
-
-@pytest.fixture(scope="module")
-def metadata(airflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty metadata database: to make it takes half as long as to run the DAG."""
-    home = tmp_path_factory.mktemp("airflow")
-    env = {**os.environ, "AIRFLOW_HOME": str(home), "HOME": str(home)}
-    subprocess.run(
-        [airflow_python, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True
-    )
-    return home / "airflow.db"
 
 
 @dataclass(frozen=True)
@@ -61,33 +50,44 @@ class Ran:
 class Airflow:
     """An installation with nothing but our DAG."""
 
-    def __init__(self, python: str, metadata: Path, home: Path) -> None:
-        self._python, self._home = python, home
-        (home / "dags").mkdir(parents=True)
-        shutil.copy(metadata, home / "airflow.db")
+    def __init__(self, python: str, home: Path) -> None:
+        self._home = home
+        self._env = {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
+        env = {**os.environ, **self._env, "HOME": str(home)}
+        subprocess.run([python, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+        shutil.copy(home / "airflow.db", home / "empty.db")
+        (home / "dags").mkdir()
         shutil.copy(PIPELINES / "airflow_dag.py", home / "dags")
+        self.process = Elsewhere(Path(python), "airflow_run.py", env)
+
+    def begin_anew(self) -> None:
+        """Forget all runs: to make an empty database takes half as long as to run the DAG."""
+        shutil.copy(self._home / "empty.db", self._home / "airflow.db")
 
     def run(self, **settings: str) -> Ran:
         result = self._home / "result.json"
         result.unlink(missing_ok=True)
-        env = {**os.environ, "AIRFLOW_HOME": str(self._home), "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
-        done = subprocess.run(
-            [self._python, str(RUN), str(self._home / "dags"), str(result)],
-            env={**env, **settings},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=300,
-            check=False,
+        exit_code, output = self.process.run(
+            *(str(self._home / "dags"), str(result)),
+            directory=self._home,
+            environment={**os.environ, **self._env, **settings},
         )
-        output = done.stdout + done.stderr
 
-        assert done.returncode == 0, output[-5000:]
+        assert exit_code == 0, output[-5000:]
         return Ran(json.loads(result.read_text()), output)
 
 
+@pytest.fixture(scope="module")
+def installed(airflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    airflow = Airflow(airflow_python, tmp_path_factory.mktemp("airflow"))
+    yield airflow
+    airflow.process.end()
+
+
 @pytest.fixture
-def airflow(airflow_python: str, metadata: Path, tmp_path: Path) -> Airflow:
-    return Airflow(airflow_python, metadata, tmp_path / "airflow")
+def airflow(installed: Airflow) -> Airflow:
+    installed.begin_anew()
+    return installed
 
 
 @pytest.fixture

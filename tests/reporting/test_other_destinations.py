@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +15,6 @@ from tests.conftest import Command
 from tests.reporting.story import ages, failed, lists, money, rows_of, unpaid
 from tests.support import answers
 from tests.support.answers import Look
-from tests.support.mariadb import is_installed, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -34,17 +31,6 @@ HOMES: dict[str, tuple[str, dict[str, str], int]] = {
 """By name: dlt's destination, the settings, and the exit code: plain files are never verified."""
 
 
-@pytest.fixture
-def mariadb() -> Iterator[str]:
-    if not is_installed():
-        missing = "MariaDB is not installed (Debian: apt-get install mariadb-server)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    with running() as server:
-        server.query("SET GLOBAL character_set_server = utf8mb4")
-        server.query("SET GLOBAL collation_server = utf8mb4_bin")
-        yield server.dsn
-
-
 @pytest.fixture(params=HOMES)
 def home(
     request: pytest.FixtureRequest, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,7 +41,7 @@ def home(
     if name == "postgres":
         request.getfixturevalue("database")
     dsn = f"sqlite:///{place / 'invoices.db'}" if name == "sqlite" else ""
-    dsn = request.getfixturevalue("mariadb") if name == "mariadb" else dsn
+    dsn = request.getfixturevalue("mariadb").exact_dsn() if name == "mariadb" else dsn
     if dsn:
         monkeypatch.setenv("DESTINATION__SQLALCHEMY__CREDENTIALS", dsn)
     for key, value in {"DESTINATION__FILESYSTEM__BUCKET_URL": str(place / "files"), **settings}.items():

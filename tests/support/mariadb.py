@@ -17,6 +17,9 @@ from tests.support.postgres import PASSWORD, free_port
 INSTALLS, SERVES = "mariadb-install-db", "mariadbd"
 
 
+_ITS_OWN = {"information_schema", "mysql", "performance_schema", "sys"}
+
+
 def is_installed() -> bool:
     return all(map(_found, (INSTALLS, SERVES)))
 
@@ -37,6 +40,14 @@ class MariaDB:
         self.query("SET GLOBAL character_set_server = utf8mb4")
         self.query("SET GLOBAL collation_server = utf8mb4_bin")
         return self.dsn
+
+    def begin_anew(self) -> None:
+        """Drop what tests have made, and forget what they have set."""
+        for row in self.query("SHOW DATABASES"):
+            if row["Database"] not in _ITS_OWN:
+                self.query(f"DROP DATABASE `{row['Database']}`")
+        for name in ("character_set_server", "collation_server"):
+            self.query(f"SET GLOBAL {name} = DEFAULT")
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         import pymysql

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 from urllib.error import URLError
@@ -36,16 +34,6 @@ class S3:
             f"DESTINATION__FILESYSTEM__CREDENTIALS__{name.upper()}": value
             for name, value in credentials.items()
         }
-
-    def copy(self, place: str) -> str:
-        """Copy what lies there into a directory, and name that."""
-        directory = tempfile.mkdtemp(prefix="s3-")
-        store = self.fsspec()
-        for path in store.find(place):
-            target = Path(directory, path.removeprefix(place.removeprefix("s3://")).lstrip("/"))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(store.cat_file(path))
-        return directory
 
     def make_bucket(self) -> None:
         self.fsspec().mkdir(BUCKET)

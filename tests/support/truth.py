@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cf_invoice_source.invoices.record import Invoice, Reject, read_record
+from cf_invoice_source.invoices.record import Invoice, Item, Reject, read_record
 from cf_invoice_source.walk.page import Page
 
 
@@ -33,6 +33,7 @@ class Truth:
     between: Callable[[int], None] = lambda _number: None
     _ids: int = 0
     _clock: int = 1_700_000_000
+    _read: dict[str, Item] = field(default_factory=dict, repr=False, compare=False)
 
     def page(self, number: int) -> Page[Any]:
         self.asked += 1
@@ -108,7 +109,7 @@ class Truth:
         """What the table must hold: row hashes by key."""
         equal = Counter[str]()
         hashes = {}
-        for item in map(read_record, reversed(self.records)):
+        for item in map(self._item, reversed(self.records)):
             if isinstance(item, Invoice):
                 if item.id is None:
                     equal[item.identity] += 1
@@ -118,10 +119,17 @@ class Truth:
 
     def broken(self) -> set[str]:
         """Ids of what cannot be read now: a row of it that is held stays as it was."""
-        return {item.id for item in map(read_record, self.records) if isinstance(item, Reject) and item.id}
+        return {item.id for item in map(self._item, self.records) if isinstance(item, Reject) and item.id}
 
     def reject_count(self) -> int:
         return len(self.records) - len(self.invoices())
+
+    def _item(self, record: Any) -> Item:
+        """Read a record; once, for it is looked at with every answer."""
+        said = repr(record)
+        if said not in self._read:
+            self._read[said] = read_record(record)
+        return self._read[said]
 
     def _record(self, status: str | None, created: int, *, has_id: bool, amount: Any) -> dict[str, Any]:
         self._ids += 1

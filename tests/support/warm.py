@@ -7,9 +7,13 @@ import os
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+
+STREAMS = ("stdout", "stderr")
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -22,23 +26,36 @@ _FORKS.set_forkserver_preload(
 )
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> tuple[int, str, str]:
-    """Run what `python ARGUMENTS` would, in this directory; give its exit code and its two streams.
+@dataclass(frozen=True)
+class Begun:
+    """A process that is under way, and the folder of its two streams."""
 
-    Raises:
-        TimeoutError: It took too long; it is ended then.
-    """
-    with TemporaryDirectory(prefix="streams-") as folder:
-        streams = [str(Path(folder, name)) for name in ("stdout", "stderr")]
-        process = _FORKS.Process(target=_become, args=(arguments, environment, str(Path.cwd()), streams))
-        process.start()
-        process.join(timeout_s)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise TimeoutError(arguments)
-        stdout, stderr = (Path(stream).read_text(encoding="utf-8") for stream in streams)
-        return process.exitcode, stdout, stderr
+    process: BaseProcess
+    folder: TemporaryDirectory[str]
+
+    def end(self, timeout_s: float) -> tuple[int, str, str]:
+        """Wait for its end; give its exit code and its two streams.
+
+        Raises:
+            TimeoutError: It took too long; it is ended then.
+        """
+        with self.folder as folder:
+            self.process.join(timeout_s)
+            if self.process.exitcode is None:
+                self.process.kill()
+                self.process.join()
+                raise TimeoutError(timeout_s)
+            stdout, stderr = (Path(folder, name).read_text(encoding="utf-8") for name in STREAMS)
+            return self.process.exitcode, stdout, stderr
+
+
+def begin(arguments: Sequence[str], environment: Mapping[str, str]) -> Begun:
+    """Begin what `python ARGUMENTS` would run, in this directory."""
+    folder = TemporaryDirectory(prefix="streams-")
+    streams = [str(Path(folder.name, name)) for name in STREAMS]
+    process = _FORKS.Process(target=_become, args=(arguments, environment, str(Path.cwd()), streams))
+    process.start()
+    return Begun(process, folder)
 
 
 def _become(
@@ -51,6 +68,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
+    import tests.support.hints  # noqa: F401 - for what it does to dlt
+
     first, *rest = arguments
     sys.argv = rest if first in {"-m", "-c"} else [*arguments]
     if first == "-m":
