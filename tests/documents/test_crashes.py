@@ -294,4 +294,4 @@ def test_hundreds_of_documents_take_no_more_memory_than_a_few(
     exit_code, peak_mib = map(int, ended.stdout.split())
     assert exit_code == 0, ended.stderr
     assert_whole(warehouse, place / "archive", 300)
-    assert peak_mib < 220  # 139 with 30 of 1 kB, 153 measured here
+    assert peak_mib < 220  # 139 with 30 of 1 kB
