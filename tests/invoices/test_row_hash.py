@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cf_invoice_source.exact_json import DuplicateKeys, HugeNumber
@@ -106,6 +106,8 @@ JSON = st.recursive(
 
 
 @given(value=JSON)
+@example(value=[chr(code) for code in range(256)])
+@example(value={chr(code): code for code in range(256)})
 def test_the_hash_is_that_of_pythons_json_in_ascii_however_it_is_written(value: Any) -> None:
     written = json.dumps([value], sort_keys=True, separators=(",", ":"))
 
