@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from tests.support.dbt import SCHEMA, copy_project, dbt_programs, postgres_setti
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES
 from tests.support.make import make_invoices
-from tests.support.postgres import Database
+from tests.support.postgres import Database, free_port
 
 ACCOUNTS = 4
 POOL = "cloudflare"
@@ -32,14 +31,6 @@ POOL = "cloudflare"
 def simulator() -> Iterator[Simulator]:
     with Simulator(World(seed=5)) as simulator:
         yield simulator
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Airflow:
@@ -53,7 +44,7 @@ class Airflow:
         (home / "dags" / "airflow_dag.py").write_text(
             dag.replace("timedelta(minutes=1)", "timedelta(seconds=1)")
         )
-        api, worker, triggerer, trigger = free_ports(4)
+        api, worker, triggerer, trigger = (free_port() for _ in range(4))
         self._env = {
             **os.environ,
             "PATH": f"{Path(python).parent}:{os.environ['PATH']}",

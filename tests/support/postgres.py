@@ -9,9 +9,10 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 PASSWORD = "made-up"
@@ -120,7 +121,9 @@ def create_database(server: Postgres, name: str) -> Database:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a port that stays free until a server takes it: connections get higher ones from the system."""
+    while True:
+        port = SystemRandom().randrange(20_000, 32_000)  # another one in each worker, whatever its seed is
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
