@@ -198,7 +198,7 @@ class _Checks:
                     queries = StatusQueries(dataset)
                     queries.check_owner()
                     if self._job:
-                        queries.syncs_so_far(self._job.type)
+                        queries.syncs_so_far(self._job.type)  # refuses a dataset of another type
                     if capabilities.text_bytes:
                         state = queries.stored_states().get(self._pipeline_name) or {}
             check_state(state, capabilities.text_bytes, bookmarks_in(state), self._account_ids)

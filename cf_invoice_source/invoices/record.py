@@ -206,7 +206,7 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "decimal": (int, Decimal),
     "bigint": (int, Decimal),
     "bool": (bool,),
-    "timestamp": (int, Decimal, str),  # which of them it was, `_read_fields` looks at apart
+    "timestamp": (int, Decimal, str),  # seconds are usual, to which `_read_fields` sees
 }
 _READERS = tuple((name, field.read, _JSON_TYPES[field.type]) for name, field in FIELDS.items())
 """By field: what reads it, and the JSON types in which it is usually sent."""

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import dlt
+import duckdb
 
 from cf_invoice_source import load, read_status
 from cf_invoice_source.simulator import Account, Simulator
-from tests.support.make import make_invoice
+from tests.support.make import make_invoice, make_invoices
 
 
 def test_it_reads_what_is_loaded_and_the_pipeline_can_load_afterwards(
@@ -35,3 +36,18 @@ def test_it_reads_what_is_loaded_and_the_pipeline_can_load_afterwards(
     assert found.last_sync
     assert found.last_verified_sync_at == found.last_sync.finished_at
     assert again.is_verified
+
+
+def test_a_table_that_is_missing_hides_nothing_of_the_others(
+    simulator: Simulator, account: Account, dlt_here: None, tmp_path: Path
+) -> None:
+    account.records += make_invoices(3)
+    file = tmp_path / "invoices.duckdb"
+    pipeline = dlt.pipeline("one", destination=dlt.destinations.duckdb(str(file)), dataset_name="cf_invoices")
+    load(pipeline)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("DROP TABLE cf_invoices.invoice_rejects")
+
+    [found] = read_status(pipeline).accounts
+
+    assert (found.invoices, found.rejected) == (3, 0)
