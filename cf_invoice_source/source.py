@@ -25,7 +25,7 @@ from cf_invoice_source.schema.capabilities import FileFormat, TableFormat
 from cf_invoice_source.schema.contract import check_contract, check_write_disposition
 from cf_invoice_source.schema.hints import table_hints
 from cf_invoice_source.settings import SECTION, InvoiceType
-from cf_invoice_source.walk.bookmark import to_dict
+from cf_invoice_source.walk.bookmark import to_text
 from cf_invoice_source.warehouse.dlt_names import logger
 from cf_invoice_source.warehouse.staging import separate_staging, separate_staging_of_the_active_pipeline
 from cf_invoice_source.warehouse.stored import StoredRows
@@ -163,7 +163,7 @@ def _invoices(
             if not is_range:  # dlt drops the rows outside a range itself
                 _advance(created, batch.tables.get(INVOICES, ()))
             if batch.bookmark:
-                verified[batch.account_id] = to_dict(batch.bookmark)
+                verified[batch.account_id] = to_text(batch.bookmark)
             yield from writer.add(batch.tables)
         yield from writer.rest()
     if isinstance(asked, Client):

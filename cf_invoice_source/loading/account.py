@@ -63,6 +63,26 @@ class Account:
         batch: What was read last, until its rows are made.
     """
 
+    # A load may have thousands of them.
+    __slots__ = (
+        "_batches",
+        "_changes",
+        "_comparison",
+        "_request",
+        "_started_at",
+        "_stats",
+        "_stored",
+        "_sync_number",
+        "_type",
+        "_walker",
+        "account_id",
+        "batch",
+        "bookmark",
+        "error",
+        "outcome",
+        "pages",
+    )
+
     def __init__(
         self,
         account_id: str,

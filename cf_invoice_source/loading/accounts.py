@@ -23,7 +23,7 @@ from cf_invoice_source.loading.job import Job, account_ids_of
 from cf_invoice_source.notices import notify
 from cf_invoice_source.settings import PACKAGE_ROWS, REQUESTS_AT_ONCE
 from cf_invoice_source.walk.batches import PackageEnd
-from cf_invoice_source.walk.bookmark import difference, from_dict
+from cf_invoice_source.walk.bookmark import difference, from_text
 from cf_invoice_source.walk.page import Page
 from cf_invoice_source.walk.walker import WalkRequest
 from cf_invoice_source.warehouse.questions import Held, Question
@@ -152,7 +152,7 @@ class Accounts:
         self._waiting = []
         lost = set()
         for account in self.accounts:
-            bookmark = from_dict(bookmarks.get(account.account_id))
+            bookmark = from_text(bookmarks.get(account.account_id))
             lost |= {bookmark.lost} - {""}
             accepting = "deletions are accepted" if self.job.accept_deletions and bookmark.unlisted else ""
             reason = asked or wrong or accepting
@@ -213,7 +213,7 @@ class Accounts:
         most = 1 if is_new else min(room, PACKAGE_ROWS)
         while waiting and _is_new(waiting[0]) is is_new and records < most:
             account, request = self._take_first_ready(waiting)
-            bookmark = from_dict(bookmarks.get(account.account_id))
+            bookmark = from_text(bookmarks.get(account.account_id))
             try:
                 question = account.begin(self.stored, bookmark, request)
                 questions += [question] if question else []

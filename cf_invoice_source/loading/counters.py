@@ -16,12 +16,14 @@ class Counters:
         self._update = pipeline.collector.update
         self._accounts = 0
         self._expected: dict[str, int] = {}
+        self._pages = 0
         self._ended = set[str]()
 
     def begin(self, accounts: int) -> None:
         """Begin with so many accounts, none of them done."""
         self._accounts = accounts
         self._expected = {}
+        self._pages = 0
         self._ended = set()
         self._update(ACCOUNTS, 0, accounts)
 
@@ -29,8 +31,9 @@ class Counters:
         """Count one more page of an account, and update how many are expected."""
         more = expected - self._expected.get(account_id, 0)
         self._expected[account_id] = expected
+        self._pages += more
         self._update(RECORDS, len(records))
-        self._update(PAGES, 1, sum(self._expected.values()), more)
+        self._update(PAGES, 1, self._pages, more)
 
     def end_account(self, account_id: str) -> None:
         """Count an account as done, once."""

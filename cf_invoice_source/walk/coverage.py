@@ -21,6 +21,9 @@ class Seen:
         self._first[begin:end] = [first]
         self._last[begin:end] = [last]
 
+    def __contains__(self, ordinal: int) -> bool:
+        return self.next_unseen(ordinal) != ordinal
+
     def next_unseen(self, ordinal: int) -> int:
         """Give the lowest ordinal that has not been seen, from this one on."""
         before = bisect_right(self._first, ordinal) - 1
@@ -41,7 +44,7 @@ class Coverage:
 
     def lowest(self) -> int:
         """Give the lowest ordinal that is still needed; the last plus 1 when all have been seen."""
-        while self._checks and self._seen.next_unseen(self._checks[-1]) > self._checks[-1]:
+        while self._checks and self._checks[-1] in self._seen:
             self._checks.pop()
         if self._checks:
             return self._checks[-1]
@@ -51,12 +54,11 @@ class Coverage:
 
     def missing(self) -> Iterator[int]:
         """Yield the ordinals that are needed and not seen, the lowest first."""
-        next_unseen = self._seen.next_unseen
-        yield from (ordinal for ordinal in reversed(self._checks) if next_unseen(ordinal) == ordinal)
-        ordinal = next_unseen(self._first)
+        yield from (ordinal for ordinal in reversed(self._checks) if ordinal not in self._seen)
+        ordinal = self._seen.next_unseen(self._first)
         while ordinal <= self._total:
             yield ordinal
-            ordinal = next_unseen(ordinal + 1)
+            ordinal = self._seen.next_unseen(ordinal + 1)
 
 
 def pages_covering(ordinals: Iterable[int], most: int, length: int, per_page: int) -> list[int]:

@@ -70,12 +70,11 @@ class Walk(Generic[R]):
         self._unconfirmed = 0
         self._good_answers = 0
         self._with_records = 0
-        self._has_anonymous = False
         self._to_confirm = set[int]()
         self._look = SecondLook()
-        self._seen: dict[int, str] = {}
-        self._seen_ranges = Seen()
-        self._ids = set[str]()
+        self._seen = Seen()
+        self._ordinals: dict[str, int] = {}
+        self._anonymous: dict[int, str] = {}
         self._held: dict[int, R] = {}
         self._fresh: list[int] = []
         self._released: dict[int, tuple[str, int | None]] = {}
@@ -85,7 +84,7 @@ class Walk(Generic[R]):
         checks = {*start.unsettled, *start.rejected, start.ordinal} - {0}
         self._start = start
         self._with_new_records = self._with_records if start is NOTHING else 0
-        self._needed = Coverage(self._seen_ranges, self._total, checks, start.ordinal + 1)
+        self._needed = Coverage(self._seen, self._total, checks, start.ordinal + 1)
         self._keys = Keys(start)
         self._given = 0
         self._last = (start.ordinal, start.identity)
@@ -104,12 +103,12 @@ class Walk(Generic[R]):
                     Trouble.MOVED, "a record stands at two ordinals, or one ordinal holds two"
                 )
         if page.records:
-            self._seen_ranges.add(min(by_ordinal), top)
+            self._seen.add(min(by_ordinal), top)
         self._good_answers += 1
         self._with_records += bool(unseen)
         self._with_new_records += any(self._start.ordinal < ordinal <= self._total for ordinal in unseen)
         self._look.saw(by_ordinal.keys())
-        if self._has_anonymous and self._with_new_records > 1 and self._latest > self._total:
+        if self._anonymous and self._with_new_records > 1 and self._latest > self._total:
             return self._trouble(Trouble.MOVED, "the list grew during the walk, and has records without id")
         for ordinal, record in by_ordinal.items():
             if why := self._contradiction(ordinal, record):
@@ -188,7 +187,7 @@ class Walk(Generic[R]):
             key = self._keys.key(ordinal, record)
             if key is not None:
                 if record.id is None:
-                    self._ids.add(key)
+                    self._ordinals[key] = ordinal
                 yield key, record
 
     def _due(self, limit: int) -> list[int]:
@@ -216,7 +215,7 @@ class Walk(Generic[R]):
 
     def has_seen(self, key: str) -> bool:
         """Whether the walk saw this key."""
-        return key in self._ids
+        return key in self._ordinals
 
     def is_past_checks(self) -> bool:
         """Whether every record of the mark was found at its ordinal."""
@@ -242,18 +241,17 @@ class Walk(Generic[R]):
 
         A record without an id is compared as a whole: nothing else tells whether it is another one.
         """
-        name = record.id or record.row_hash
         if ordinal in self._seen:
-            return self._seen[ordinal] == name
-        if record.id is not None:
-            if record.id in self._ids:
-                return False
-            self._ids.add(record.id)
+            if record.id is None:
+                return self._anonymous.get(ordinal) == record.row_hash
+            return self._ordinals.get(record.id) == ordinal
+        if record.id is None:
+            self._anonymous[ordinal] = record.row_hash
+        elif self._ordinals.setdefault(record.id, ordinal) != ordinal:
+            return False
         if ordinal <= self._total:
             self._held[ordinal] = record
             self._fresh.append(ordinal)
-        self._seen[ordinal] = name
-        self._has_anonymous = self._has_anonymous or record.id is None
         if record.is_deletable or record.id is None:
             self._to_confirm.add(ordinal)
         return True

@@ -24,7 +24,7 @@ from cf_invoice_source.invoices.values import EPOCH
 from cf_invoice_source.redaction import readable
 from cf_invoice_source.schema.capabilities import Capabilities, TableFormat
 from cf_invoice_source.settings import SECTION, InvoiceType
-from cf_invoice_source.walk.bookmark import Bookmark, from_dict
+from cf_invoice_source.walk.bookmark import Bookmark, from_text
 from cf_invoice_source.warehouse.destination import destination_capabilities, sql_client_of
 from cf_invoice_source.warehouse.dlt_errors import translated_driver_errors
 from cf_invoice_source.warehouse.dlt_names import DestinationUndefinedEntity, JobClientBase
@@ -247,7 +247,7 @@ class StatusQueries(TableReader):
     def bookmarks(self) -> dict[str, dict[str, Bookmark]]:
         """Give what each pipeline remembers of its accounts, by its name."""
         return {
-            pipeline_name: {key: from_dict(stored) for key, stored in bookmarks_in(state).items()}
+            pipeline_name: {key: from_text(stored) for key, stored in bookmarks_in(state).items()}
             for pipeline_name, state in self.stored_states().items()
         }
 

@@ -12,7 +12,7 @@ from dlt.common.versioned_state import compress_state
 from cf_invoice_source.errors import SettingsError
 from cf_invoice_source.invoices.tables import INVOICES
 from cf_invoice_source.settings import SECTION
-from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_dict
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_text
 
 _OTHERS_BYTES = 1_000
 """Room for what else dlt's state says, and for what packing makes of it."""
@@ -57,7 +57,7 @@ def _bytes_of(pipeline_state: Mapping[str, Any], bookmarks: Mapping[str, Any]) -
     return len(compress_state(state)) + _OTHERS_BYTES
 
 
-def _smallest(account_id: str) -> dict[str, Any]:
+def _smallest(account_id: str) -> str:
     """Make up the bookmark of an account with one invoice; what packs badly is as long as a real one's."""
     mark = HighWaterMark(1, sha256(account_id.encode()).hexdigest()[:36])
-    return to_dict(Bookmark(mark=mark, invoices=1, full_sync_at=1_767_225_600))
+    return to_text(Bookmark(mark=mark, invoices=1, full_sync_at=1_767_225_600))

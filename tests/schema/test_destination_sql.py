@@ -32,7 +32,7 @@ from cf_invoice_source.invoices.tables import INVOICES, TABLES
 from cf_invoice_source.invoices.values import FRACTION_DIGITS, INTEGER_DIGITS
 from cf_invoice_source.reporting.rows import ReportQueries
 from cf_invoice_source.source import empty_tables
-from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_dict
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_text
 from cf_invoice_source.warehouse.documents import DocumentQueries
 from cf_invoice_source.warehouse.questions import Question
 from cf_invoice_source.warehouse.staging import separate_staging
@@ -368,9 +368,9 @@ def test_the_state_of_an_account_with_so_many_unsettled_invoices_fits_into_a_row
     stored = StoredRows(contract.pipeline)
     keys = {number: f"in_1{sha256(b'%d' % number).hexdigest()[:36]}" for number in range(1, 4_001)}
 
-    def bookmarks(unsettled: int) -> dict[str, Any]:
+    def bookmarks(unsettled: int) -> dict[str, str]:
         some = {number: keys[number] for number in range(1, unsettled + 1)}
-        return {"a" * 32: to_dict(Bookmark(mark=HighWaterMark(unsettled, keys[unsettled], some)))}
+        return {"a" * 32: to_text(Bookmark(mark=HighWaterMark(unsettled, keys[unsettled], some)))}
 
     stored.check_state(bookmarks(1_800))
 
