@@ -6,6 +6,7 @@ FILE is imported once. Each line on stdin is a run of its `main` in JSON: argume
 and the file of what it says. The answer is a line with the exit code.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -32,6 +33,7 @@ def main() -> None:
     os.dup2(2, 1)  # for what is said while FILE is imported
     del sys.path[0]  # in this directory is a dbt, too
     program = runpy.run_path(sys.argv[1])["main"]
+    gc.freeze()  # what was imported is no garbage of a run
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -26,7 +26,7 @@ def begin_anew(place: Path) -> None:
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
     from dlt.common.pipeline import PipelineContext
 
-    import tests.support.hints  # noqa: F401 - for what it does to dlt
+    import tests.support.quicker  # noqa: F401 - for what it does to dlt
 
     Container()[PipelineContext].clear()
     Container()[PluggableRunContext].reload(str(place))

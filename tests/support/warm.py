@@ -20,8 +20,10 @@ _FORKS.set_forkserver_preload(
     [
         "cf_invoice_source.cli.main",
         "cf_invoice_source.runner",
+        "dlt.common.libs.sql_alchemy_compat",  # a connection string makes dlt import SQLAlchemy
         "dlt.destinations.impl.duckdb.duck",
         "dlt.destinations.impl.postgres.postgres",
+        "tests.support.quicker",
     ]
 )
 
@@ -68,7 +70,7 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
-    import tests.support.hints  # noqa: F401 - for what it does to dlt
+    import tests.support.quicker  # noqa: F401 - for what it does to dlt
 
     first, *rest = arguments
     sys.argv = rest if first in {"-m", "-c"} else [*arguments]
