@@ -1,6 +1,7 @@
 """A clean place for each test: its own directory, dlt folders, DuckDB file and environment; loopback only."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -311,6 +312,21 @@ def process() -> Command:
         return run_warm("-m", "cf_invoice_source", *arguments, env=env)
 
     return run
+
+
+@pytest.fixture
+def signals_arrive() -> Iterator[None]:
+    """Where tests run in the background, Ctrl-C is ignored, and processes inherit that.
+
+    Dagster, once it ran in this process, lets SIGTERM do what Ctrl-C does.
+    """
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Naps(list[float]):

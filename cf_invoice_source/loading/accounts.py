@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cf_invoice_source.cloudflare.client import Client
@@ -63,6 +64,7 @@ class Accounts:
         self.job = job
         self.stored = stored
         self._counters = counters
+        self._left_out = job.left_out
         self.bypass_normalizer = bypass_normalizer
         self.accounts: list[Account] = []
         self.unlisted: tuple[str, ...] = ()
@@ -175,20 +177,21 @@ class Accounts:
         return self._full_reason or reason, Compare.REWRITE if missing else Compare.ROWS
 
     def _account(self, account_id: str, sync_number: int) -> Account:
-        stats, digits = RequestStats(), self.stored.capabilities.digits
-        left_out = self.job.left_out
-
-        def fetch_page(page: int) -> Page[Item]:
-            answered = self._client.invoice_page(account_id, self.job.type, page, stats)
-            items = (left_out.of_item(read_record(each, digits)) for each in answered.records)
-            return replace(answered, records=tuple(items))
-
-        def count(page: Page[Item]) -> None:
-            self._counters.add_page(account_id, page.records, account.expected_pages(page))
-
-        pages = PageFetcher(fetch_page, self._submit, on_page=count)
+        # What thousands of accounts have is small: no function for each.
+        stats = RequestStats()
+        pages = PageFetcher(partial(self._fetch_page, account_id, stats), self._submit)
         account = Account(account_id, self.job.type, sync_number, pages, stats)
+        pages.on_page = partial(self._count, account)
         return account
+
+    def _fetch_page(self, account_id: str, stats: RequestStats, page: int) -> Page[Item]:
+        answered = self._client.invoice_page(account_id, self.job.type, page, stats)
+        digits, of_item = self.stored.capabilities.digits, self._left_out.of_item
+        items = tuple([of_item(read_record(each, digits)) for each in answered.records])
+        return replace(answered, records=items)
+
+    def _count(self, account: Account, page: Page[Item]) -> None:
+        self._counters.add_page(account.account_id, page.records, account.expected_pages(page))
 
     def _submit(self, fetch: Callable[[], Page[Item]]) -> Future[Page[Item]]:
         self._pool = self._pool or RequestPool(REQUESTS_AT_ONCE)
@@ -198,7 +201,7 @@ class Accounts:
         rows = self._package_rows
         part_rows = max(1, rows // _PARTS) if compare is Compare.NOTHING else rows
         walk = WalkRequest(full_reason, int(time.time()), self.job.full_sync_every_s, rows, part_rows)
-        return SyncRequest(walk, compare, self.job.accept_deletions, is_range, self.job.left_out)
+        return SyncRequest(walk, compare, self.job.accept_deletions, is_range, self._left_out)
 
     def _next(self, bookmarks: Mapping[str, Any], room: int) -> Iterator[RowBatch]:
         """Walk the next accounts until they have as many records as there is room for in a package.

@@ -32,19 +32,7 @@ both = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def _signals_arrive() -> Iterator[None]:
-    """Where tests run in the background, Ctrl-C is ignored, and processes inherit that.
-
-    Dagster, once it ran in this process, lets SIGTERM do what Ctrl-C does.
-    """
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_DFL),
-    }
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_arrive")
 
 
 @pytest.fixture

@@ -316,6 +316,7 @@ def test_a_load_goes_on_beside_it_and_knows_nothing_of_it(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("signals_arrive")
 def test_ctrl_c_ends_it_at_once_and_the_next_run_goes_on(
     command: Command, listed: Account, simulator: Simulator, warehouse: Warehouse
 ) -> None:
