@@ -69,12 +69,12 @@ def load(
         warnings.catch_warnings(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination, wait_s=waits.left_s),
-        StoredRows(pipeline, job.table_format).one_load_at_a_time(waits.left_s),
+        StoredRows(pipeline, job.table_format).one_load_at_a_time(destination, waits.left_s),
         open_database(destination) as close_database,
     ):
         # About the merge that dlt writes: nobody who loads can do anything about it.
         warnings.filterwarnings("ignore", module=r"dlt\.destinations\.impl\.sqlalchemy")
-        separate_staging(pipeline)
+        separate_staging(pipeline, destination)
         full_reason = finish_pending(pipeline, close_database)
         _upgrade(pipeline)
         accounts = Accounts(
@@ -123,11 +123,11 @@ def create_tables(pipeline: dlt.Pipeline, *, wait_s: float = LOCK_WAIT_S) -> Non
         translated_errors(),
         pipeline_lock(pipeline.pipeline_name, wait_s=wait_s, pipelines_dir=pipeline.pipelines_dir),
         database_lock(destination := client_of(pipeline), wait_s=waits.left_s),
-        StoredRows(pipeline).one_load_at_a_time(waits.left_s),
+        StoredRows(pipeline).one_load_at_a_time(destination, waits.left_s),
         open_database(destination),
     ):
         check_loader_settings(pipeline.pipeline_name)
-        separate_staging(pipeline)
+        separate_staging(pipeline, destination)
         finish_pending(pipeline)
         load_package(pipeline, empty_tables())
         stored = StoredRows(pipeline)

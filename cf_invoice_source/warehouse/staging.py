@@ -26,18 +26,20 @@ _LAYOUT = "staging_dataset_name_layout"
 _DEFAULT = DestinationClientDwhConfiguration.staging_dataset_name_layout
 
 
-def separate_staging(pipeline: dlt.Pipeline) -> None:
+def separate_staging(pipeline: dlt.Pipeline, client: JobClientBase | None = None) -> None:
     """Give a pipeline its own staging tables, unless the settings name some.
 
     dlt empties the staging tables of a dataset before it fills and merges them. Pipelines that share them
     would lose each other's rows, and their bookmarks would say that these are loaded. And a dataset with
     dlt's default name for them may belong to somebody. Call this before anything is loaded, also a pending
     package: one that was begun with other staging tables cannot be finished.
+
+    A `client` of the pipeline's destination, if there is one, saves the time to make another.
     """
     destination = pipeline.destination
     if _LAYOUT in settings_in(destination):
         return  # dlt takes a while to find the settings
-    client = client_of(pipeline)
+    client = client or client_of(pipeline)
     name_staging(destination, client.config, pipeline.pipeline_name)
     if is_sqlite(client):
         # SQLite has one writer: of several at once some would fail, and be tried again.

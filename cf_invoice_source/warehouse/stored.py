@@ -120,15 +120,17 @@ class StoredRows(TableReader):
             state: Any = self._pipeline.state
             check_state(state, self.capabilities.text_bytes, bookmarks, account_ids)
 
-    def one_load_at_a_time(self, wait_s: float) -> AbstractContextManager[None]:
+    def one_load_at_a_time(self, destination: JobClientBase, wait_s: float) -> AbstractContextManager[None]:
         """Make other loads wait where two at once would lose rows, whatever machine they run on.
+
+        `destination` is any client of it: only where it has files, one that knows our tables is made.
 
         Raises:
             SettingsError: The dataset is another pipeline's.
             TryLaterError: Another load did not end in time.
         """
-        client = self._job_client()
-        if self.capabilities.shares or not isinstance(client, FilesystemClient):
+        client = self._job_client() if isinstance(destination, FilesystemClient) else None
+        if not isinstance(client, FilesystemClient) or self.capabilities.shares:
             return nullcontext()
         claim_dataset(client, self._pipeline.pipeline_name)
         return lease(client.fs_client, dataset_path_of(client), wait_s=wait_s)
