@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from math import ceil
+from operator import add
 from typing import Any, TypedDict
 
 from cf_invoice_source.cloudflare.prefetch import PageFetcher
 from cf_invoice_source.cloudflare.rate_limiter import RequestStats
 from cf_invoice_source.errors import InvoiceSourceError
+from cf_invoice_source.invoices.changes import Change
 from cf_invoice_source.invoices.record import Item
 from cf_invoice_source.invoices.rows import Rows
 from cf_invoice_source.invoices.tables import SYNCS
@@ -54,6 +55,7 @@ class _Requests(TypedDict):
 
 
 _NOT_ENDED = WalkEnd("the walk did not end")
+_KINDS: tuple[Change, ...] = ("new", "updated", "deleted")
 
 
 class Account:
@@ -61,6 +63,7 @@ class Account:
 
     Attributes:
         batch: What was read last, until its rows are made.
+        bookmark: What is remembered of it; without its marks once the account has ended.
     """
 
     # A load may have thousands of them.
@@ -98,7 +101,7 @@ class Account:
         self._type, self._sync_number = invoice_type, sync_number
         self._stats = stats
         self._started_at = datetime.now(timezone.utc)
-        self._changes = Counter[str]()
+        self._changes = (0,) * len(_KINDS)
         self._walker: Walker[Item] | None = None
         self.batch: WalkBatch[Item] | None = None
         self.outcome = self._outcome(WalkFigures(), _NOT_ENDED)
@@ -124,7 +127,9 @@ class Account:
                 yield from self._rows(self._look_up())
         finally:
             self.pages.drop()
-            self._walker = None  # a load may have thousands of accounts
+            # A load may have thousands of accounts: what is stored by now is not kept.
+            self._walker = None
+            self.bookmark = replace(self.bookmark, mark=None, unfinished=None)
             del self._comparison, self._batches, self._request
 
     def _begin_walk(self, request: SyncRequest) -> None:
@@ -199,7 +204,8 @@ class Account:
 
     def _note(self, rows: Rows, batch: WalkBatch[Item], unverifiable: str) -> None:
         """Update the outcome. `unverifiable` says why a destination can verify nothing; empty if it can."""
-        self._changes.update(rows.changes)
+        more = (rows.changes[kind] for kind in _KINDS)
+        self._changes = tuple(map(add, self._changes, more))
         self.bookmark = batch.bookmark or self.bookmark
         if not batch.end:
             self.outcome = self._outcome(batch.figures, _NOT_ENDED)
@@ -210,6 +216,7 @@ class Account:
 
     def _outcome(self, figures: WalkFigures, end: WalkEnd, found: Bookmark | None = None) -> Outcome:
         full_sync_at = self.bookmark.full_sync_at
+        new, updated, deleted = self._changes
         return Outcome(
             account_id=self.account_id,
             started_at=self._started_at,
@@ -221,9 +228,9 @@ class Account:
             **self._requests(),
             total_count=figures.total_count,
             records_read=figures.records_read,
-            new=self._changes["new"],
-            updated=self._changes["updated"],
-            deleted=self._changes["deleted"],
+            new=new,
+            updated=updated,
+            deleted=deleted,
             rejected=found.rejects if found else figures.rejected,
             verified=not end.unverified_reason,
             unverified_reason=end.unverified_reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
@@ -116,24 +116,24 @@ class Bookmark:
 
 
 def to_text(bookmark: Bookmark) -> str:
-    """Write a bookmark as one JSON text, for dlt's state.
+    """Write a bookmark as one JSON text, for dlt's state: a list, in the order of its attributes.
 
-    dlt keeps its state several times in memory. A text takes a sixth of what its values would take, which is
-    50 MiB less for 10,000 accounts.
+    dlt keeps its state several times in memory, and in one text in the destination. The text takes a twelfth
+    of the memory of named values, which is 50 MiB less for 10,000 accounts.
     """
-    values = {
-        "version": VERSION,
-        "mark": _mark_to_dict(bookmark.mark),
-        "unfinished": _mark_to_dict(bookmark.unfinished),
-        "unfinished_since": bookmark.unfinished_since,
-        "invoices": bookmark.invoices,
-        "rejects": bookmark.rejects,
-        "unlisted": bookmark.unlisted,
-        "unlisted_ids": list(bookmark.unlisted_ids),
-        "kept_rejects": bookmark.kept_rejects,
-        "fields": list(bookmark.fields),
-        "full_sync_at": bookmark.full_sync_at,
-    }
+    values = [
+        VERSION,
+        _mark_to_list(bookmark.mark),
+        _mark_to_list(bookmark.unfinished),
+        bookmark.invoices,
+        bookmark.rejects,
+        bookmark.full_sync_at,
+        bookmark.unfinished_since,
+        bookmark.unlisted,
+        bookmark.unlisted_ids,
+        bookmark.kept_rejects,
+        bookmark.fields,
+    ]
     return json.dumps(values, separators=(",", ":"))
 
 
@@ -145,23 +145,11 @@ def from_text(stored: Any) -> Bookmark:
     if stored is None:
         return Bookmark()
     try:
-        values = json.loads(_is(stored, str))
-        version = _is(values["version"], int)
-        if version != VERSION:
+        version, *values = _is(json.loads(_is(stored, str)), list)
+        if _is(version, int) != VERSION:
             return Bookmark(lost=f"the bookmark is of version {version}, not {VERSION}")
-        bookmark = Bookmark(
-            mark=_mark_from_dict(values["mark"]),
-            unfinished=_mark_from_dict(values["unfinished"]),
-            unfinished_since=_whole(values["unfinished_since"], NoneType),
-            invoices=_whole(values["invoices"], NoneType),
-            rejects=_whole(values["rejects"]),
-            unlisted=_whole(values["unlisted"]),
-            unlisted_ids=tuple(_is(key, str) for key in _is(values["unlisted_ids"], list)),
-            kept_rejects=_whole(values["kept_rejects"]),
-            fields=tuple(_is(name, str) for name in _is(values["fields"], list)),
-            full_sync_at=_whole(values["full_sync_at"], NoneType),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        bookmark = Bookmark(*(read(value) for read, value in zip(_READERS, values, strict=True)))
+    except (TypeError, ValueError, AttributeError, RecursionError):
         return Bookmark(lost="the bookmark cannot be read")
     return bookmark if _is_consistent(bookmark) else Bookmark(lost="the bookmark contradicts itself")
 
@@ -195,35 +183,40 @@ def bare(key: str) -> str:
     return key.rpartition(":")[0] if key.startswith(ANONYMOUS) else key
 
 
-def _mark_to_dict(mark: HighWaterMark | None) -> dict[str, Any] | None:
+def _mark_to_list(mark: HighWaterMark | None) -> list[Any] | None:
     if mark is None:
         return None
-    return {
-        "ordinal": mark.ordinal,
-        "identity": mark.identity,
-        "unsettled": {str(ordinal): key for ordinal, key in mark.unsettled.items()},
-        "rejected": {str(ordinal): [each.key, each.id] for ordinal, each in mark.rejected.items()},
-        "anonymous": {identity: [each.count, each.created_us] for identity, each in mark.anonymous.items()},
-    }
+    return [
+        mark.ordinal,
+        mark.identity,
+        mark.unsettled,
+        {ordinal: [each.key, each.id] for ordinal, each in mark.rejected.items()},
+        {identity: [each.count, each.created_us] for identity, each in mark.anonymous.items()},
+    ]
 
 
-def _mark_from_dict(stored: Mapping[str, Any] | None) -> HighWaterMark | None:
+def _mark_from_list(stored: Any) -> HighWaterMark | None:
     if stored is None:
         return None
-    last = _whole(stored["ordinal"])
+    ordinal, identity, unsettled, rejected, anonymous = _is(stored, list)
+    last = _whole(ordinal)
     return HighWaterMark(
         ordinal=last,
-        identity=_is(stored["identity"], str),
-        unsettled={_ordinal(each, last): _is(key, str) for each, key in stored["unsettled"].items()},
+        identity=_is(identity, str),
+        unsettled={_ordinal(each, last): _is(key, str) for each, key in unsettled.items()},
         rejected={
             _ordinal(each, last): Rejected(_reject_key(key), _is(reject_id, str, NoneType))
-            for each, (key, reject_id) in stored["rejected"].items()
+            for each, (key, reject_id) in rejected.items()
         },
         anonymous={
             identity: Equal(_whole(count), _is(created_us, int, NoneType))
-            for identity, (count, created_us) in stored["anonymous"].items()
+            for identity, (count, created_us) in anonymous.items()
         },
     )
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(_is(value, str) for value in _is(values, list))
 
 
 def _ordinal(written: str, last: int) -> int:
@@ -239,6 +232,10 @@ def _reject_key(key: Any) -> str:
     return str(key)
 
 
+def _whole_or_none(value: Any) -> Any:
+    return _whole(value, NoneType)
+
+
 def _whole(value: Any, *kinds: type) -> Any:
     """Return a whole number that a column can hold, or a value of one of these types."""
     if type(value) is int and not 0 <= value <= _MOST:
@@ -251,3 +248,18 @@ def _is(value: Any, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise TypeError
     return value
+
+
+_READERS: tuple[Callable[[Any], Any], ...] = (
+    _mark_from_list,
+    _mark_from_list,
+    _whole_or_none,
+    _whole,
+    _whole_or_none,
+    _whole_or_none,
+    _whole,
+    _texts,
+    _whole,
+    _texts,
+)
+"""What reads each attribute of a bookmark, in their order."""

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from cf_invoice_source import Report
 from cf_invoice_source.loading.report import Outcome
 from cf_invoice_source.simulator import Account
-from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark, to_text
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark
 from tests.conftest import Command, Load, Warehouse
 from tests.support.make import make_invoices
 from tests.support.memory import ACCOUNT, MemoryRows
+from tests.support.named import text_of, values_of
 from tests.support.truth import Truth
 from tests.walk.test_worlds import accounts_of
 
@@ -37,9 +38,7 @@ def remembered() -> dict[str, Any]:
     """What is remembered of the three invoices below."""
     mark = HighWaterMark(3, "in_3", {2: "in_2", 3: "in_3"})
     unfinished = HighWaterMark(1, "in_1")
-    bookmark = Bookmark(mark, unfinished, 3, full_sync_at=10**9, unfinished_since=10**9)
-    values: dict[str, Any] = json.loads(to_text(bookmark))
-    return values
+    return values_of(Bookmark(mark, unfinished, 3, full_sync_at=10**9, unfinished_since=10**9))
 
 
 PATHS = [
@@ -62,7 +61,7 @@ def test_any_value_anywhere_in_a_bookmark_leads_to_a_verified_copy(
         part = part[name]
     part[path[-1]] = garbage
 
-    assert_is_loaded({ACCOUNT: json.dumps(bookmark)})
+    assert_is_loaded({ACCOUNT: text_of(bookmark)})
 
 
 @settings(max_examples=30)

@@ -109,10 +109,10 @@ def test_a_warehouse_from_before_bookmarks_and_changes_is_read_once_as_a_whole(
 
 
 ANOTHER_VERSION = [
-    ('{"version": 0, "seen": ["in_1"]}', "the bookmark is of version 0, not 1"),
-    ('{"version": 2, "mark": {"ordinal": 12}}', "the bookmark is of version 2, not 1"),
+    ('[0, ["in_1"]]', "the bookmark is of version 0, not 1"),
+    ("[2, [12]]", "the bookmark is of version 2, not 1"),
     ({"version": 1}, "the bookmark cannot be read"),
-    ('{"version": 1, "mark": 12}', "the bookmark cannot be read"),
+    ("[1, 12]", "the bookmark cannot be read"),
 ]
 
 

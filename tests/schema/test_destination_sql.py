@@ -358,7 +358,7 @@ def test_the_state_of_so_many_accounts_fits_into_a_row_and_more_are_refused_firs
     stored.check_state({}, account_ids[:most])
 
     if contract.name in MOST_ACCOUNTS:
-        with pytest.raises(SettingsError, match="1,600 accounts takes 97,") as caught:
+        with pytest.raises(SettingsError, match="1,600 accounts takes 95,") as caught:
             stored.check_state({}, account_ids)
         assert "at most 65,535 bytes" in caught.value.cause
         assert "3 shares" in caught.value.remedy
