@@ -120,7 +120,7 @@ def ahead(options: Options) -> dict[str, Any]:
 
 
 def quota(options: Options) -> dict[str, Any]:
-    """Load a list with as many pages as three windows of the rate limit allow; the last look takes one more."""
+    """Load as many pages as three windows of the rate limit allow; the second look takes one request more."""
     invoices = 3 * options.quota * PER_PAGE
     limits = {"latency": options.latency_ms, "quota": options.quota, "window": options.window_s}
     with serving(invoices=invoices, **limits) as server, _ready(CONTENDERS["ours"], server) as start:
