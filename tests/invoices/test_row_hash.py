@@ -106,6 +106,7 @@ JSON = st.recursive(
 
 
 @given(value=JSON)
+@example(value=[chr(code) for code in range(128)])
 @example(value=[chr(code) for code in range(256)])
 @example(value={chr(code): code for code in range(256)})
 def test_the_hash_is_that_of_pythons_json_in_ascii_however_it_is_written(value: Any) -> None:
