@@ -118,8 +118,8 @@ class Bookmark:
 def to_text(bookmark: Bookmark) -> str:
     """Write a bookmark as one JSON text, for dlt's state: a list, in the order of its attributes.
 
-    dlt keeps its state several times in memory, and in one text in the destination. The text takes a twelfth
-    of the memory of named values, which is 50 MiB less for 10,000 accounts.
+    dlt keeps its state several times in memory, where named values take many times the room of a text: a load
+    may have thousands of accounts.
     """
     values = [
         VERSION,

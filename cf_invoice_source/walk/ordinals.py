@@ -187,7 +187,7 @@ class Walk(Generic[R]):
             key = self._keys.key(ordinal, record)
             if key is not None:
                 if record.id is None:
-                    self._ordinals[key] = ordinal
+                    self._ordinals.setdefault(key, ordinal)
                 yield key, record
 
     def _due(self, limit: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Makes loads quicker in tests, and no load different: dlt remembers what depends on a type alone.
 
 In each load it asks thousands of times which type hints are secrets, and which fields a configuration has.
-Together with garbage collections of all that was imported, this takes a third of a test.
+Together with garbage collections of all that was imported, this takes a fifth of a small load.
 """
 
 from __future__ import annotations

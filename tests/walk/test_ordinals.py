@@ -218,6 +218,14 @@ def test_no_ordinal_holds_two_invoices_without_id_that_are_alike_but_for_what_ma
     assert walk.take(page_of(["x", "d", anonymous(description="other"), "b", "a"], asked=2)) is Trouble.MOVED
 
 
+def test_an_id_that_looks_like_the_key_of_an_invoice_without_one_stays_where_it_was() -> None:
+    names = [anonymous(at=2), f"{identity_of(anonymous(at=2))}:1"]
+    walk = walk_of(names)
+    assert len({key for key, _ in walk.release()}) == 1
+
+    assert walk.take(page_of(names)) is None
+
+
 def test_equal_invoices_without_id_may_stand_at_several_ordinals() -> None:
     walk = walk_of([anonymous()] * 4)
 
