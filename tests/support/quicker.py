@@ -1,7 +1,8 @@
-"""Makes loads quicker in tests, and no load different: dlt remembers what depends on a type alone.
+"""Makes loads quicker in tests, and no load different.
 
-In each load it asks thousands of times which type hints are secrets, and which fields a configuration has.
-Together with garbage collections of all that was imported, this takes a fifth of a small load.
+dlt remembers what depends on a type alone: in each load it asks thousands of times which type hints are secrets,
+and which fields a configuration has. Together with garbage collections of all that was imported, this takes a
+fifth of a small load. And where it writes Delta or Iceberg tables, dlt waits a second for files that are there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dlt.common.configuration import resolve
 from dlt.common.configuration.providers import environ, vault
 from dlt.common.configuration.specs import base_configuration
 from dlt.common.configuration.specs.base_configuration import BaseConfiguration
+from dlt.load.load import Load
 
 _ask = base_configuration.is_secret_hint
 _remembered = cache(_ask)
@@ -38,6 +40,16 @@ def _resolvable_fields(spec: type[BaseConfiguration]) -> dict[str, Any]:
 
 
 BaseConfiguration.get_resolvable_fields = classmethod(_resolvable_fields)  # type: ignore[assignment, method-assign]
+
+_make_load = Load.__init__
+
+
+def _look_more_often(self: Load, *args: Any, **more: Any) -> None:
+    _make_load(self, *args, **more)
+    self._run_loop_sleep_duration = 0.05  # a job with nothing to do ends without waking up who waits for it
+
+
+Load.__init__ = _look_more_often  # type: ignore[method-assign]
 
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
