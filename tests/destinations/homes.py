@@ -7,6 +7,7 @@ tells the story in a process of its own, and prints what came of it.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sqlite3
@@ -143,10 +144,14 @@ def _in_parquet(place: str, table: str) -> list[Row]:
 
 def _in_jsonl(place: str, table: str) -> list[Row]:
     with _local(place, table) as files:
-        texts = [file.read_text() for file in sorted(Path(files).glob("*.jsonl"))]
+        texts = [_text_of(file) for file in sorted(Path(files).glob("*.jsonl*"))]
     rows = [json.loads(line, parse_float=Decimal) for text in texts for line in text.splitlines()]
     columns = {name: None for row in rows for name in row}
     return [columns | row for row in rows]
+
+
+def _text_of(file: Path) -> str:
+    return gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text()
 
 
 def _in_ducklake(place: str, table: str) -> list[Row]:
@@ -402,8 +407,8 @@ def steps(account: Account) -> Iterator[dict[str, Any]]:
     yield {}
 
 
-def told_of(name: str, place: str) -> Found:
-    """Load into a destination what happens in an account, and compare after each step."""
+def told_of(name: str, place: str, then: Callable[[Told], None] = lambda _told: None) -> Found:
+    """Load into a destination what happens in an account, and compare after each step. `then` looks again."""
     home, world = HOMES[name], World(seed=1)
     skipped = home.skips | (SKIPPED_ON_S3 if place.startswith("s3://") else frozenset())
     found = Found(drivers=", ".join(f"{driver} {version(driver)}" for driver in home.drivers))
@@ -431,6 +436,7 @@ def told_of(name: str, place: str) -> Found:
         if "in_6" in rejected:
             told.account.records.remove(too_long)
         assert told.newest() == told.truth()
+        then(told)
     return found
 
 
