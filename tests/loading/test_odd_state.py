@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from cf_invoice_source import Report
 from cf_invoice_source.loading.report import Outcome
-from cf_invoice_source.simulator import Account
+from cf_invoice_source.simulator import Account, World
 from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark
 from tests.conftest import Command, Load, Warehouse
+from tests.support.copies import arrive
 from tests.support.make import make_invoices
 from tests.support.memory import ACCOUNT, MemoryRows
 from tests.support.named import text_of, values_of
@@ -139,40 +140,68 @@ def test_a_state_that_is_none_leads_to_a_verified_copy(
 FAR = "'294247-01-01'"
 """A time that DuckDB knows, and Python does not."""
 
-ROWS = {
+READABLE = {
     "no sync number": "invoice_syncs SET sync_number = NULL",
     "the largest sync number": "invoice_syncs SET sync_number = 9223372036854775807",
     "a sync number below zero": "invoice_syncs SET sync_number = -5",
     "no type": "invoice_syncs SET type = NULL",
     "nothing else": "invoice_syncs SET sync_mode = NULL, full_reason = NULL, verified = NULL, error = NULL, "
     "requests = NULL, total_count = NULL, rejected = NULL, unverified_reason = NULL, finished_at = NULL",
-    "a sync that never ends": "invoice_syncs SET started_at = 'infinity', finished_at = 'infinity'",
-    "a sync in the far future": f"invoice_syncs SET finished_at = {FAR}",
     "no hash": "invoices SET row_hash = NULL, status = 'x'",
-    "created in the far future": f"invoices SET created = {FAR}",
-    "created at no time": "invoices SET created = '-infinity'",
     "no amounts": "invoices SET amount_due = NULL, amount_remaining = NULL, currency = NULL, status = 'open'",
     "all deleted": "invoices SET deleted = true",
-    "another id": f"invoices SET id = '', created = {FAR}, status = 'draft' WHERE id = 'in_2'",
     "another account": "invoices SET account_id = '' WHERE id = 'in_2'",
     "the largest version": "invoice_changes SET version = 9223372036854775807",
     "a version below zero": "invoice_changes SET version = -9",
     "a change that is none": "invoice_changes SET change = 'zzz', row_hash = NULL",
     "no change": "invoice_changes SET change = NULL",
 }
+"""Each for an account of its own."""
+
+UNREADABLE = {
+    "a sync that never ends": "invoice_syncs SET started_at = 'infinity', finished_at = 'infinity'",
+    "a sync in the far future": f"invoice_syncs SET finished_at = {FAR}",
+    "created in the far future": f"invoices SET created = {FAR}",
+    "created at no time": "invoices SET created = '-infinity'",
+    "another id": f"invoices SET id = '', created = {FAR}, status = 'draft' WHERE id = 'in_2'",
+}
+"""Each in a dataset of its own: what cannot be read for one account cannot be read for the others, either."""
+
+CHANGES = {"what can be read": READABLE, **{name: {name: change} for name, change in UNREADABLE.items()}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
 def test_rows_that_somebody_changed_lead_to_a_verified_copy_and_a_status(
-    load: Load, account: Account, warehouse: Warehouse, held: Any, command: Command, change: str
+    load: Load,
+    world: World,
+    held: Any,
+    command: Command,
+    changes: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    outcome = load_again(load, account, lambda: held.execute(f"UPDATE cf_invoices.{change}"))
+    accounts = {name: world.add_account(name) for name in changes}
+    names = {account.id: name for name, account in accounts.items()}
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", ",".join(names))
 
-    assert (outcome.verified, outcome.unverified_reason) == (True, "")
-    ids = held.execute("SELECT id FROM cf_invoices.invoices WHERE account_id <> ''").fetchall()
-    assert {each for (each,) in ids} == {f"in_{number}" for number in range(1, 7)}
-    held.execute(f"UPDATE cf_invoices.{change}")
+    def change() -> None:
+        for name, sql in changes.items():
+            where = f"{'AND' if 'WHERE' in sql else 'WHERE'} account_id = '{accounts[name].id}'"
+            held.execute(f"UPDATE cf_invoices.{sql} {where}")
+
+    for account in accounts.values():
+        account.records += make_invoices(5)
+    load()
+    change()
+    for account in accounts.values():
+        arrive(account, "in_6")
+    report = load()
+
+    found = {names[each.account_id]: (each.verified, each.unverified_reason) for each in report.accounts}
+    assert found == dict.fromkeys(changes, (True, ""))
+    rows = held.execute("SELECT account_id, id FROM cf_invoices.invoices WHERE account_id <> ''").fetchall()
+    assert sorted(rows) == sorted((each, f"in_{number}") for each in names for number in range(1, 7))
+    change()
     held.close()  # which can write, and the command opens the file to read
     assert command("status").exit_code in {0, 3}
 
