@@ -25,7 +25,7 @@ from cf_invoice_source import SettingsError, cf_invoice_source, load
 from cf_invoice_source.simulator import Account, Simulator, World
 from cf_invoice_source.warehouse.lease import lease, make_once
 from tests.conftest import Command, Ended, run_at_once, run_python
-from tests.destinations.homes import HOMES, Found, Told, line, steps, told_of
+from tests.destinations.homes import HOMES, Found, Told, line, told_of
 from tests.support.make import CREATED_S, make_invoice, make_invoices
 from tests.support.mariadb import MariaDB
 from tests.support.pages import blocks

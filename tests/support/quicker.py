@@ -1,8 +1,9 @@
 """Makes loads quicker in tests, and no load different.
 
-dlt remembers what depends on a type alone: in each load it asks thousands of times which type hints are secrets,
-and which fields a configuration has. Together with garbage collections of all that was imported, this takes a
-fifth of a small load. And where it writes Delta or Iceberg tables, dlt waits a second for files that are there.
+dlt remembers what depends on a type alone: in each load it asks thousands of times which type hints are
+secrets, and which fields a configuration has. Together with garbage collections of all that was imported,
+this takes a fifth of a small load. And for Delta and Iceberg tables, dlt waits a second for files that are
+there already.
 """
 
 from __future__ import annotations
