@@ -520,7 +520,8 @@ def trust_extensions() -> None:
 def main() -> None:
     """Tell the story as a command."""
     trust_extensions()
-    sys.stdout.write(json.dumps(asdict(told_of(*sys.argv[1:3]))) + "\n")
+    name, place = sys.argv[1:]
+    sys.stdout.write(json.dumps(asdict(told_of(name, place))) + "\n")
 
 
 if __name__ == "__main__":
