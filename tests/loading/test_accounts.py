@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections import Counter
 from threading import Barrier, Event, Lock
+from types import FunctionType, ModuleType
 from typing import Any
 
 import dlt
 import pytest
 
 from cf_invoice_source import Report, SettingsError, TryLaterError, list_accounts
+from cf_invoice_source.invoices.record import Invoice
+from cf_invoice_source.loading.account import Account as LoadedAccount
+from cf_invoice_source.loading.comparison import Comparison
 from cf_invoice_source.settings import REQUESTS_AT_ONCE
 from cf_invoice_source.simulator import Account, Fault, Request, Simulator, World
 from cf_invoice_source.simulator.answers import Answer, success
 from cf_invoice_source.simulator.faults import failed_envelope, status
+from cf_invoice_source.walk.batches import WalkBatch
+from cf_invoice_source.walk.bookmark import Bookmark, HighWaterMark
+from cf_invoice_source.walk.page import Page
+from cf_invoice_source.walk.walker import Walker
 from tests.conftest import Command, Load, Naps, Warehouse
 from tests.support.make import make_invoices
+from tests.support.memory import MemoryRows
+from tests.support.truth import Truth
+from tests.walk.test_worlds import TruthClient, accounts_of
 
 WAIT_S = 20
 """How long a test waits for what must happen, before it fails."""
@@ -385,6 +397,34 @@ def test_nor_does_one_whose_first_package_cannot_be_loaded(
         load(package_rows=1)
 
     assert not left_of(before)
+
+
+# Thousands of them
+
+
+def reached_from(root: object, *, but: tuple[type, ...]) -> set[type]:
+    """Say of which types the objects are that an object keeps in memory."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen and not isinstance(each, (type, ModuleType, FunctionType, *but)):
+            seen[id(each)] = each
+            waiting += gc.get_referents(each)
+    return set(map(type, seen.values()))
+
+
+def test_an_account_that_has_ended_keeps_nothing_of_its_list() -> None:
+    truth, stored = Truth(), MemoryRows()
+    for _ in range(20):
+        truth.arrive(status="draft")
+    accounts = accounts_of(truth, stored)
+    for batch in accounts.row_batches({}):
+        stored.load(batch)
+
+    kept = reached_from(accounts, but=(TruthClient, MemoryRows))
+    assert {LoadedAccount, Bookmark} <= kept
+    assert kept.isdisjoint({Walker, Comparison, HighWaterMark, WalkBatch, Page, Invoice})
 
 
 # One rate limit for all
