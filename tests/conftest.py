@@ -25,7 +25,13 @@ from tests.support.places import begin_anew, settings_of
 from tests.support.postgres import Database, Postgres, binaries, create_database, running
 from tests.support.tiers import pytest_itemcollected  # noqa: F401 - a hook
 
-settings.register_profile("here", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile(
+    "here",
+    deadline=None,
+    database=None,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=int(os.environ.get("EXAMPLES", "100")),
+)
 settings.load_profile("here")
 settings.register_profile("at the first failure", phases=[Phase.explicit, Phase.generate])
 
