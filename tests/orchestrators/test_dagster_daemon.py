@@ -1,17 +1,19 @@
-"""A Dagster with a daemon, as a deployment has it: a tick of the sensor, runs, backfills, the checks, dbt."""
+"""A Dagster as a deployment has it, with a daemon and a server of the code: a tick, backfills, checks, dbt."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from socket import socket
 from time import monotonic, sleep
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from tests.support.dbt import SCHEMA, copy_project, dbt_programs, postgres_setti
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES
 from tests.support.make import CREATED_S, make_invoice, make_invoices
-from tests.support.postgres import Database
+from tests.support.postgres import Database, free_port
 
 FILE = str(PIPELINES / "dagster_definitions.py")
 
@@ -49,29 +51,48 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return DagsterInstance.get()
 
 
-def dagster(*arguments: str) -> None:
-    command = [str(dbt_programs() / "dagster"), *arguments, "-f", FILE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+class Dagster:
+    """A daemon, and the server that gives it and the commands the code: else each starts one of its own."""
 
+    def __init__(self, home: Path) -> None:
+        self._said = home / "said.log"
+        self._workspace = home / "workspace.yaml"
+        self._port = free_port()
+        server = {"host": "localhost", "port": self._port, "location_name": "invoices"}
+        self._workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))
 
-@contextmanager
-def running(said: Path) -> Iterator[None]:
-    command = [str(dbt_programs() / "dagster-daemon"), "run", "-f", FILE]
-    with said.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        serve = ["dagster", "api", "grpc", "-f", FILE, "-p", str(self._port)]
+        with self._said.open("w") as said, self._begun(said, *serve):
+            self.wait_for(self._is_served)
+            with self._begun(said, "dagster-daemon", "run", "-w", str(self._workspace)):
+                yield
 
+    def run(self, *arguments: str) -> None:
+        command = [str(dbt_programs() / "dagster"), *arguments, "-w", str(self._workspace)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
-def wait_for(what: Callable[[], bool], said: Path, timeout_s: float = 240) -> None:
-    ends_at = monotonic() + timeout_s
-    while not what():
-        assert monotonic() < ends_at, said.read_text()[-5000:]
-        sleep(1)
+    def wait_for(self, what: Callable[[], bool], timeout_s: float = 240) -> None:
+        ends_at = monotonic() + timeout_s
+        while not what():
+            assert monotonic() < ends_at, self._said.read_text()[-5000:]
+            sleep(1)
+
+    @contextmanager
+    def _begun(self, said: IO[str], program: str, *arguments: str) -> Iterator[None]:
+        command = [str(dbt_programs() / program), *arguments]
+        process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _is_served(self) -> bool:
+        with closing(socket()) as client:
+            return client.connect_ex(("localhost", self._port)) == 0
 
 
 def test_a_daemon_loads_each_account_once_a_day_and_builds_when_every_one_is_verified(
@@ -99,22 +120,24 @@ def test_a_daemon_loads_each_account_once_a_day_and_builds_when_every_one_is_ver
         runs = instance.get_runs(RunsFilter(job_name=job))
         return Counter(run.status.value for run in runs) == Counter(states)
 
-    with running(said := tmp_path / "daemon.log"):
-        dagster("sensor", "start", "every_day")
-        wait_for(lambda: ended("load_account", SUCCESS=1, FAILURE=1), said)
+    dagster = Dagster(tmp_path)
+    with dagster.running():
+        dagster.run("sensor", "start", "every_day")
+        dagster.wait_for(lambda: ended("load_account", SUCCESS=1, FAILURE=1))
         assert_exact(database.query, well)
-        dagster("job", "launch", "-j", "check_invoices")
-        wait_for(lambda: ended("check_invoices", FAILURE=1), said)
+        dagster.run("job", "launch", "-j", "check_invoices")
+        dagster.wait_for(lambda: ended("check_invoices", FAILURE=1))
         early = database.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", SCHEMA)
 
         simulator.denied.clear()
         well.add(make_invoice(id="in_new", created=CREATED_S + 10**7))
-        for _ in range(2):  # they overlap: the second run of an account waits for the first one
-            dagster("job", "backfill", "-j", "load_account", "--all", "all", "--noprompt")
-        wait_for(lambda: ended("load_account", SUCCESS=5, FAILURE=1), said)
+        for partitions in (("--all", "all"), ("--partitions", well.id)):
+            # They overlap: the second run of an account waits for the first one.
+            dagster.run("job", "backfill", "-j", "load_account", *partitions, "--noprompt")
+        dagster.wait_for(lambda: ended("load_account", SUCCESS=4, FAILURE=1))
         assert_exact(database.query, well, refused)
-        dagster("job", "launch", "-j", "check_invoices")
-        wait_for(lambda: ended("check_invoices", SUCCESS=1, FAILURE=1), said)
+        dagster.run("job", "launch", "-j", "check_invoices")
+        dagster.wait_for(lambda: ended("check_invoices", SUCCESS=1, FAILURE=1))
 
     names = ("complete", "fresh", "amounts_add_up")
     keys = [AssetCheckKey(AssetKey(["cf_invoices", "invoices"]), name) for name in names]
