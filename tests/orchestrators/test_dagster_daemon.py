@@ -1,4 +1,4 @@
-"""A Dagster as a deployment has it, with a daemon and a server of the code: a tick, backfills, checks, dbt."""
+"""Dagster as a deployment has it, with a daemon and a server of the code: a tick, backfills, checks, dbt."""
 
 from __future__ import annotations
 

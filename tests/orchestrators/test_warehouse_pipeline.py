@@ -8,8 +8,6 @@ takes as long as it would with Cloudflare: the simulator, too, grants 1,200 requ
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 
 from cf_invoice_source.simulator import Simulator, World
 from tests.conftest import Ended, run_warm
+from tests.support import warm
 from tests.support.exact import assert_exact
 from tests.support.fleet import PIPELINES, Fleet, make_fleet
 from tests.support.make import CREATED_S, make_invoice, make_invoices
@@ -43,18 +42,14 @@ def fleet(simulator: Simulator) -> Fleet:
 
 def work(directory: Path) -> list[Ended]:
     """Let all workers load their shares side by side, each on an empty disk of its own."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, SCRIPT, "--shard", f"{number}/{WORKERS}"],
-            env={**os.environ, "DLT_DATA_DIR": str(directory / str(number))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    begun = [
+        warm.begin(
+            (SCRIPT, "--shard", f"{number}/{WORKERS}"),
+            {**os.environ, "DLT_DATA_DIR": str(directory / str(number))},
         )
         for number in range(1, WORKERS + 1)
     ]
-    outputs = [process.communicate() for process in processes]
-    return [Ended(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
+    return [Ended(*each.end(timeout_s=3600)) for each in begun]
 
 
 def test_workers_share_the_accounts_and_each_goes_on_from_what_the_warehouse_knows(
