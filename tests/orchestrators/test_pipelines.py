@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cf_invoice_source.simulator import Account, Simulator
-from tests.conftest import Warehouse, run_python
+from tests.conftest import Warehouse, run_warm
 from tests.support.make import make_invoices
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -17,7 +17,7 @@ def test_load_to_duckdb_fills_the_file_beside_you(
 ) -> None:
     account.records += make_invoices(60)
 
-    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+    ended = run_warm(str(PIPELINES / "load_to_duckdb.py"))
 
     assert ended.exit_code == 0, ended.stderr
     assert len(Warehouse(place / "cloudflare_invoices.duckdb").ids()) == 60
@@ -29,7 +29,7 @@ def test_load_to_duckdb_fails_when_the_account_does(
 ) -> None:
     simulator.denied.add(account.id)
 
-    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+    ended = run_warm(str(PIPELINES / "load_to_duckdb.py"))
 
     assert ended.exit_code == 1
     assert "AI Gateway Read" in ended.stderr
@@ -41,7 +41,7 @@ def test_load_to_duckdb_fails_when_a_record_is_rejected(
 ) -> None:
     account.records += [*make_invoices(2), "garbage"]
 
-    ended = run_python(str(PIPELINES / "load_to_duckdb.py"))
+    ended = run_warm(str(PIPELINES / "load_to_duckdb.py"))
 
     assert ended.exit_code == 1
     assert "1 record rejected: see invoice_rejects" in ended.stderr
