@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -24,6 +24,7 @@ from cf_invoice_source import load as load_invoices
 from cf_invoice_source.simulator import Account, Request, Simulator
 from cf_invoice_source.warehouse.locks import database_lock
 from tests.conftest import Command, Ended, Load, Warehouse
+from tests.support import warm
 from tests.support.make import make_invoices
 
 WAIT_S = 30
@@ -37,7 +38,7 @@ def listed(account: Account) -> Account:
 
 
 @contextmanager
-def under_way(simulator: Simulator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def under_way(simulator: Simulator, *arguments: str) -> Iterator[BaseProcess]:
     """A load in a process of its own that gets no answer until this block is left."""
     is_asked, may_answer = Event(), Event()
 
@@ -46,17 +47,14 @@ def under_way(simulator: Simulator, *arguments: str) -> Iterator[subprocess.Pope
         may_answer.wait(WAIT_S)
 
     simulator.before_sending = hold
-    command = [sys.executable, "-m", "cf_invoice_source", "load", *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=os.environ.copy()
-    )
+    begun = warm.begin(("-m", "cf_invoice_source", "load", *arguments), dict(os.environ))
     try:
         assert is_asked.wait(WAIT_S)
         simulator.before_sending = None
-        yield process
+        yield begun.process
     finally:
         may_answer.set()
-        process.communicate(timeout=WAIT_S)
+        begun.end(WAIT_S)
 
 
 SAME = {
@@ -78,7 +76,7 @@ def test_the_second_load_fails_clearly_after_the_time_it_may_wait(
     assert "Another load" in second.stderr
     assert "is still under way" in second.stderr
     assert "run again when it has ended" in second.stderr
-    assert (first.returncode, asked) == (0, 1)
+    assert (first.exitcode, asked) == (0, 1)
     assert len(warehouse.ids()) == 7
 
 
@@ -102,7 +100,7 @@ def test_the_second_load_waits_says_so_and_goes_on(
     assert "Another load" in said
     assert "waiting for up to 600 seconds" in said
     assert asked == 1
-    assert (first.returncode, second.returncode) == (0, 0)
+    assert (first.exitcode, second.returncode) == (0, 0)
     assert len(warehouse.ids()) == 7
 
 
@@ -111,8 +109,8 @@ def test_a_load_that_was_killed_holds_nobody_up(
     simulator: Simulator, listed: Account, warehouse: Warehouse, process: Command
 ) -> None:
     with under_way(simulator) as first:
-        first.send_signal(signal.SIGKILL)
-        first.wait(WAIT_S)
+        first.kill()
+        first.join(WAIT_S)
         second = process("load", "--wait", "0")
 
     assert second.exit_code == 0
