@@ -56,13 +56,13 @@ def check_recipe(reads: str) -> Callable[[Told], None]:
     return check
 
 
-TRIED_ALSO = {"parquet": check_recipe("read_parquet"), "jsonl": check_recipe("read_json")}
+RECIPES = {"parquet": check_recipe("read_parquet"), "jsonl": check_recipe("read_json")}
 
 
 def found_in(name: str, directory: Path, request: pytest.FixtureRequest) -> Found:
     if name == "ducklake":
         return in_ducklake(directory)
-    return told_of(name, place_of(name, directory, request), TRIED_ALSO.get(name, lambda _told: None))
+    return told_of(name, place_of(name, directory, request), RECIPES.get(name))
 
 
 def place_of(name: str, directory: Path, request: pytest.FixtureRequest) -> str:
