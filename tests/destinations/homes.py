@@ -408,7 +408,7 @@ def steps(account: Account) -> Iterator[dict[str, Any]]:
 
 
 def told_of(name: str, place: str, then: Callable[[Told], None] | None = None) -> Found:
-    """Load into a destination what happens in an account. Compare after each step, and with `then` at last."""
+    """Load into a destination what happens in an account; compare after each step, and by `then` at last."""
     home, world = HOMES[name], World(seed=1)
     skipped = home.skips | (SKIPPED_ON_S3 if place.startswith("s3://") else frozenset())
     found = Found(drivers=", ".join(f"{driver} {version(driver)}" for driver in home.drivers))
